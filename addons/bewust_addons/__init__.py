@@ -1,0 +1,1 @@
+"""The inspector: the only code in this project that imports mitmproxy."""

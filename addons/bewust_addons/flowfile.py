@@ -1,0 +1,56 @@
+"""mitmproxy flow file -> Exchange lines on standard output, as a process of its own.
+
+`python -m bewust_addons.flowfile FILE`: exit 0, or 1 when the file could not be read to its end;
+what came before that has been written.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from mitmproxy.exceptions import FlowReadException
+from mitmproxy.http import HTTPFlow
+from mitmproxy.io import FlowReader
+
+from bewust.detection import observe
+from bewust.recordings import Exchange, media_type
+
+
+def exchanges(path: Path) -> Iterator[Exchange]:
+    """Yield the HTTP flows of a file, numbered among all its flows."""
+    with path.open("rb") as file:
+        for number, flow in enumerate(FlowReader(file).stream()):
+            if isinstance(flow, HTTPFlow):
+                yield _exchange(number, flow)
+
+
+def _exchange(number: int, flow: HTTPFlow) -> Exchange:
+    request, response = flow.request, flow.response
+    headers = [(name, value) for name, value in request.headers.items(multi=True)]
+    websocket = flow.websocket is not None or request.headers.get("upgrade", "").lower() == "websocket"
+    seen = observe(request.method, request.pretty_url, headers, websocket=websocket)
+    if response is None:
+        return Exchange(number, seen)
+    return Exchange(
+        number,
+        seen,
+        type=media_type(response.headers.get("content-type", "")),
+        encoding=response.headers.get("content-encoding", ""),
+        status=response.status_code,
+        body=response.raw_content or b"",
+    )
+
+
+def main() -> int:
+    """Write every exchange of the file named on the command line."""
+    try:
+        for exchange in exchanges(Path(sys.argv[1])):
+            sys.stdout.buffer.write(msgspec.json.encode(exchange) + b"\n")
+    except (FlowReadException, OSError, ValueError):
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

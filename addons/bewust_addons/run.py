@@ -1,0 +1,141 @@
+"""Composition root of the inspector: a lean Master with the few addons the job needs.
+
+`python -m bewust_addons.run` is started by the front's process. It reads one Start line and then
+Ping lines from standard input, writes Message lines to standard output, and ends when its input
+does: an inspector never outlives its front. It logs nothing; what mitmproxy would log as an error
+becomes a Failed message without the text.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+from mitmproxy.addons.core import Core
+from mitmproxy.addons.next_layer import NextLayer
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.master import Master
+from mitmproxy.options import Options
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+
+from bewust import catalogue, policy
+from bewust.matching import Matcher, compile_services
+from bewust.model import Alive, Failed, Message, Ping, Start
+from bewust_addons.gate import Gate
+from bewust_addons.traffic import Traffic, decrypts
+
+PIPE_LIMIT = 1 << 20  # bytes waiting for a front that does not read; beyond it messages are dropped
+
+
+class Lines:
+    """Messages out, one JSON object a line; never blocks the event loop."""
+
+    def __init__(self, transport: asyncio.WriteTransport) -> None:
+        self._transport = transport
+        self._encoder = msgspec.json.Encoder()
+
+    def send(self, message: Message) -> None:
+        """Write a message, unless the front has stopped reading."""
+        if self._transport.get_write_buffer_size() < PIPE_LIMIT:
+            self._transport.write(self._encoder.encode(message) + b"\n")
+
+
+class Errors(logging.Handler):
+    """Turns an error that mitmproxy logs into a count, without its text."""
+
+    def __init__(self, lines: Lines) -> None:
+        super().__init__(logging.ERROR)
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Report where and which class of exception; the gate's own refusals are no error."""
+        if record.msg is not None and "No TLS context was provided" in str(record.msg):
+            return
+        kind = record.exc_info[0] if record.exc_info else None
+        self._lines.send(Failed(record.name, kind.__name__ if kind else "error"))
+
+
+class Resolver:
+    """For the demonstration and the tests: real names lead to addresses on loopback."""
+
+    def __init__(self, addresses: dict[str, str]) -> None:
+        self._addresses = addresses
+
+    def server_connect(self, data: ServerConnectionHookData) -> None:
+        """Replace the address of a mapped name before the connection is made."""
+        target = self._addresses.get(data.server.address[0]) if data.server.address else None
+        if target is not None:
+            host, _, port = target.rpartition(":")
+            data.server.address = (host, int(port))
+
+
+def build(start: Start, matcher: Matcher, rules: policy.Policy, lines: Lines) -> Master:
+    """Return a Master that listens on a free loopback port once it runs."""
+    master = Master(Options(), with_termlog=False)
+    gate = Gate(decrypts(matcher), lines.send)
+    traffic = Traffic(matcher, rules.internal_hosts, lines.send, gate.demote)
+    addons = [Core(), Proxyserver(), NextLayer(), gate, traffic]
+    if start.resolver:
+        addons.append(Resolver(dict(start.resolver)))
+    master.addons.add(*addons)
+    master.options.update(
+        confdir=start.authority, listen_host="127.0.0.1", listen_port=0, upstream_cert=False,
+        ssl_verify_upstream_trusted_ca=start.trust or system_roots(), show_ignored_hosts=False,
+    )  # fmt: skip
+    return master
+
+
+def system_roots() -> str | None:
+    """Return the operating system's bundle of roots, corporate ones included; None: mitmproxy's."""
+    known = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+    return next((file for file in known if Path(file).is_file()), None)
+
+
+async def run() -> None:
+    """Serve until standard input ends."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    transport, _ = await loop.connect_write_pipe(asyncio.Protocol, sys.stdout)
+    lines = Lines(transport)
+    logging.getLogger().handlers = [Errors(lines)]
+    start = msgspec.json.decode(await reader.readline(), type=Start)
+    overlay = Path(start.config) if start.config else None
+    rules = policy.load(overlay)
+    services = catalogue.load(overlay, rules.countries)
+    master = build(start, compile_services(services, rules.depth_of), rules, lines)
+    serving = asyncio.ensure_future(master.run())
+    answering = asyncio.ensure_future(answer(reader, master, lines))
+    await asyncio.wait([serving, answering], return_when=asyncio.FIRST_COMPLETED)
+    master.shutdown()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(serving, 2)
+
+
+async def answer(reader: asyncio.StreamReader, master: Master, lines: Lines) -> None:
+    """Answer each Ping with Alive, the first one unasked as soon as the port is open."""
+    server = master.addons.get("proxyserver")
+    while not server.listen_addrs():  # noqa: ASYNC110 - mitmproxy has no event for it
+        await asyncio.sleep(0.01)
+    port = server.listen_addrs()[0][1]
+    lines.send(Alive(port))
+    while line := await reader.readline():
+        msgspec.json.decode(line, type=Ping)
+        lines.send(Alive(port))
+
+
+def main() -> None:
+    """Run with nothing on disk readable by others, and without core dumps."""
+    os.umask(0o077)
+    with contextlib.suppress(ImportError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""Performs Outcomes: store first, then remind. Puts the rooms together and keeps them running.
+
+Belongs here: the clock, the schedule of flushes, who hears what. Not here: any decision.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from bewust import __version__, catalogue, counters, routing, storage
+from bewust.counters import Key
+from bewust.detection import detection
+from bewust.front import Front
+from bewust.model import Demoted, Depth, Detected, Failed, Message, Observation, Seen, Start
+from bewust.notify import Toaster
+from bewust.page import Page, Status
+from bewust.pipeline import Outcome, Pipeline
+from bewust.reminders import Held, Reminder
+from bewust.settings import RUN_FILE, AgentError, Rules, Running, Settings, local_now, prepare, write_private
+from bewust.supervision import Inspector
+
+ONE_PERSON = 0  # who, where the agent serves only the person who started it
+FAILURES_LIMIT = 50  # different ones remembered
+
+
+class Agent:
+    """One agent, from start to stop. `on_reminder` and `on_problem` are told what a person may read."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        rules: Rules,
+        *,
+        on_reminder: Callable[[Reminder | Held], None] = lambda decided: None,
+        toaster: Toaster | None = None,
+    ) -> None:
+        self.settings, self.rules = settings, rules
+        self.authority = prepare(settings, rules)
+        self.uncovered = self.authority.uncovered(routing.decrypt_list(rules.matcher))
+        self.toaster = toaster or Toaster()
+        self.pipeline = Pipeline(rules.policy, rules.texts, rules.services)
+        self.store, self.rescued = self._open_store()
+        self.page = Page(self)
+        self.front = Front(rules.matcher, self, self.page.protocol, settings.resolver)
+        self.inspector = Inspector(
+            Start(
+                authority=str(settings.state / "authority"),
+                config=str(settings.config) if settings.config else None,
+                resolver=settings.resolver,
+                trust=str(settings.trust) if settings.trust else None,
+            ),
+            up=self.front.inspector_up, down=self.front.inspector_down, message=self.message,
+        )  # fmt: skip
+        self.token = secrets.token_urlsafe(24)
+        self.port = 0
+        self.since = self.now()
+        self._on_reminder = on_reminder
+        self._demoted: dict[str, tuple[str, datetime]] = {}
+        self._failures: dict[str, int] = {}
+        self._demoted_for = timedelta(seconds=catalogue.parse_duration(rules.policy.demoted_for))
+
+    def now(self) -> datetime:
+        """Return the time in the organisation's zone."""
+        return local_now(self.rules)
+
+    def _open_store(self) -> tuple[storage.Store, str | None]:
+        cells = counters.cells(self.pipeline.period(self.now()), self.rules.services.values())
+        try:
+            return storage.Store(self.settings.state, cells), None
+        except storage.StoreError as error:
+            aside = storage.rescue(self.settings.state / storage.FILE)
+            return storage.Store(self.settings.state, cells), f"{error} It was moved to {aside.name}."
+
+    # What the front tells.
+
+    def visited(self, host: str, peer: int) -> None:
+        """Count a visit by name, or keep its activity alive."""
+        plan = self.rules.matcher.plan(host)
+        with self._guard("visit"):
+            for rule in plan.visits if plan else ():
+                found = detection(rule, Observation(host=host))
+                self.perform(self.pipeline.detected(ONE_PERSON, found, self.now()))
+
+    def handed(self, host: str) -> bool:
+        """Whether a host of the decrypt list is looked into now."""
+        reason = self._demoted.get(host)
+        if reason is not None and self.now() - reason[1] < self._demoted_for:
+            return False
+        return not self.uncovered or not self.authority.uncovered((host,))
+
+    # What the inspector tells.
+
+    def message(self, message: Message) -> None:
+        """Act on one message of the inspector."""
+        with self._guard("message"):
+            match message:
+                case Detected(detection=found):
+                    self.perform(self.pipeline.detected(ONE_PERSON, found, self.now()))
+                case Seen(service=service):
+                    self.perform(self.pipeline.seen(service, self.now()))
+                case Demoted(host=host, reason=reason) if self.rules.matcher.plan(host):
+                    self._demoted[host] = (reason, self.now())
+                case Failed(where=where, error=error):
+                    self._failed(where, error)
+
+    @contextlib.contextmanager
+    def _guard(self, where: str) -> Iterator[None]:
+        """Count an exception of ours by its class and go on: browsing never breaks."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001
+            self._failed(where, type(error).__name__)
+
+    def _failed(self, where: str, error: str) -> None:
+        key = f"{where}: {error}"
+        if key in self._failures or len(self._failures) < FAILURES_LIMIT:
+            self._failures[key] = self._failures.get(key, 0) + 1
+
+    def perform(self, outcome: Outcome) -> None:
+        """Count, then remind: what is shown has been counted."""
+        if outcome.counts:
+            cells = counters.cells(outcome.counts[0].period, self.rules.services.values())
+            self.store.open_period(cells)
+            self.store.add(outcome.counts)
+        if outcome.reminder is not None:
+            self._on_reminder(outcome.reminder)
+            self.toaster.offer(outcome.reminder.title, outcome.reminder.message)
+        elif outcome.held is not None:
+            self._on_reminder(outcome.held)
+
+    # Running.
+
+    async def run(self, started: Callable[[], None] = lambda: None) -> None:
+        """Serve until cancelled, then stop cleanly: counters on disk, children ended."""
+        try:
+            self.port = await self.front.open(self.settings.port)
+        except OSError as error:
+            raise AgentError(
+                f"port {self.settings.port} cannot be opened ({error.strerror}). "
+                "Is Bewust running already (bewust status)? Otherwise choose another with --port."
+            ) from error
+        run_file = self.settings.state / RUN_FILE
+        try:
+            write_private(run_file, msgspec.json.encode(Running(self.port, self.token, os.getpid())))
+            started()
+            async with asyncio.TaskGroup() as group:
+                for work in (self.inspector.run(), self.toaster.run(), self._flush()):
+                    group.create_task(work)
+        finally:
+            await self.front.close()
+            self.store.flush()
+            run_file.unlink(missing_ok=True)
+
+    async def _flush(self) -> None:
+        """Write the counters at fixed times of the clock, used or not: the times tell nothing."""
+        every = self.rules.policy.flush_seconds
+        while True:
+            await asyncio.sleep(every - self.now().timestamp() % every)
+            self.store.open_period(counters.cells(self.pipeline.period(self.now()), self.rules.services.values()))
+            await asyncio.to_thread(self.store.flush)
+
+    def status(self) -> Status:
+        """Return what is true now."""
+        decrypted = routing.decrypt_list(self.rules.matcher)
+        by_name = tuple(h for h in self.rules.matcher.hosts(*Depth) if h not in decrypted)
+        toasts = self.toaster
+        return Status(
+            version=__version__, pid=os.getpid(), port=self.port,
+            since=self.since.isoformat(timespec="seconds"),
+            inspector="running" if self.inspector.alive else "starting or down; browsing goes on undecrypted",
+            inspector_starts=self.inspector.starts,
+            tunnelled=by_name,
+            decrypted=tuple(h for h in decrypted if self.handed(h)),
+            demoted={h: why for h, (why, _) in self._demoted.items() if not self.handed(h)},
+            connections=self.front.ways(),
+            authority_until=self.authority.not_after.date().isoformat(),
+            authority_fingerprint=self.authority.fingerprint,
+            uncovered=self.uncovered,
+            toasts_shown=toasts.shown, toasts_failed=toasts.failed, toasts_dropped=toasts.dropped,
+            failures=dict(self._failures),
+            problems=tuple(p for p in self._problems() if p),
+        )  # fmt: skip
+
+    def counts(self) -> Mapping[Key, int]:
+        """Return every counter as it is now."""
+        return self.store.counts()
+
+    def _problems(self) -> list[str | None]:
+        outgrown = (
+            f"{', '.join(self.uncovered)}: outside the authority, so known by name only. Run: bewust authority renew"
+        )
+        soon = f"the authority ends on {self.authority.not_after.date()}. Run: bewust authority renew"
+        return [
+            self.rescued,
+            self.store.problem,
+            self.inspector.problem,
+            f"toasts: {self.toaster.problem}" if self.toaster.problem else None,
+            outgrown if self.uncovered else None,
+            soon if self.authority.expires_soon(self.now()) else None,
+        ]
+
+
+async def serve(agent: Agent, started: Callable[[], None] = lambda: None) -> None:
+    """Run an agent until it is interrupted or terminated, and let it stop cleanly."""
+    serving = asyncio.ensure_future(agent.run(started))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows: asyncio.run cancels on Ctrl-C
+            asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving

@@ -1,0 +1,295 @@
+"""The `bewust` command: the only print and the only exit codes.
+
+Exit codes: 0 done; 1 a file could not be read, or what was asked is not so; 2 usage; 3 a mistake
+in the catalogue, the policy or the texts; 4 the agent cannot start; 5 the agent is not running;
+6 no browser; 7 the authority cannot be used.
+"""
+
+import asyncio
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bewust import __version__
+
+if TYPE_CHECKING:
+    from bewust.app import Agent
+    from bewust.reminders import Held, Reminder
+    from bewust.settings import Settings
+
+READ_FAILED, CONFIG, CANNOT_START, NOT_RUNNING, NO_BROWSER, AUTHORITY = 1, 3, 4, 5, 6, 7
+
+
+class _Options:
+    """What holds for every command."""
+
+    def __init__(self, state: Path, config: Path | None) -> None:
+        self.state = state
+        self.config = config
+
+
+def _default_state() -> Path:
+    from platformdirs import user_state_path
+
+    return user_state_path("bewust", appauthor=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="bewust")
+@click.option("--state", type=click.Path(path_type=Path, file_okay=False), envvar="BEWUST_STATE",
+              help="Folder for the authority and the counters.")  # fmt: skip
+@click.option("--config", type=click.Path(path_type=Path, file_okay=False, exists=True), envvar="BEWUST_CONFIG",
+              help="The organisation's folder, laid over our catalogue, policy and texts.")  # fmt: skip
+@click.pass_context
+def main(context: click.Context, state: Path | None, config: Path | None) -> None:
+    """Reminds you, at the right moment, to use generative AI conscientiously.
+
+    Start with `bewust run` in one terminal and `bewust browse` in another.
+    """
+    context.obj = _Options(state or _default_state(), config)
+
+
+@contextlib.contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Turn every error of a room into one line and its own exit code."""
+    from bewust.authority import AuthorityError
+    from bewust.browsers import BrowserError
+    from bewust.catalogue import CatalogueError
+    from bewust.policy import PolicyError
+    from bewust.recordings import RecordingError
+    from bewust.reminders import TextsError
+    from bewust.settings import AgentError
+
+    codes: dict[type[Exception], int] = {
+        CatalogueError: CONFIG, PolicyError: CONFIG, TextsError: CONFIG, RecordingError: READ_FAILED,
+        AuthorityError: AUTHORITY, AgentError: CANNOT_START, BrowserError: NO_BROWSER,
+    }  # fmt: skip
+    try:
+        yield
+    except tuple(codes) as error:
+        _fail(str(error), codes[type(error)])
+
+
+def _fail(problem: str, code: int) -> None:
+    click.echo(f"bewust: {problem}", err=True)
+    sys.exit(code)
+
+
+@main.command()
+@click.option("--port", default=8787, show_default=True, type=click.IntRange(0, 65535),
+              help="Loopback port of the proxy, the PAC and the page; 0 takes any.")  # fmt: skip
+@click.pass_obj
+def run(options: _Options, port: int) -> None:
+    """Run the agent in the foreground; Ctrl-C stops it.
+
+    The first start makes an authority for this machine and a state folder that only you can read.
+    """
+    from bewust.app import Agent, serve
+    from bewust.settings import Settings, load_rules
+
+    with _clear_errors():
+        settings = Settings(state=options.state, config=options.config, port=port)
+        agent = Agent(settings, load_rules(options.config), on_reminder=_tell)
+        asyncio.run(serve(agent, lambda: _welcome(agent)))
+        click.echo("Stopped; the counters are on disk.")
+
+
+def _welcome(agent: "Agent") -> None:
+    page = f"http://127.0.0.1:{agent.port}/"
+    click.echo(f"Bewust runs. Page: {page}  PAC: {page}proxy.pac")
+    click.echo(f"Its authority (trust it yourself only in a test): {agent.authority.root_pem}")
+    click.echo("Try it without changing anything on this machine: bewust browse. Ctrl-C stops.")
+    for problem in agent.status().problems:
+        click.echo(f"! {problem}")
+
+
+def _tell(decided: "Reminder | Held") -> None:
+    from bewust.reminders import Reminder
+
+    if isinstance(decided, Reminder):
+        click.echo(f"  {decided.title}\n    {decided.message}")
+
+
+@main.command()
+@click.argument("url", default="")
+@click.option("--browser", help="Name or path of the browser; otherwise the first one found.")
+@click.pass_obj
+def browse(options: _Options, url: str, browser: str | None) -> None:
+    """Open an isolated browser that trusts and uses the running agent.
+
+    Its profile is a temporary folder that is removed when the browser is closed.
+    """
+    from bewust import browsers
+    from bewust.authority import load
+
+    running = _running(options.state)
+    with _clear_errors(), tempfile.TemporaryDirectory(prefix="bewust-") as folder:
+        command, environment = browsers.command(
+            browsers.find(browser), Path(folder),
+            pac_url=f"http://127.0.0.1:{running.port}/proxy.pac",
+            root_pem=load(options.state / "authority").root_pem, url=url,
+        )  # fmt: skip
+        code = subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=False).returncode
+        _settle(Path(folder))
+    sys.exit(READ_FAILED if code else 0)
+
+
+def _settle(folder: Path) -> None:
+    """Empty a profile that the browser's last processes may still be writing to."""
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            folder.mkdir()
+            return
+        time.sleep(0.1)
+
+
+def _running(state: Path) -> Any:
+    """Return what the agent wrote about itself; ends the command where none runs."""
+    import msgspec
+
+    from bewust.settings import RUN_FILE, Running
+
+    try:
+        return msgspec.json.decode((state / RUN_FILE).read_bytes(), type=Running)
+    except (OSError, msgspec.DecodeError):
+        _fail(f"no agent runs with the state folder {state}. Start one: bewust run", NOT_RUNNING)
+
+
+def _ask(state: Path, path: str) -> Any:
+    """Ask the running agent over loopback, proving with its token that we are its person."""
+    from http.client import HTTPConnection, HTTPException
+
+    running = _running(state)
+    connection = HTTPConnection("127.0.0.1", running.port, timeout=5)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {running.token}"})
+        return json.loads(connection.getresponse().read())
+    except (OSError, HTTPException, ValueError):
+        _fail(f"the agent on port {running.port} does not answer. Start one: bewust run", NOT_RUNNING)
+    finally:
+        connection.close()
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
+@click.pass_obj
+def status(options: _Options, as_json: bool) -> None:
+    """Show whether the agent runs, what it tunnels and decrypts, since when, and its last errors."""
+    answer = _ask(options.state, "/status.json")
+    if as_json:
+        click.echo(json.dumps(answer))
+        return
+    from rich.console import Console
+
+    from bewust.tables import status_table
+
+    Console().print(status_table(answer))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON list, for scripts.")
+@click.option("--all", "everything", is_flag=True, help="Also the counters that are zero.")
+@click.pass_obj
+def stats(options: _Options, as_json: bool, everything: bool) -> None:
+    """Show every number that is kept: live from a running agent, else from its file."""
+    from bewust import storage
+
+    if (options.state / "run.json").exists():
+        rows = _ask(options.state, "/counts.json")
+    elif (options.state / storage.FILE).exists():
+        try:
+            counts = storage.read(options.state / storage.FILE)
+        except storage.StoreError as error:
+            _fail(str(error), READ_FAILED)
+        rows = [{**key._asdict(), "n": n} for key, n in sorted(counts.items())]
+    else:
+        _fail(f"{options.state}: holds no counters yet. Start an agent: bewust run", NOT_RUNNING)
+    rows = [row for row in rows if row["n"] or everything]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    from rich.console import Console
+
+    from bewust.tables import stats_table
+
+    Console().print(stats_table(rows))
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each entry that matched.")
+@click.option("--page", "page_url", metavar="URL", help="FILE is one saved page (.gz too) that came from URL.")
+@click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False),
+              help="Look only as deep as this policy says; otherwise as deep as there is evidence.")  # fmt: skip
+@click.pass_obj
+def inspect(
+    options: _Options, files: tuple[Path, ...], as_json: bool, page_url: str | None, policy_file: Path | None
+) -> None:
+    """Recognise services in recordings, as in live traffic.
+
+    FILES are HAR 1.2 (plain or gzipped) or mitmproxy flow files. Exit code 0: all were read; 1: one
+    could not be, the others were.
+    """
+    from bewust import inspection
+
+    with _clear_errors():
+        bench = inspection.Bench.load(options.config, policy_file)
+        report = inspection.as_json if as_json else inspection.as_text
+        failed = report(bench, files, page_url, out=click.echo, complain=lambda line: click.echo(line, err=True))
+    sys.exit(READ_FAILED if failed else 0)
+
+
+@main.group(name="authority")
+def authority_group() -> None:
+    """Show or renew the certificate authority of this machine."""
+
+
+def _settings(options: _Options) -> "Settings":
+    from bewust.settings import Settings
+
+    return Settings(state=options.state, config=options.config)
+
+
+@authority_group.command()
+@click.pass_obj
+def show(options: _Options) -> None:
+    """Show the authority: its names, its end, its fingerprint."""
+    from bewust.authority import load
+
+    with _clear_errors():
+        found = load(options.state / "authority")
+        click.echo(
+            f"Root:        {found.root_pem}\nSHA-256:     {found.fingerprint}\nValid until: {found.not_after.date()}"
+        )
+        click.echo("Only for these names and the names below them:")
+        for host in found.hosts:
+            click.echo(f"  {host}")
+
+
+@authority_group.command()
+@click.pass_obj
+def renew(options: _Options) -> None:
+    """Make a new authority for the decrypt list as it is now; browsers must then trust its root."""
+    from bewust import authority, routing
+    from bewust.settings import load_rules, local_now
+
+    with _clear_errors():
+        rules = load_rules(options.config)
+        folder = _settings(options).state / "authority"
+        made = authority.issue(folder, routing.decrypt_list(rules.matcher), local_now(rules))
+        click.echo(f"New authority for {len(made.hosts)} names, until {made.not_after.date()}: {made.root_pem}")
+        click.echo("Let browsers trust this root instead of the old one, and start the agent anew.")
+
+
+if __name__ == "__main__":
+    main()

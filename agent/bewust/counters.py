@@ -1,0 +1,54 @@
+"""What is counted, on one page: this is the whole anonymisation.
+
+Everything Bewust keeps is a number beside one of these keys. A key is made of three closed lists:
+the period, the services of the catalogue, the six kinds. Nothing that a browser sent can become
+part of one; there is no person, device, host, address, day or hour in it.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from bewust.model import Detection, Kind, Level, Service
+from bewust.reminders import Held, Reminder
+
+
+class Key(NamedTuple):
+    """One counter: `period` such as "2026-P12" or "2026-W47", a service's id, a kind."""
+
+    period: str
+    service: str
+    kind: Kind
+
+
+def period_of(now: datetime, weeks: int) -> str:
+    """Return the period `now` lies in: an ISO week, or four of them ("P01" is weeks 1 to 4).
+
+    `now` is in the organisation's zone. Years of 53 weeks end with a one-week period, P14.
+    """
+    year, week, _ = now.isocalendar()
+    return f"{year}-W{week:02}" if weeks == 1 else f"{year}-P{(week - 1) // weeks + 1:02}"
+
+
+def cells(period: str, services: Iterable[Service]) -> list[Key]:
+    """Return every counter a period can have: the closed list."""
+    return [Key(period, service.id, kind) for service in services for kind in Kind]
+
+
+def of_activity(detection: Detection, period: str) -> list[Key]:
+    """Return what the start of an activity adds one to."""
+    if detection.level is Level.IGNORE:
+        return []
+    kinds = [Kind(detection.level)] + [Kind.INTERNAL] * detection.internal
+    return [Key(period, detection.service, kind) for kind in kinds]
+
+
+def of_reminder(decided: Reminder | Held, period: str) -> Key:
+    """Return what a reminder, shown or held back, adds one to."""
+    kind = Kind.REMINDED if isinstance(decided, Reminder) else Kind.HELD
+    return Key(period, decided.service, kind)
+
+
+def of_opportunity(service: str, period: str) -> Key:
+    """Return what a page on which the service could have been adds one to."""
+    return Key(period, service, Kind.SEEN)

@@ -1,0 +1,335 @@
+"""The listener: splice, hand over, fail open.
+
+Belongs here: bytes between sockets. Not here: what is in them; this room sees a host name, a port
+and how many bytes went by. The port stays open for as long as the process lives, because Chromium
+stays away for five minutes from a proxy whose port was closed once (docs/decisions/0002).
+
+A connection goes one of four ways. `spliced`: by name only. `handed`: to the inspector, and it
+can still be spliced until the inspector's first byte of TLS, since what the browser said so far is
+kept. `failed-open`: spliced because the inspector is dead or frozen; aborted when it is back, so
+that the browser reconnects. `page`: a request for our own page or the PAC.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol
+
+from bewust.catalogue import normalise_host
+from bewust.matching import Matcher
+from bewust.model import Depth
+from bewust.relay import Buffer, End
+
+HEAD_LIMIT = 16 << 10  # bytes of a request head; what h11 and most servers allow
+HEAD_SECONDS = 30.0  # a browser sends CONNECT at once
+DIAL_SECONDS = 30.0
+REPLAY_LIMIT = 64 << 10  # bytes of the browser's first TLS message kept; a ClientHello is under 4 KiB
+VISIT_BYTES = 8 << 10  # a tunnel that carried less back was no visit (a preconnect, a favicon)
+TOUCH_SECONDS = 60.0  # how often further bytes are told to keep an activity alive
+
+CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+type Way = Literal["head", "spliced", "handed", "failed-open", "page"]
+
+
+class Listener(Protocol):
+    """What the front tells the app."""
+
+    def visited(self, host: str, peer: int) -> None:
+        """A host of the catalogue carried bytes back; told again now and then while it does."""
+
+    def handed(self, host: str) -> bool:
+        """Whether connections to this host go to the inspector (it is not demoted)."""
+
+
+class _Upstream(End):
+    """The end towards a site."""
+
+    def __init__(self, link: "Link") -> None:
+        super().__init__(link.buffer)
+        self.link = link
+
+    def received(self, data: memoryview) -> None:
+        self.link.carried(len(data))
+        super().received(data)
+
+
+class _Inspector(End):
+    """The end towards the inspector; takes its answer to CONNECT off the stream."""
+
+    def __init__(self, link: "Link") -> None:
+        super().__init__(link.buffer)
+        self.link = link
+        self.answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._head = b""
+
+    def received(self, data: memoryview) -> None:
+        if not self.answered.done():
+            self._head += bytes(data)
+            head, found, _ = self._head.partition(b"\r\n\r\n")
+            if found or len(self._head) > HEAD_LIMIT:
+                self.answered.set_result(head.split(b" ", 2)[1:2] == [b"200"])
+            return
+        self.link.replay = None
+        self.link.carried(len(data))
+        super().received(data)
+
+    def eof_received(self) -> bool:
+        return False if self.gives_up() else super().eof_received()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.gives_up():
+            super().connection_lost(error)
+
+    def gives_up(self) -> bool:
+        """Leave the connection to a splice where the browser has heard nothing of ours yet."""
+        if not self.answered.done():
+            self.answered.set_result(False)
+            return True
+        if self.link.replay is None or self.link.inspector is not self:
+            return self.link.inspector is not self
+        self.link.fall_back()
+        return True
+
+
+class Link(End):
+    """The end towards the browser, and with it one connection from head to close."""
+
+    def __init__(self, front: "Front") -> None:
+        super().__init__(front.buffer)
+        self.front = front
+        self.way: Way = "head"
+        self.host = ""
+        self.port = 0
+        self.replay: bytearray | None = None
+        self.inspector: _Inspector | None = None
+        self._head = b""
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._back = 0
+        self._touched = 0.0
+        self._visits = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.front.links.add(self)
+        self._timer = self.front.loop.call_later(HEAD_SECONDS, self.abort)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.front.links.discard(self)
+        for waiting in (self._timer, self._task):
+            if waiting is not None:
+                waiting.cancel()
+        super().connection_lost(error)
+
+    def received(self, data: memoryview) -> None:
+        if self.way == "head":
+            self._read_head(bytes(data))
+            return
+        if self.replay is not None:
+            self.replay += data
+            if len(self.replay) > REPLAY_LIMIT:
+                self.replay = None
+        super().received(data)
+
+    def _read_head(self, data: bytes) -> None:
+        self._head += data
+        if b"\r\n\r\n" not in self._head:
+            if len(self._head) > HEAD_LIMIT:
+                self.refuse("431 Request Header Fields Too Large")
+            return
+        assert self._timer is not None and self.transport is not None
+        self._timer.cancel()
+        method, _, rest = self._head.partition(b" ")
+        target = rest.partition(b" ")[0]
+        if target.startswith(b"/"):
+            self._turn_into_page()
+        elif method != b"CONNECT":
+            self.refuse("405 Method Not Allowed")
+        else:
+            self._connect(target.decode("latin-1"))
+
+    def _connect(self, target: str) -> None:
+        name, _, port = target.rpartition(":")
+        self.host, self._head = normalise_host(name) or name.strip("[]"), b""
+        if not port.isdigit() or not 0 < int(port) < 65536 or not self.host:
+            self.refuse("400 Bad Request")
+            return
+        self.port = int(port)
+        plan = self.front.matcher.plan(self.host) if self.port == 443 else None
+        self._visits = bool(plan and plan.visits)
+        assert self.transport is not None
+        self.transport.pause_reading()
+        deeper = plan is not None and plan.depth > Depth.NAME and self.front.listener.handed(self.host)
+        self._task = self.front.loop.create_task(self._hand_over() if deeper else self._splice("spliced"))
+
+    def _turn_into_page(self) -> None:
+        """Let the page's server go on with this connection, from its first byte."""
+        assert self.transport is not None
+        self.way, server = "page", self.front.page()
+        self.front.links.discard(self)
+        self.transport.set_protocol(server)
+        server.connection_made(self.transport)
+        server.data_received(self._head)
+
+    def refuse(self, status: str) -> None:
+        """Answer with a status line and close."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+            self.transport.close()
+
+    async def _hand_over(self) -> None:
+        port = self.front.inspector_port
+        if port is None or not await self._reach(port):
+            await self._splice("failed-open" if self.front.listener.handed(self.host) else "spliced")
+            return
+        assert self.transport is not None
+        self.way, self.replay = "handed", bytearray()
+        self.other = self.inspector
+        self.transport.write(CONNECTED)
+        self.transport.resume_reading()
+
+    async def _reach(self, port: int) -> bool:
+        """Connect to the inspector and await its answer to CONNECT; False where there is none."""
+        try:
+            transport, end = await self.front.loop.create_connection(lambda: _Inspector(self), "127.0.0.1", port)
+        except OSError:
+            return False
+        self.inspector = end
+        end.other = self
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        transport.write(f"CONNECT {name}:{self.port} HTTP/1.1\r\nHost: {name}:{self.port}\r\n\r\n".encode())
+        if await end.answered:
+            return True
+        end.other = self.inspector = None
+        transport.abort()
+        return False
+
+    def fall_back(self) -> None:
+        """Splice instead of inspecting; only before the inspector sent its first byte of TLS."""
+        old, self.inspector = self.inspector, None
+        if old is not None:
+            old.other = None
+            old.abort()
+        self.other = None
+        assert self.transport is not None
+        self.transport.pause_reading()
+        healthy = self.front.inspector_port is not None
+        # The inspector is well and yet closed this one: the site refuses us, which is no failure.
+        self._task = self.front.loop.create_task(self._splice("spliced" if healthy else "failed-open"))
+
+    async def _splice(self, way: Way) -> None:
+        said, self.replay = self.replay, None
+        try:
+            async with asyncio.timeout(DIAL_SECONDS):
+                end = await self.front.dial(self)
+        except PermissionError:
+            self.refuse("403 Forbidden")
+        except (OSError, TimeoutError, UnicodeError):
+            self.refuse("502 Bad Gateway") if said is None else self.abort()
+        else:
+            assert self.transport is not None
+            self.way, self.other, end.other = way, end, self
+            end.send(bytes(said)) if said is not None else self.transport.write(CONNECTED)
+            self.transport.resume_reading()
+
+    def carried(self, count: int) -> None:
+        """Note bytes that came back; a visit where they are enough, unless we failed open."""
+        if not self._visits or self.way == "failed-open":
+            return
+        self._back += count
+        now = self.front.loop.time()
+        if self._back >= VISIT_BYTES and now - self._touched >= TOUCH_SECONDS:
+            self._touched = now
+            self.front.listener.visited(self.host, self.peer)
+
+    @property
+    def peer(self) -> int:
+        """The port a connection is known by to the inspector and the app; 0 if there is none."""
+        end = self.inspector if self.inspector is not None else self.other
+        name = end.transport.get_extra_info("sockname") if end is not None and end.transport else None
+        return int(name[1]) if name else 0
+
+
+class Front:
+    """Owns the port. `resolver` maps names to "address:port", for demonstrations and tests only."""
+
+    def __init__(
+        self,
+        matcher: Matcher,
+        listener: Listener,
+        page: Callable[[], asyncio.Protocol],
+        resolver: Mapping[str, str] | None = None,
+    ) -> None:
+        self.matcher = matcher
+        self.listener = listener
+        self.page = page
+        self.buffer = Buffer()
+        self.links: set[Link] = set()
+        self.inspector_port: int | None = None
+        self._resolver = resolver or {}
+        self._server: asyncio.Server | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop this front runs on."""
+        return asyncio.get_running_loop()
+
+    async def open(self, port: int) -> int:
+        """Listen on a loopback port (0: any free one) and return it; OSError where it is taken."""
+        self._server = await self.loop.create_server(lambda: Link(self), "127.0.0.1", port, backlog=512)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def inspector_up(self, port: int) -> None:
+        """Hand over from now on, and have browsers reconnect what had failed open."""
+        self.inspector_port = port
+        for link in [link for link in self.links if link.way == "failed-open"]:
+            link.abort()
+
+    def inspector_down(self) -> None:
+        """Splice from now on; what the inspector had begun is aborted, the rest falls back."""
+        self.inspector_port = None
+        for link in list(self.links):
+            if link.inspector is None:
+                continue
+            if not link.inspector.answered.done():
+                link.inspector.answered.set_result(False)
+            elif link.replay is not None:
+                link.fall_back()
+            else:
+                link.abort()
+                link.inspector.abort()
+
+    def ways(self) -> dict[Way, int]:
+        """Return how many connections go which way now."""
+        counts: dict[Way, int] = {}
+        for link in self.links:
+            counts[link.way] = counts.get(link.way, 0) + 1
+        return counts
+
+    async def dial(self, link: Link) -> _Upstream:
+        """Connect to a site. PermissionError for addresses of this machine: no back door to them."""
+        host, port = link.host, link.port
+        mapped = self._resolver.get(host)
+        if mapped is not None:
+            host, port = mapped.rpartition(":")[0], int(mapped.rpartition(":")[2])
+        _, end = await self.loop.create_connection(lambda: _Upstream(link), host, port, happy_eyeballs_delay=0.25)
+        assert end.transport is not None
+        address = ipaddress.ip_address(end.transport.get_extra_info("peername")[0].partition("%")[0])
+        if mapped is None and (address.is_loopback or address.is_link_local or address.is_unspecified):
+            end.transport.abort()
+            raise PermissionError(str(address))
+        return end
+
+    async def close(self) -> None:
+        """Stop listening and end every connection."""
+        if self._server is not None:
+            self._server.close()
+        for link in list(self.links):
+            link.abort()
+            if link.other is not None:
+                link.other.abort()
+        if self._server is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._server.wait_closed(), 2)

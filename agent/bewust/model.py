@@ -1,0 +1,222 @@
+"""The words of the design as frozen values.
+
+Belongs here: what a value is. Not here: how it is parsed, decided upon or kept. Nothing in this
+file can hold a URL except `Observation`, which lives for one request and is never stored or sent.
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+
+class Level(StrEnum):
+    """How much a signature proves; `ignore` marks housekeeping that must not count."""
+
+    USE = "use"
+    VISIT = "visit"
+    IGNORE = "ignore"
+
+
+LEVELS_BY_WEIGHT = (Level.USE, Level.VISIT, Level.IGNORE)
+
+
+class Context(StrEnum):
+    """What kind of use a service is for."""
+
+    CHAT = "chat"
+    SEARCH = "search"
+    TRANSLATION = "translation"
+    OFFICE = "office"
+    CODE = "code"
+    MEDIA = "media"
+    MEETING = "meeting"
+    BROWSER = "browser"
+    API = "api"
+
+
+class Depth(IntEnum):
+    """How deep the agent may look; ordered, so that the deepest of several is their maximum."""
+
+    NAME = 1
+    REQUEST = 2
+    RESPONSE = 3
+
+    @classmethod
+    def parse(cls, word: str) -> "Depth":
+        """Turn `name`, `request` or `response` into a depth; raises KeyError for another word."""
+        return cls[word.upper()]
+
+
+class Status(StrEnum):
+    """What the organisation decided about a service."""
+
+    CONTRACTED = "contracted"
+    CONDITIONAL = "conditional"
+    UNCONTRACTED = "uncontracted"
+    UNKNOWN = "unknown"
+
+
+class Kind(StrEnum):
+    """What a counter counts; the closed list of DESIGN.md section 3."""
+
+    VISIT = "visit"
+    USE = "use"
+    INTERNAL = "internal"
+    REMINDED = "reminded"
+    HELD = "held"
+    SEEN = "seen"
+
+
+class Marker(msgspec.Struct, frozen=True):
+    """A structural statement about a body, never a bare substring.
+
+    `place` is an attribute name, or `comment` (an HTML comment) or `key` (a JSON key with a
+    non-empty value). `test` is `~=` (a token of the value), `^=` (its prefix) or `=` (all of it).
+    """
+
+    place: str
+    test: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.place}{self.test}{self.value}"
+
+
+class Response(msgspec.Struct, frozen=True):
+    """What must be in a response body: `markers` are alternatives, `within` is in decoded bytes."""
+
+    type: str
+    markers: tuple[Marker, ...]
+    within: int
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """A rule that recognises a service at one level; `file` and `line` say where it was written.
+
+    `hosts` are normalised names, `*.` in front for "names below". Every clause must hold; an
+    absent one (empty or None) always does. `path` and the values of `query` and `headers` are
+    regular expressions over the whole decoded text; a query value of None means "not there".
+    """
+
+    id: str
+    level: Level
+    hosts: tuple[str, ...]
+    methods: tuple[str, ...] = ()
+    path: str | None = None
+    query: Mapping[str, str | None] = {}
+    headers: Mapping[str, str] = {}
+    websocket: bool | None = None
+    response: Response | None = None
+    file: str = ""
+    line: int = 0
+
+    @property
+    def depth(self) -> Depth:
+        """The least depth at which this rule can be decided."""
+        if self.response is not None:
+            return Depth.RESPONSE
+        deeper = self.methods or self.path or self.query or self.headers
+        return Depth.REQUEST if deeper or self.websocket is not None else Depth.NAME
+
+
+class Service(msgspec.Struct, frozen=True):
+    """One thing a person uses. `gap` in seconds: uses closer together are one activity."""
+
+    id: str
+    name: str
+    vendor: str
+    context: Context
+    embedded: bool
+    gap: float
+    evidence: str
+    reviewed: str
+    signatures: tuple[Signature, ...]
+    aliases: tuple[str, ...] = ()
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """The facts a hook hands inward about one request; in memory for as long as the request.
+
+    `path` is percent-decoded; `query` maps a name to all its decoded values; `headers` has
+    lower-case names, and only those in `OBSERVED_HEADERS`.
+    """
+
+    host: str
+    method: str = "GET"
+    path: str = "/"
+    query: Mapping[str, tuple[str, ...]] = {}
+    headers: Mapping[str, str] = {}
+    websocket: bool = False
+
+
+OBSERVED_HEADERS = frozenset({"origin", "referer", "sec-purpose", "purpose", "accept"})
+
+
+class Detection(msgspec.Struct, frozen=True):
+    """A service was recognised at a level, by the signature that is named with its file and line."""
+
+    service: str
+    level: Level
+    signature: str
+    file: str
+    line: int
+    internal: bool = False
+
+
+# What the inspector tells the front's process: one JSON object a line, told apart by `type`.
+# `peer` is the port from which the front connected, never anything about a person.
+
+
+class Detected(msgspec.Struct, frozen=True, tag="detected"):
+    """A detection on a decrypted connection."""
+
+    peer: int
+    detection: Detection
+
+
+class Seen(msgspec.Struct, frozen=True, tag="seen"):
+    """An opportunity: a page was looked at in which `service` could have been."""
+
+    peer: int
+    service: str
+
+
+class Demoted(msgspec.Struct, frozen=True, tag="demoted"):
+    """`host` refuses to be looked into, or its client does; it is known by name from now on."""
+
+    host: str
+    reason: str
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """Our own code failed in `where`; the flow passed. `error` is a class name, never a text."""
+
+    where: str
+    error: str
+
+
+class Alive(msgspec.Struct, frozen=True, tag="alive"):
+    """The inspector's event loop answers; `port` is where its proxy listens, on loopback."""
+
+    port: int
+
+
+Message = Detected | Seen | Demoted | Failed | Alive
+
+
+class Start(msgspec.Struct, frozen=True, tag="start"):
+    """The first line the inspector reads; everything it needs to know.
+
+    `resolver` maps a real name to "address:port" and `trust` names a file of extra roots for
+    upstream servers: both are for the demonstration and the tests and have no policy key.
+    """
+
+    authority: str
+    config: str | None = None
+    resolver: Mapping[str, str] = {}
+    trust: str | None = None
+
+
+class Ping(msgspec.Struct, frozen=True, tag="ping"):
+    """The front asks whether the inspector's event loop still turns; `Alive` is the answer."""

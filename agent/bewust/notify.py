@@ -1,0 +1,199 @@
+"""A toast on the desktop, shown through plyer in a child process that can be killed.
+
+Belongs here: making a text safe, showing it, and saying in one line why it could not be shown. Not
+here: which text, and when. Only the child (`python -m bewust.notify`) imports plyer: it may block
+for a minute and keeps its errors to itself (reference/deployment.md, section 1).
+"""
+
+import asyncio
+import html
+import json
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import accumulate, takewhile
+from pathlib import Path
+from typing import Protocol
+
+APP_NAME = "Bewust"
+TITLE_LIMIT = 63
+MESSAGE_LIMIT = 255  # both in UTF-16 units: on Windows they land in arrays of 64 and 256 of them
+SECONDS_TO_ANSWER = 5
+SECONDS_ON_SCREEN = 10
+QUEUE_LENGTH = 3
+# On Windows plyer sleeps while the toast shows, and only the child's end takes the tray icon away.
+SECONDS_TO_WAIT = SECONDS_TO_ANSWER + (SECONDS_ON_SCREEN if sys.platform == "win32" else 0)
+# -P: the folder in which somebody starts us must not be able to offer another `plyer`.
+CHILD = (sys.executable, "-P", "-m", "bewust.notify")
+
+NO_BUS = "no session bus"
+TOO_LATE = "the desktop's notification service did not answer in time; restart it, or log in again"
+NOT_STARTED = "no process could be started to show the reminder; check memory and limits"
+REFUSED = "the desktop did not take the reminder; `notify-send test` shows its complaint"
+OUTSIDE = "no desktop session is reachable; start Bewust from the login session, not as a service"
+NOBODY = "no notification service answers on this desktop; install libnotify-bin and dunst"
+# Found in the child's stderr -> the reason. Its own words may quote the reminder, these never do.
+SYMPTOMS = (
+    (NO_BUS, OUTSIDE),
+    ("Could not connect", OUTSIDE),
+    ("Failed to connect to socket", OUTSIDE),
+    ("ServiceUnknown", NOBODY),
+    ("No module named 'plyer'", "plyer is not installed; install Bewust again"),
+    ("No module named 'pyobjus'", "plyer needs pyobjus on macOS; install pyobjus"),
+    ("No usable implementation", "plyer finds no way to show a toast; install libnotify-bin"),
+)
+
+
+class Show(Protocol):
+    """Shows one toast; None when it was shown, else the reason in one line without its text."""
+
+    async def __call__(self, title: str, message: str, /) -> str | None: ...
+
+
+def clean(text: str, limit: int, markup: bool) -> str:
+    """Make `text` safe: printable characters and newlines, at most `limit` (>= 1) UTF-16 units.
+
+    With `markup` the result is HTML-escaped, for a server that reads markup. Neither an entity nor
+    a surrogate pair is cut in half. The result is not meant to be cleaned again.
+    """
+    spaced = (" " if c.isspace() and c != "\n" else c for c in text)  # a no-break space is a space
+    safe = "".join(c for c in spaced if c.isprintable() or c == "\n")
+    if safe.startswith("-"):
+        safe = "\u200b" + safe  # notify-send would take the text for one of its options
+    pieces = [html.escape(c, quote=False) if markup else c for c in safe]
+    sizes = [len(piece.encode("utf-16-le")) // 2 for piece in pieces]
+    if sum(sizes) <= limit:
+        return "".join(pieces)
+    fitting = takewhile(lambda used: used <= limit - 1, accumulate(sizes))  # 1 for the ellipsis
+    return "".join(pieces[: len(list(fitting))]) + "…"
+
+
+async def show(
+    title: str, message: str, command: Sequence[str] = CHILD, seconds: float = SECONDS_TO_WAIT
+) -> str | None:
+    """Show a toast by way of a child process; None when shown, else the reason in one line.
+
+    After `seconds` the child and all it started are killed, also when this call is cancelled.
+    """
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a process group of its own, so that notify-send dies with it
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except OSError:
+        return NOT_STARTED
+    toast = json.dumps({"title": title, "message": message}).encode()
+    try:
+        async with asyncio.timeout(seconds):
+            _, complaint = await child.communicate(toast)
+    except (TimeoutError, asyncio.CancelledError) as error:
+        await _end(child)
+        if isinstance(error, TimeoutError):
+            return TOO_LATE
+        raise
+    return diagnose(child.returncode or 0, complaint.decode(errors="replace"))
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    """Kill the child and its group; a process that left the group cannot hold us up."""
+    with suppress(OSError, TimeoutError):  # OSError: it has just ended by itself
+        if sys.platform != "win32":
+            os.killpg(child.pid, signal.SIGKILL)
+        child.kill()  # on Windows plyer starts no other process
+        async with asyncio.timeout(1):  # `wait` also waits for whoever still holds the pipe
+            await child.wait()
+    child._transport.close()  # type: ignore[attr-defined]  # no public way to let go of the pipe
+
+
+def diagnose(returncode: int, complaint: str) -> str | None:
+    """The reason for a failure, from the child's exit code and stderr; None without one."""
+    if returncode == 0 and not complaint.strip():
+        return None
+    return next((reason for symptom, reason in SYMPTOMS if symptom in complaint), REFUSED)
+
+
+class Toaster:
+    """Shows toasts one after another, off the caller's path; what does not fit is dropped.
+
+    `shown`, `failed` and `dropped` count toasts since the start; `problem` is the last reason for a
+    failure, None after a success. One event loop, whose thread is the only one to call `offer`.
+    """
+
+    def __init__(self, show: Show = show) -> None:
+        self._show = show
+        self._queue = asyncio.Queue[tuple[str, str]](QUEUE_LENGTH)
+        self.shown = self.failed = self.dropped = 0
+        self.problem: str | None = None
+
+    def offer(self, title: str, message: str) -> bool:
+        """Queue a toast without waiting; False when the queue is full and the toast is dropped."""
+        if fits := not self._queue.full():
+            self._queue.put_nowait((title, message))
+        self.dropped += not fits
+        return fits
+
+    async def run(self) -> None:
+        """Show what is offered, for ever; cancelling it kills the toast under way."""
+        while True:
+            title, message = await self._queue.get()
+            try:
+                self.problem = await self._show(title, message)
+            except Exception as error:  # noqa: BLE001 - a broken desktop must not end the worker
+                self.problem = f"showing the reminder failed with {type(error).__name__}"
+            self.shown += self.problem is None
+            self.failed += self.problem is not None
+            self._queue.task_done()
+
+    async def drain(self, seconds: float) -> None:
+        """Return when everything offered was dealt with, or after `seconds`; then cancel `run`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._queue.join()
+
+
+def wording(backend: str, title: str, message: str) -> tuple[str, str]:
+    """Title and message for plyer's class `backend`, so that a person reads what was meant.
+
+    A title is never markup (Desktop Notifications Specification 1.2). notify-send undoes the
+    message's backslashes (g_strcompress); plyer puts the portal's texts between quotes (GVariant).
+    """
+    markup = backend in ("NotifySendNotification", "NotifyDbus")
+    title = clean(title, TITLE_LIMIT, markup=False) or APP_NAME  # notify-send wants a title
+    message = clean(message, MESSAGE_LIMIT, markup=markup)
+    if backend == "NotifySendNotification":
+        return title, message.replace("\\", r"\\")
+    if backend == "NotifyDesktopPortals":
+        quoting = str.maketrans({"\\": r"\\", "'": r"\'", "\n": r"\n"})
+        return title.translate(quoting), message.translate(quoting)
+    return title, message
+
+
+def main() -> None:
+    """The child: reads {"title", "message"} from stdin; silence and exit code 0 mean shown."""
+    # Asking for a bus where there is none may start one (dbus-launch), which would outlive us.
+    bus = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"), "bus").exists()
+    if sys.platform == "linux" and not (bus or os.environ.get("DBUS_SESSION_BUS_ADDRESS")):
+        sys.exit(NO_BUS)
+    os.environ["LANGUAGE"] = "en"  # the symptoms are looked for in English
+    warnings.simplefilter("ignore")  # plyer warns of a missing dbus-python also when all is well
+    from plyer import notification as plyer  # noqa: PLC0415 - only the child needs it
+
+    backend = plyer.__class__.__name__  # asks plyer's proxy, which answers for the real class
+    if backend == "NotifySendNotification":
+        # plyer loses the duration on the way to notify-send, and the toast would stay for ever.
+        plyer._notify = partial(plyer._notify, expire_time=str(SECONDS_ON_SCREEN * 1000))
+    title, message = wording(backend, **json.load(sys.stdin))
+    plyer.notify(title=title, message=message, app_name=APP_NAME, timeout=SECONDS_ON_SCREEN)
+
+
+if __name__ == "__main__":
+    main()

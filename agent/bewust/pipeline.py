@@ -1,0 +1,62 @@
+"""The pure chain: Detection -> Outcome. No I/O and no clock; the app performs what it says.
+
+An Outcome names its counters before its reminder, because that is the order of its effects: what
+is shown has been counted.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from bewust import counters
+from bewust.counters import Key
+from bewust.detection import Activities
+from bewust.model import Detection, Level, Service
+from bewust.policy import PERIOD_WEEKS, Policy
+from bewust.reminders import Held, Reminder, Reminders, Texts
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What to do: add one to each of `counts`, then show `reminder` where there is one."""
+
+    counts: tuple[Key, ...] = ()
+    reminder: Reminder | None = None
+    held: Held | None = None
+
+
+NOTHING = Outcome()
+
+
+class Pipeline:
+    """One chain for all people of this machine; `who` tells them apart, in memory only."""
+
+    def __init__(self, policy: Policy, texts: Texts, services: Mapping[str, Service]) -> None:
+        self._weeks = PERIOD_WEEKS[policy.mechanism]
+        self._services = services
+        self._activities = Activities()
+        self._reminders = Reminders(policy, texts, services)
+
+    def period(self, now: datetime) -> str:
+        """Return the period that `now`, in the organisation's zone, is counted in."""
+        return counters.period_of(now, self._weeks)
+
+    def detected(self, who: int, detection: Detection, now: datetime) -> Outcome:
+        """Return what a detection leads to: nothing, unless it begins an activity."""
+        service = self._services.get(detection.service)
+        if service is None or detection.level is Level.IGNORE:
+            return NOTHING
+        if not self._activities.begins(who, service.id, detection.level, service.gap, now):
+            return NOTHING
+        period = self.period(now)
+        decided = self._reminders.decide(who, detection, now)
+        counts = (*counters.of_activity(detection, period), counters.of_reminder(decided, period))
+        if isinstance(decided, Reminder):
+            return Outcome(counts, reminder=decided)
+        return Outcome(counts, held=decided)
+
+    def seen(self, service: str, now: datetime) -> Outcome:
+        """Return what an opportunity leads to."""
+        if service not in self._services:
+            return NOTHING
+        return Outcome((counters.of_opportunity(service, self.period(now)),))

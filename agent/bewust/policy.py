@@ -1,0 +1,137 @@
+"""The organisation's decisions: status, depth, schedule, contacts. TOML -> one frozen Policy.
+
+Belongs here: what may be decided and its checks. Not here: acting on it. Every mistake is one
+`PolicyError` that names the file, the key and the remedy.
+"""
+
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+import tomli
+
+from bewust.catalogue import DEFAULT_COUNTRIES, parse_duration
+from bewust.model import Depth, Service, Status
+
+Mechanism = Literal["local", "split"]
+PERIOD_WEEKS: Mapping[Mechanism, int] = {"local": 4, "split": 1}
+
+
+class PolicyError(ValueError):
+    """A mistake in the policy: names the file, the key, what is wrong and what to do."""
+
+
+class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was decided about one service; `depth` None means the default of its kind."""
+
+    status: Status = Status.UNKNOWN
+    alternative: str = ""
+    depth: Literal["name", "request", "response"] | None = None
+
+
+class ReminderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`gap`: least time between two reminders of one context, such as "30m"."""
+
+    gap: str = "30m"
+    enabled: bool = True
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything an organisation decides; the defaults are those of policy.toml.
+
+    `fill` holds what the placeholders of reminder texts stand for; an empty value means none.
+    """
+
+    language: str = "nl"
+    timezone: str = "Europe/Amsterdam"
+    countries: tuple[str, ...] = DEFAULT_COUNTRIES
+    internal_hosts: tuple[str, ...] = ()
+    mechanism: Mechanism = "local"
+    flush: str = "15m"
+    demoted_for: str = "24h"
+    reminders: ReminderRules = ReminderRules()
+    fill: Mapping[str, str] = {}
+    service: Mapping[str, Decision] = {}
+
+    def decision(self, service: str) -> Decision:
+        """Return what was decided about a service; the status of one not listed is unknown."""
+        return self.service.get(service, Decision())
+
+    def depth_of(self, service: Service) -> Depth:
+        """Return how deep to look: into embedded services, at the name of the others."""
+        decided = self.decision(service.id).depth
+        if decided is not None:
+            return Depth.parse(decided)
+        return Depth.RESPONSE if service.embedded else Depth.NAME
+
+    @property
+    def flush_seconds(self) -> float:
+        """Seconds between two writings of the store; what a crash may lose."""
+        return parse_duration(self.flush)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone whose days and weeks count."""
+        return ZoneInfo(self.timezone)
+
+
+def load(overlay: Traversable | None = None) -> Policy:
+    """Return the shipped policy with `overlay` (a folder, or a policy file) laid over it."""
+    table = _table(files("bewust_config").joinpath("policy.toml"))
+    name = "policy.toml"
+    if overlay is not None:
+        theirs = overlay.joinpath("policy.toml") if overlay.is_dir() else overlay
+        if theirs.is_file() or not overlay.is_dir():
+            table, name = _merged(table, _table(theirs)), str(theirs)
+    return _policy(table, name)
+
+
+def _table(file: Traversable) -> dict[str, Any]:
+    try:
+        return tomli.loads(file.read_bytes().decode())
+    except OSError as error:
+        raise PolicyError(f"{file}: cannot be read ({error.strerror}). Check the name, owner and mode.") from error
+    except (UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError) as error:
+        raise PolicyError(f"{file}: is not TOML ({error}). Mend the line it names.") from error
+
+
+def _merged(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(ours)
+    for key, value in theirs.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _policy(table: Mapping[str, Any], file: str) -> Policy:
+    try:
+        policy = msgspec.convert(table, Policy)
+    except msgspec.ValidationError as error:
+        raise PolicyError(f"{file}: {error}. docs/policy.md lists the keys and their values.") from error
+    for key, text in [
+        ("flush", policy.flush),
+        ("demoted_for", policy.demoted_for),
+        ("reminders.gap", policy.reminders.gap),
+    ]:
+        if parse_duration(text) <= 0:
+            raise PolicyError(f'{file}: {key}: {text!r} is no duration. Write it like "15m" or "2h".')
+    if policy.flush_seconds < 60:
+        raise PolicyError(f"{file}: flush: {policy.flush!r} is too often. Use a minute or more.")
+    try:
+        _ = policy.zone
+    except (ValueError, OSError, KeyError) as error:
+        raise PolicyError(
+            f'{file}: timezone: {policy.timezone!r} is none. Write it like "Europe/Amsterdam".'
+        ) from error
+    return policy
+
+
+def check_services(policy: Policy, services: Iterable[Service], file: str = "policy.toml") -> None:
+    """Refuse a decision about a service that the catalogue does not have: it would do nothing."""
+    known = {service.id for service in services}
+    for name in policy.service:
+        if name not in known:
+            raise PolicyError(f"{file}: service.{name}: is not in the catalogue. Correct the id, or remove it.")

@@ -1,0 +1,192 @@
+"""Recordings -> Observations, for `bewust inspect`: HAR 1.2, a single page, mitmproxy flow files.
+
+Belongs here: file formats and their errors. Not here: detection, which is the same as for live
+traffic. Flow files come as lines of `Exchange` from a process of their own
+(bewust_addons/flowfile.py), because nothing in this package imports mitmproxy.
+"""
+
+import base64
+import binascii
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from bewust.detection import Findings, detect, detection, observe
+from bewust.matching import Matcher, Rule
+from bewust.model import Detection, Observation, Response
+from bewust.scanning import Scanner, UnknownEncodingError
+
+SIZE_LIMIT = 1 << 30  # bytes after decompression; a day's HAR is a few hundred MiB
+GZIP = b"\x1f\x8b"
+
+
+class RecordingError(ValueError):
+    """A file that cannot be read: names it, says why and what to do."""
+
+    def __init__(self, file: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{file}: {problem}. {remedy}")
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """One entry: its request, and its response as far as it was recorded.
+
+    `type` is the bare media type; `encoding` the Content-Encoding that `body` still carries;
+    `problem` says why an entry could not be read, and then nothing else counts.
+    """
+
+    entry: int
+    seen: Observation
+    type: str = ""
+    encoding: str = ""
+    status: int = 0
+    body: bytes = b""
+    problem: str = ""
+
+
+class _Header(msgspec.Struct):
+    name: str
+    value: str = ""
+
+
+class _Content(msgspec.Struct):
+    mimeType: str | None = ""
+    text: str | None = ""
+    encoding: str | None = ""
+
+
+class _HarRequest(msgspec.Struct):
+    method: str
+    url: str
+    headers: list[_Header] = []
+
+
+class _HarResponse(msgspec.Struct):
+    status: float | None = 0
+    content: _Content = msgspec.field(default_factory=_Content)
+
+
+class _Entry(msgspec.Struct):
+    request: _HarRequest
+    response: _HarResponse = msgspec.field(default_factory=_HarResponse)
+
+
+class _Log(msgspec.Struct):
+    entries: list[msgspec.Raw]
+
+
+class _Har(msgspec.Struct):
+    log: _Log
+
+
+def read(path: Path) -> Iterator[Exchange]:
+    """Yield the entries of a HAR (plain or gzipped) or a mitmproxy flow file, by what is in it."""
+    data = _bytes(path)
+    if data[:1].isdigit():  # a flow file is netstrings; no JSON document of entries starts so
+        yield from _flows(path)
+        return
+    try:
+        har = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Har)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RecordingError(str(path), f"is no HAR 1.2 ({error})",
+                             "Export it anew from the browser's network panel.") from error  # fmt: skip
+    for number, raw in enumerate(har.log.entries):
+        yield _exchange(number, raw)
+
+
+def page(path: Path, url: str) -> Iterator[Exchange]:
+    """Yield one saved page (plain or gzipped) as if a GET of `url` had brought it."""
+    seen = observe("GET", url)
+    if not seen.host:
+        raise RecordingError(str(path), f"{url!r} is not the URL of a page", "Give it like https://www.example.nl/x.")
+    yield Exchange(0, seen, type="text/html", status=200, body=_bytes(path))
+
+
+def examine(exchange: Exchange, matcher: Matcher, internal_hosts: Sequence[str] = ()) -> Detection | None:
+    """Return the strongest verdict on an entry: use before visit before ignore."""
+    findings: Findings = detect(exchange.seen, matcher, internal_hosts)
+    rule = _scan(exchange, findings.pending)
+    return findings.detection if rule is None else detection(rule, exchange.seen, internal_hosts)
+
+
+def _scan(exchange: Exchange, pending: Sequence[Rule]) -> Rule | None:
+    """Return the first rule whose markers are in the body. A HAR may leave the status out (0)."""
+    rules = [r for r in pending if fits(r.signature.response, exchange.type, exchange.status or 200)]
+    if not rules or not exchange.body:
+        return None
+    try:
+        scanner = Scanner([r.signature.response for r in rules if r.signature.response], exchange.encoding)
+    except UnknownEncodingError:
+        return None
+    scanner.feed(exchange.body)
+    scanner.end()
+    return None if scanner.hit is None else rules[scanner.hit]
+
+
+def fits(wanted: Response | None, media_type: str, status: int) -> bool:
+    """Whether a response is of the kind a rule reads: a success of its media type."""
+    return wanted is not None and wanted.type == media_type and 200 <= status < 300
+
+
+def media_type(header: str) -> str:
+    """Return the bare media type of a Content-Type header."""
+    return header.partition(";")[0].strip().lower()
+
+
+def _exchange(number: int, raw: msgspec.Raw) -> Exchange:
+    try:
+        entry = msgspec.json.decode(raw, type=_Entry)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Exchange(number, Observation(host=""), problem=str(error))
+    headers = [(header.name, header.value) for header in entry.request.headers]
+    upgrade = any(n.lower() == "upgrade" and v.lower() == "websocket" for n, v in headers)
+    content = entry.response.content
+    return Exchange(
+        number,
+        observe(entry.request.method, entry.request.url, headers, websocket=upgrade),
+        type=media_type(content.mimeType or ""),
+        status=int(entry.response.status or 0),
+        body=_body(content),
+    )
+
+
+def _body(content: _Content) -> bytes:
+    text = content.text or ""
+    if (content.encoding or "").lower() == "base64":
+        try:
+            return base64.b64decode(text)
+        except (binascii.Error, ValueError):
+            return b""
+    return text.encode("utf-8", "replace")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RecordingError(str(path), f"cannot be read ({error.strerror})", "Check the name and mode.") from error
+    if not data.startswith(GZIP):
+        return data
+    inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        plain = inflate.decompress(data, SIZE_LIMIT)
+    except zlib.error as error:
+        raise RecordingError(str(path), f"is a damaged gzip ({error})", "Copy or download it again.") from error
+    if not inflate.eof:
+        problem = "is larger than 1 GiB" if inflate.unconsumed_tail else "is a gzip cut short"
+        raise RecordingError(str(path), problem, "Copy it again, or export a shorter recording.")
+    return plain
+
+
+def _flows(path: Path) -> Iterator[Exchange]:
+    command = [sys.executable, "-m", "bewust_addons.flowfile", str(path.resolve())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            yield msgspec.json.decode(line, type=Exchange)
+    if child.returncode:
+        raise RecordingError(str(path), "is no HAR and no flow file mitmproxy can read to its end",
+                             "Save the flows again with the mitmproxy version Bewust uses.")  # fmt: skip

@@ -1,0 +1,84 @@
+"""Two ends of a connection that pass bytes to each other: back-pressure, half-close, no copies.
+
+Belongs here: bytes between two sockets. Not here: where they go, or what is in them.
+"""
+
+import asyncio
+import socket
+
+BUFFER = 256 << 10  # bytes read at a time, and held for a slow reader before its writer is paused
+
+
+class Buffer:
+    """One read buffer for all connections: the event loop fills and empties it in one go.
+
+    A transport that could not send everything keeps a view of it, so it is then left to it.
+    """
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        self.view = memoryview(bytearray(BUFFER))
+
+
+class End(asyncio.BufferedProtocol):
+    """One end of a relay: what it reads goes to `other`, which slows it down when full."""
+
+    def __init__(self, buffer: Buffer) -> None:
+        self.buffer = buffer
+        self.other: End | None = None
+        self.transport: asyncio.Transport | None = None
+        self.ended = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.set_write_buffer_limits(high=BUFFER)
+        sock: socket.socket = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self.buffer.view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.received(self.buffer.view[:nbytes])
+
+    def received(self, data: memoryview) -> None:
+        if self.other is not None:
+            self.other.send(data)
+
+    def send(self, data: memoryview | bytes) -> None:
+        if self.transport is None or self.transport.is_closing():
+            return
+        self.transport.write(data)
+        if self.transport.get_write_buffer_size():
+            self.buffer.renew()
+
+    def pause_writing(self) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.resume_reading()
+
+    def eof_received(self) -> bool:
+        """Pass the half-close on; keep our own half until the other side ends too."""
+        self.ended = True
+        if self.other is None:
+            return False
+        if self.other.transport is not None and not self.other.transport.is_closing():
+            self.other.transport.write_eof()
+        return not self.other.ended
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.other is not None and self.other.transport is not None:
+            if error is None:
+                self.other.transport.close()
+            else:
+                self.other.transport.abort()
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()

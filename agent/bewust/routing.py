@@ -1,0 +1,54 @@
+"""The PAC file and the decrypt list, both from the compiled catalogue and the policy.
+
+Belongs here: who is routed where. What is not in these lists never reaches the agent.
+"""
+
+import base64
+import json
+from collections.abc import Iterable
+
+from bewust.matching import Matcher
+from bewust.model import Depth
+
+PAC_TYPE = "application/x-ns-proxy-autoconfig"
+
+# Chromium hands over https URLs without their path, and so does this need no more than the host.
+_PAC = """\
+// Bewust: these names go to the agent on this machine; everything else goes its own way, unseen.
+var exact = {exact};
+var below = {below};
+function FindProxyForURL(url, host) {{
+  if (url.substring(0, 6) !== "https:" && url.substring(0, 4) !== "wss:") return "{fallback}";
+  host = host.toLowerCase();
+  if (host.charAt(host.length - 1) === ".") host = host.slice(0, -1);
+  if (exact.hasOwnProperty(host)) return "PROXY 127.0.0.1:{port}; {fallback}";
+  for (var dot = host.indexOf("."); dot >= 0; dot = host.indexOf(".", dot + 1))
+    if (below.hasOwnProperty(host.slice(dot + 1))) return "PROXY 127.0.0.1:{port}; {fallback}";
+  return "{fallback}";
+}}
+"""
+
+
+def pac(matcher: Matcher, port: int, fallback: str = "DIRECT") -> str:
+    """Return the PAC file: catalogued hosts to the agent, https and wss only, the rest to `fallback`."""
+    hosts = matcher.hosts(*Depth)
+    return _PAC.format(
+        exact=_table(host for host in hosts if not host.startswith("*.")),
+        below=_table(host[2:] for host in hosts if host.startswith("*.")),
+        port=port,
+        fallback=fallback,
+    )
+
+
+def data_url(pac_file: str) -> str:
+    """Return the PAC file as a `data:` URL, which needs no server; Chromium ignores `file:`."""
+    return f"data:{PAC_TYPE};base64,{base64.b64encode(pac_file.encode()).decode()}"
+
+
+def decrypt_list(matcher: Matcher) -> tuple[str, ...]:
+    """Return the hosts that are looked into, sorted: exactly what the authority is issued for."""
+    return matcher.hosts(Depth.REQUEST, Depth.RESPONSE)
+
+
+def _table(hosts: Iterable[str]) -> str:
+    return json.dumps(dict.fromkeys(hosts, 1), indent=1)

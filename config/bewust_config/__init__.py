@@ -1,0 +1,1 @@
+"""Catalogue, policy and texts as data; code reads them through importlib.resources."""

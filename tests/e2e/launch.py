@@ -1,0 +1,30 @@
+"""Runs one agent as a process of its own for tests and the demonstration.
+
+The product takes an injected resolver and an extra root only from Python (app.Settings), never from
+an option or a policy, so this is the one place that hands them in. Writes one JSON line when it has
+started and one for each reminder, shown or held.
+"""
+
+import asyncio
+import json
+import sys
+
+import msgspec
+
+from bewust.app import Agent, serve
+from bewust.reminders import Held, Reminder
+from bewust.settings import Settings, load_rules
+
+
+def _say(what: Reminder | Held) -> None:
+    print(json.dumps({"type": type(what).__name__.lower(), **msgspec.to_builtins(what)}), flush=True)
+
+
+def main() -> None:
+    settings = msgspec.json.decode(sys.argv[1], type=Settings, dec_hook=lambda kind, value: kind(value))
+    agent = Agent(settings, load_rules(settings.config), on_reminder=_say)
+    asyncio.run(serve(agent))
+
+
+if __name__ == "__main__":
+    main()
