@@ -36,8 +36,7 @@ class RunningAgent:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        wait_for((self.settings.state / RUN_FILE).exists, self.alive, "the agent did not start")
-        self._running = msgspec.json.decode((self.settings.state / RUN_FILE).read_bytes(), type=Running)
+        wait_for(self._started, self.alive, "the agent did not start")
         wait_for(lambda: self.status()["inspector"] == "running", self.alive, "the inspector did not start")
         return self
 
@@ -45,6 +44,11 @@ class RunningAgent:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _started(self) -> bool:
+        """Whether this process, and not one before it, has said where it listens."""
+        self._running = msgspec.json.decode((self.settings.state / RUN_FILE).read_bytes(), type=Running)
+        return self._running.pid == self.process.pid
 
     def stop(self) -> int:
         """Stop it as Ctrl-C does, and return its exit code."""

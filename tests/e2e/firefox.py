@@ -133,13 +133,13 @@ class Firefox:
         self._call("browsingContext.navigate", context=self._tab, url=url, wait="complete")
 
     def evaluate(self, js: str) -> Any:
-        """The value of the expression `js` in the page, as JSON; it may use `await`.
+        """The value of the expression `js` in the page, as JSON; a promise is awaited.
 
         Raises FirefoxError with the page's own message if the expression throws.
         """
         answer = self._call(
             "script.evaluate",
-            expression=f"(async () => JSON.stringify(({js}) ?? null))()",
+            expression=f"(async () => JSON.stringify((await ({js})) ?? null))()",
             target={"context": self._tab},
             awaitPromise=True,
         )

@@ -230,16 +230,17 @@ class World:
     """The origin, in a thread of its own, for as long as the `with` block lasts.
 
     `resolver` maps every name to the origin's address, `root_pem` is the file with the root that
-    vouches for it, `hits` is the host and path of every request that arrived, in order.
+    vouches for it, `hits` is the host and path of every request that arrived, in order. A browser
+    that goes DIRECT and has no resolver of its own needs `port` 443.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.hosts = tuple(ROUTES)
         self.hits: list[tuple[str, str]] = []
         self._folder = TemporaryDirectory(prefix="world-")
         self.root_pem = Path(self._folder.name) / "root.pem"
         self._leaf = Path(self._folder.name) / "leaf.pem"
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
         self.resolver = dict.fromkeys(self.hosts, f"127.0.0.1:{self.port}")
         self._application = application()
@@ -255,7 +256,7 @@ class World:
         root = trustme.CA()
         root.cert_pem.write_to_path(self.root_pem)
         # One leaf for all names: a real origin's leaf, too, names many others.
-        root.issue_cert(*self.hosts).private_key_and_cert_chain_pem.write_to_path(self._leaf)
+        root.issue_cert(*self.hosts, "*.translate.goog").private_key_and_cert_chain_pem.write_to_path(self._leaf)
         self._thread.start()
         self._serving.wait()
         return self

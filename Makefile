@@ -1,0 +1,37 @@
+# The front door. `make` lists what there is.
+.PHONY: help demo test lint unit e2e bench setup clean
+.DEFAULT_GOAL := help
+run := .venv/bin/
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: setup ## the main job, end to end, in about half a minute; contacts no other machine
+	@dev/setup system demo
+	@PYTHONPATH=tests $(run)python -m e2e.demo
+
+test: setup lint ## everything: checks, unit tests, real browsers, a real desktop
+	@dev/setup system test
+	@$(run)pytest
+
+lint: setup ## ruff, mypy, import-linter
+	@$(run)ruff format --check --quiet .
+	@$(run)ruff check --quiet .
+	@$(run)mypy
+	@$(run)lint-imports --no-cache >/dev/null || $(run)lint-imports --no-cache
+
+unit: setup ## the tests that need no browser and no desktop
+	@$(run)pytest --ignore=tests/e2e
+
+e2e: setup ## only the tests with real browsers and a real desktop
+	@dev/setup system test
+	@$(run)pytest tests/e2e
+
+bench: setup ## measurements, as ratios within one run
+	@$(run)python -m pytest tests/benchmarks -q -s -o python_files='bench_*.py'
+
+setup:
+	@dev/setup python
+
+clean: ## remove what these commands made
+	rm -rf .venv .uv artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
