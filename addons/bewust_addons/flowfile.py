@@ -27,19 +27,24 @@ def exchanges(path: Path) -> Iterator[Exchange]:
 
 def _exchange(number: int, flow: HTTPFlow) -> Exchange:
     request, response = flow.request, flow.response
-    headers = [(name, value) for name, value in request.headers.items(multi=True)]
+    headers = [(_text(name), _text(value)) for name, value in request.headers.items(multi=True)]
     websocket = flow.websocket is not None or request.headers.get("upgrade", "").lower() == "websocket"
-    seen = observe(request.method, request.pretty_url, headers, websocket=websocket)
+    seen = observe(_text(request.method), _text(request.pretty_url), headers, websocket=websocket)
     if response is None:
         return Exchange(number, seen)
     return Exchange(
         number,
         seen,
-        type=media_type(response.headers.get("content-type", "")),
-        encoding=response.headers.get("content-encoding", ""),
+        type=media_type(_text(response.headers.get("content-type", ""))),
+        encoding=_text(response.headers.get("content-encoding", "")),
         status=response.status_code,
         body=response.raw_content or b"",
     )
+
+
+def _text(recorded: str) -> str:
+    """Return what a line of JSON can hold: mitmproxy keeps bytes that are no text as surrogates."""
+    return recorded.encode("utf-8", "replace").decode()
 
 
 def main() -> int:

@@ -1,9 +1,10 @@
 """Decrypt or tunnel: which connections the inspector looks into, with which certificate.
 
 Leaves are minted for exactly the names of the decrypt list, each with that one name. A host that
-refuses us, or whose client does, is known by name only from then on.
+refuses us, or whose client does, is known by name only for as long as the policy says.
 """
 
+import time
 from collections.abc import Callable
 
 from cryptography import x509
@@ -27,20 +28,23 @@ REFUSALS = {
 class Gate(TlsConfig):
     """mitmproxy's TLS configuration, narrowed to the decrypt list."""
 
-    def __init__(self, decrypts: Callable[[str], bool], report: Callable[[Demoted], None]) -> None:
+    def __init__(
+        self, decrypts: Callable[[str], bool], report: Callable[[Demoted], None], seconds: float = float("inf")
+    ) -> None:
         super().__init__()
         self._decrypts = decrypts
         self._report = report
-        self._demoted: set[str] = set()
+        self._seconds = seconds
+        self._demoted: dict[str, float] = {}  # host -> until when
 
     def looks_into(self, host: str) -> bool:
         """Whether a connection to this host may be decrypted now."""
-        return host not in self._demoted and self._decrypts(host)
+        return self._demoted.get(host, 0) <= time.monotonic() and self._decrypts(host)
 
     def demote(self, host: str, reason: str) -> None:
-        """Know `host` by name only from now on, and tell the front."""
+        """Know `host` by name only for `seconds` from now, and tell the front."""
         if self.looks_into(host):
-            self._demoted.add(host)
+            self._demoted[host] = time.monotonic() + self._seconds
             self._report(Demoted(host, reason))
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:

@@ -75,7 +75,7 @@ class Resolver:
 def build(start: Start, matcher: Matcher, rules: policy.Policy, lines: Lines) -> Master:
     """Return a Master that listens on a free loopback port once it runs."""
     master = Master(Options(), with_termlog=False)
-    gate = Gate(decrypts(matcher), lines.send)
+    gate = Gate(decrypts(matcher), lines.send, catalogue.parse_duration(rules.demoted_for))
     traffic = Traffic(matcher, rules.internal_hosts, lines.send, gate.demote)
     addons = [Core(), Proxyserver(), NextLayer(), gate, traffic]
     if start.resolver:

@@ -50,9 +50,9 @@ class Traffic:
     @guarded
     def requestheaders(self, flow: HTTPFlow) -> None:
         """Decide what the request alone decides. The body streams on unread."""
-        flow.request.stream = True
         if flow.response is not None or flow.error is not None:
-            return  # somebody else's
+            return  # somebody else's; mitmproxy refuses to stream towards an answer that is there
+        flow.request.stream = True
         seen = _observation(flow.request)
         findings = detect(seen, self._matcher, self._internal)
         if findings.detection is not None and findings.detection.level is Level.USE:

@@ -8,8 +8,10 @@ import contextlib
 import os
 import secrets
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import msgspec
 
@@ -25,6 +27,12 @@ from bewust.reminders import Held, Reminder
 from bewust.settings import RUN_FILE, AgentError, Rules, Running, Settings, local_now, prepare, write_private
 from bewust.supervision import Inspector
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+LOCK_FILE = "lock"
 ONE_PERSON = 0  # who, where the agent serves only the person who started it
 FAILURES_LIMIT = 50  # different ones remembered
 
@@ -89,10 +97,14 @@ class Agent:
 
     def handed(self, host: str) -> bool:
         """Whether a host of the decrypt list is looked into now."""
-        reason = self._demoted.get(host)
-        if reason is not None and self.now() - reason[1] < self._demoted_for:
+        if self._still(host):
             return False
         return not self.uncovered or not self.authority.uncovered((host,))
+
+    def _still(self, host: str) -> bool:
+        """Whether a host was demoted, and not too long ago."""
+        demoted = self._demoted.get(host)
+        return demoted is not None and self.now() - demoted[1] < self._demoted_for
 
     # What the inspector tells.
 
@@ -105,6 +117,7 @@ class Agent:
                 case Seen(service=service):
                     self.perform(self.pipeline.seen(service, self.now()))
                 case Demoted(host=host, reason=reason) if self.rules.matcher.plan(host):
+                    self._demoted = {h: why for h, why in self._demoted.items() if self._still(h)}
                     self._demoted[host] = (reason, self.now())
                 case Failed(where=where, error=error):
                     self._failed(where, error)
@@ -129,15 +142,20 @@ class Agent:
             self.store.open_period(cells)
             self.store.add(outcome.counts)
         if outcome.reminder is not None:
-            self._on_reminder(outcome.reminder)
             self.toaster.offer(outcome.reminder.title, outcome.reminder.message)
-        elif outcome.held is not None:
-            self._on_reminder(outcome.held)
+        decided = outcome.reminder or outcome.held
+        if decided is not None:
+            with self._guard("reminder"):
+                self._on_reminder(decided)
 
     # Running.
 
     async def run(self, started: Callable[[], None] = lambda: None) -> None:
         """Serve until cancelled, then stop cleanly: counters on disk, children ended."""
+        with _alone(self.settings.state):
+            await self._run(started)
+
+    async def _run(self, started: Callable[[], None]) -> None:
         try:
             self.port = await self.front.open(self.settings.port)
         except OSError as error:
@@ -153,9 +171,9 @@ class Agent:
                 for work in (self.inspector.run(), self.toaster.run(), self._flush()):
                     group.create_task(work)
         finally:
-            await self.front.close()
-            self.store.flush()
+            self.store.flush()  # first: who presses Ctrl-C twice shall not lose it
             run_file.unlink(missing_ok=True)
+            await self.front.close()
 
     async def _flush(self) -> None:
         """Write the counters at fixed times of the clock, used or not: the times tell nothing."""
@@ -163,7 +181,8 @@ class Agent:
         while True:
             await asyncio.sleep(every - self.now().timestamp() % every)
             self.store.open_period(counters.cells(self.pipeline.period(self.now()), self.rules.services.values()))
-            await asyncio.to_thread(self.store.flush)
+            with self._guard("flush"):
+                await asyncio.to_thread(self.store.flush)
 
     def status(self) -> Status:
         """Return what is true now."""
@@ -177,7 +196,7 @@ class Agent:
             inspector_starts=self.inspector.starts,
             tunnelled=by_name,
             decrypted=tuple(h for h in decrypted if self.handed(h)),
-            demoted={h: why for h, (why, _) in self._demoted.items() if not self.handed(h)},
+            demoted={self._as_listed(h): why for h, (why, _) in self._demoted.items() if self._still(h)},
             connections=self.front.ways(),
             authority_until=self.authority.not_after.date().isoformat(),
             authority_fingerprint=self.authority.fingerprint,
@@ -186,6 +205,13 @@ class Agent:
             failures=dict(self._failures),
             problems=tuple(p for p in self._problems() if p),
         )  # fmt: skip
+
+    def _as_listed(self, host: str) -> str:
+        """Return the catalogue's word for a host: a name below `*.` would tell what was visited."""
+        listed = self.rules.matcher.hosts(*Depth)
+        labels = host.split(".")
+        below = (f"*.{'.'.join(labels[i:])}" for i in range(1, len(labels)))
+        return host if host in listed else next((name for name in below if name in listed), "")
 
     def counts(self) -> Mapping[Key, int]:
         """Return every counter as it is now."""
@@ -204,6 +230,26 @@ class Agent:
             outgrown if self.uncovered else None,
             soon if self.authority.expires_soon(self.now()) else None,
         ]
+
+
+@contextlib.contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Hold the state folder: two agents on one would overwrite each other's counters.
+
+    The operating system lets go of it when the process ends, however it ends.
+    """
+    with (state / LOCK_FILE).open("ab") as lock:
+        os.chmod(lock.name, 0o600)
+        try:
+            if sys.platform == "win32":
+                msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise AgentError(
+                f"{state}: another agent is using this folder (bewust status). Stop it, or choose another with --state."
+            ) from error
+        yield
 
 
 async def serve(agent: Agent, started: Callable[[], None] = lambda: None) -> None:

@@ -7,6 +7,7 @@ NSS database and the PAC into its settings, so that both are gone with the folde
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def find(wanted: str | None = None) -> Path:
 
 def is_firefox(browser: Path) -> bool:
     """Whether a browser is of Firefox's kind; all others here are of Chromium's."""
-    return "firefox" in browser.name
+    return "firefox" in browser.name.lower()
 
 
 def command(
@@ -69,6 +70,8 @@ def command(
         return [str(browser), "--no-remote", "--profile", str(profile), *extra, *target], environment
     # Chromium reads its own trust from $HOME/.pki/nssdb, so this window gets a HOME of its own.
     trust(profile / ".pki" / "nssdb", root_pem)
+    # Without XAUTHORITY a display looks for its key in the HOME that is left behind here.
+    environment.setdefault("XAUTHORITY", str(Path.home() / ".Xauthority"))
     environment["HOME"] = str(profile)
     for name in [name for name in environment if name.startswith("XDG_") and name.endswith("_HOME")]:
         del environment[name]
@@ -92,4 +95,15 @@ def trust(database: Path, root_pem: Path) -> None:
     for step in steps:
         done = subprocess.run([certutil, "-d", f"sql:{database}", *step], capture_output=True, text=True, check=False)
         if done.returncode:
-            raise BrowserError(f"{database}: certutil cannot write it ({done.stderr.strip()}). Is the disk full?")
+            said = " ".join(done.stderr.split())
+            raise BrowserError(f"{database}: certutil cannot write it ({said}). Is the disk full?")
+
+
+def settle(folder: Path) -> None:
+    """Empty a profile that the browser's last processes may still be writing to."""
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            folder.mkdir()
+            return
+        time.sleep(0.1)

@@ -19,12 +19,13 @@ from bewust.model import Context, Level, Marker, Response, Service, Signature
 DEFAULT_GAPS = {Context.SEARCH: 10.0, Context.TRANSLATION: 60.0}
 STAND_ALONE_GAP = 30 * 60.0
 DEFAULT_COUNTRIES = ("com", "nl", "be", "de", "fr")
+LONGEST_GAP = 24 * 3600.0  # seconds; Activities remembers a day
 FILE_LIMIT = 1 << 20  # bytes; the largest vendor file here is under 10 KiB
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _SIZES = {"KiB": 1 << 10, "MiB": 1 << 20}
 _MARKER = re.compile(r"([A-Za-z][\w:-]*)(~=|\^=|=)(.+)", re.DOTALL)
-_HEADER = re.compile(r"^\s*\[\[\s*service\.signature\s*\]\]", re.MULTILINE)
+_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*service[ \t]*\.[ \t]*signature[ \t]*\]\]", re.MULTILINE)
 _NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
@@ -75,14 +76,13 @@ def normalise_host(host: str) -> str:
 
     One place for it, because every look-up and every comparison of hosts has to agree.
     """
-    name = host.strip().removesuffix(".").lower()
-    if not name.startswith("["):
-        name = re.sub(r":\d*$", "", name).removesuffix(".")
+    name = re.sub(r":[0-9]*$", "", host.strip()).lower()
     if not name.isascii():
         try:
             name = name.encode("idna").decode("ascii").lower()
         except UnicodeError:
             return ""
+    name = name.removesuffix(".")
     return name if _NAME.fullmatch(name) else ""
 
 
@@ -96,27 +96,27 @@ def load(overlay: Traversable | None = None, countries: Sequence[str] = DEFAULT_
 
     `countries` replace `{country}` in host names. Raises CatalogueError on the first mistake.
     """
-    entries: dict[str, dict[str, Any]] = {}
-    for folder in (files("bewust_config"), overlay):
-        for name, text in _read(folder):
-            for entry in _entries(name, text):
-                _lay_over(entries, entry)
+    entries = _unique(_read(files("bewust_config"), shipped=True))
+    if overlay is not None:
+        for key, entry in _unique(_read(overlay, shipped=False)).items():
+            entries[key] = _laid_over(entries[key], entry) if key in entries else entry
     return tuple(_service(entries[key], countries) for key in sorted(entries))
 
 
 def parse(text: str, file: str, countries: Sequence[str] = DEFAULT_COUNTRIES) -> tuple[Service, ...]:
     """Return the services of one file's text; `file` is the name used in errors and detections."""
-    entries: dict[str, dict[str, Any]] = {}
-    for entry in _entries(file, text):
-        _lay_over(entries, entry)
-    return tuple(_service(entry, countries) for entry in entries.values())
+    return tuple(_service(entry, countries) for entry in _unique([(file, text)]).values())
 
 
-def _read(folder: Traversable | None) -> Iterable[tuple[str, str]]:
-    services = folder.joinpath("services") if folder is not None else None
-    if services is None or not services.is_dir():
-        return
-    for file in sorted(services.iterdir(), key=lambda item: item.name):
+def _read(folder: Traversable, *, shipped: bool) -> Iterable[tuple[str, str]]:
+    """Yield name and text of each file; the administrator's have their path as name."""
+    services = folder.joinpath("services")
+    try:
+        found = sorted(services.iterdir(), key=lambda item: item.name) if services.is_dir() else []
+    except OSError as error:
+        raise CatalogueError(str(services), "folder", f"cannot be read ({error.strerror})",
+                             "Check its owner and mode.") from error  # fmt: skip
+    for file in found:
         if not file.name.endswith(".toml"):
             continue
         try:
@@ -127,46 +127,61 @@ def _read(folder: Traversable | None) -> Iterable[tuple[str, str]]:
         if len(data) > FILE_LIMIT:
             raise CatalogueError(str(file), "file", "is larger than 1 MiB", "Split it by vendor.")
         try:
-            yield file.name, data.decode()
+            yield file.name if shipped else str(file), data.decode("utf-8-sig")  # Notepad writes a mark
         except UnicodeDecodeError as error:
             raise CatalogueError(str(file), f"byte {error.start}", "is not UTF-8",
                                  "Save the file as UTF-8.") from error  # fmt: skip
 
 
-def _entries(file: str, text: str) -> Iterable[dict[str, Any]]:
+def _entries(file: str, text: str) -> list[dict[str, Any]]:
     try:
         table = tomli.loads(text)
-    except (tomli.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a bare ValueError for a number of 4300 digits
         raise CatalogueError(file, "file", f"is not TOML ({error})",
                              "Mend the line it names; https://toml.io shows the syntax.") from error  # fmt: skip
     services = table.pop("service", [])
     if table or not isinstance(services, list) or not all(isinstance(s, dict) for s in services):
         raise CatalogueError(file, ", ".join(table) or "service", "is not a list of services",
                              "Begin each with [[service]] and nothing else at the top.")  # fmt: skip
-    lines = [text.count("\n", 0, match.start()) + 1 for match in _HEADER.finditer(text)]
+    headers = [text.count("\n", 0, match.start()) + 1 for match in _HEADER.finditer(text)]
+    signatures = [signature for service in services for signature in _signatures(file, service)]
+    # Where some are written another way, such as inline, no line is better than a wrong one.
+    lines = headers if len(headers) == len(signatures) else [0] * len(signatures)
+    for signature, line in zip(signatures, lines, strict=True):
+        signature |= {"file": file, "line": line}
     for service in services:
-        signatures = service.get("signature", [])
-        for signature in signatures if isinstance(signatures, list) else []:
-            if isinstance(signature, dict):
-                signature |= {"file": file, "line": lines.pop(0) if lines else 0}
         service["file"] = file
-        yield service
+    return services
 
 
-def _lay_over(entries: dict[str, dict[str, Any]], entry: dict[str, Any]) -> None:
-    """Add a service, or override keys of one with the same id; its signatures are merged by id."""
-    key = entry.get("id")
-    if not isinstance(key, str) or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", key):
-        raise CatalogueError(entry["file"], f"service {key!r}", "has no usable id",
-                             "Give it an id of small letters, digits and hyphens.")  # fmt: skip
-    if key not in entries:
-        entries[key] = entry
-        return
-    if entries[key]["file"] == entry["file"]:
-        raise CatalogueError(entry["file"], f"service {key!r}", "is there twice", "Remove one of them.")
-    theirs = {s.get("id"): s for s in entries[key].get("signature", [])}
-    theirs |= {s.get("id"): s for s in entry.get("signature", [])}
-    entries[key] = entries[key] | entry | {"signature": list(theirs.values())}
+def _signatures(file: str, service: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = service.get("signature", [])
+    if not isinstance(found, list) or not all(isinstance(s, dict) and isinstance(s.get("id"), str) for s in found):
+        raise CatalogueError(file, f"service {service.get('id')!r}", "has a signature without an id",
+                             "Begin each with [[service.signature]] and give it an id.")  # fmt: skip
+    return found
+
+
+def _unique(texts: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+    """Return the entries of one folder by id; each id is there once."""
+    entries: dict[str, dict[str, Any]] = {}
+    for file, text in texts:
+        for entry in _entries(file, text):
+            key = entry.get("id")
+            if not isinstance(key, str) or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", key):
+                raise CatalogueError(file, f"service {key!r}", "has no usable id",
+                                     "Give it an id of small letters, digits and hyphens.")  # fmt: skip
+            if key in entries:
+                raise CatalogueError(file, f"service {key!r}", f"is there twice, also in {entries[key]['file']}",
+                                     "Remove one of them.")  # fmt: skip
+            entries[key] = entry
+    return entries
+
+
+def _laid_over(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    """Override keys of a service; signatures are added, or replaced where they have the same id."""
+    signatures = {s["id"]: s for s in ours.get("signature", []) + theirs.get("signature", [])}
+    return ours | theirs | {"signature": list(signatures.values())}
 
 
 def _service(entry: dict[str, Any], countries: Sequence[str]) -> Service:
@@ -184,8 +199,9 @@ def _service(entry: dict[str, Any], countries: Sequence[str]) -> Service:
     gap = DEFAULT_GAPS.get(raw.context, STAND_ALONE_GAP)
     if raw.gap is not None:
         gap = parse_duration(raw.gap)
-        if gap <= 0:
-            raise CatalogueError(file, where, f"gap {raw.gap!r} is no duration", 'Write it like "10s" or "30m".')
+        if not 0 < gap <= LONGEST_GAP:
+            raise CatalogueError(file, where, f"gap {raw.gap!r} is no duration of at most a day",
+                                 'Write it like "10s" or "30m".')  # fmt: skip
     return Service(
         id=raw.id, name=raw.name, vendor=raw.vendor, context=raw.context, embedded=raw.embedded,
         gap=gap, evidence=raw.evidence, reviewed=raw.reviewed.isoformat(), aliases=tuple(raw.aliases),
@@ -195,7 +211,7 @@ def _service(entry: dict[str, Any], countries: Sequence[str]) -> Service:
 
 def parse_duration(text: str) -> float:
     """Return the seconds in "10s", "30m" or "2h"; 0 for anything else."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", text.strip())
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smh])", text.strip())
     return float(match[1]) * _UNITS[match[2]] if match else 0.0
 
 
@@ -206,7 +222,7 @@ def _signature(raw: _RawSignature, service: str, countries: Sequence[str]) -> Si
     path = raw.path_regex if raw.path is None else glob(raw.path)
     try:
         re.compile(path or "")
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise CatalogueError(raw.file, where, f"path_regex {error}", "Correct the expression.") from error
     for name, value in raw.query.items():
         if value is True:
@@ -241,7 +257,7 @@ def _response(raw: _RawSignature, where: str) -> Response | None:
     if raw.level is not Level.USE:
         raise CatalogueError(raw.file, where, "reads a response without being a use",
                              "Only a use may need to look that deep.")  # fmt: skip
-    size = re.fullmatch(r"(\d+)\s*(KiB|MiB)", raw.response.within)
+    size = re.fullmatch(r"([1-9][0-9]{0,3})\s*(KiB|MiB)", raw.response.within)
     if not size or not raw.response.markers:
         raise CatalogueError(raw.file, where, "response needs markers and a limit",
                              'Write markers = ["class~=name"] and within = "2 MiB".')  # fmt: skip

@@ -1,21 +1,14 @@
-"""The `bewust` command: the only print and the only exit codes.
-
-Exit codes: 0 done; 1 a file could not be read, or what was asked is not so; 2 usage; 3 a mistake
-in the catalogue, the policy or the texts; 4 the agent cannot start; 5 the agent is not running;
-6 no browser; 7 the authority cannot be used.
-"""
+"""The `bewust` command: the only print and the only exit codes, which `bewust --help` explains."""
 
 import asyncio
 import contextlib
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -24,7 +17,6 @@ from bewust import __version__
 if TYPE_CHECKING:
     from bewust.app import Agent
     from bewust.reminders import Held, Reminder
-    from bewust.settings import Settings
 
 READ_FAILED, CONFIG, CANNOT_START, NOT_RUNNING, NO_BROWSER, AUTHORITY = 1, 3, 4, 5, 6, 7
 
@@ -43,7 +35,20 @@ def _default_state() -> Path:
     return user_state_path("bewust", appauthor=False)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _NoAgentError(RuntimeError):
+    """No agent runs that could be asked."""
+
+    def __init__(self, state: Path, detail: str = "") -> None:
+        super().__init__(f"no agent runs with the state folder {state}{detail}. Start one: bewust run")
+
+
+_EPILOG = """\b
+Exit codes: 0 done; 1 a file could not be read; 2 usage; 3 a mistake in the
+catalogue, the policy or the texts; 4 the agent cannot start; 5 no agent
+runs; 6 no browser; 7 the authority cannot be used."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=_EPILOG)
 @click.version_option(__version__, prog_name="bewust")
 @click.option("--state", type=click.Path(path_type=Path, file_okay=False), envvar="BEWUST_STATE",
               help="Folder for the authority and the counters.")  # fmt: skip
@@ -68,10 +73,12 @@ def _clear_errors() -> Iterator[None]:
     from bewust.recordings import RecordingError
     from bewust.reminders import TextsError
     from bewust.settings import AgentError
+    from bewust.storage import StoreError
 
     codes: dict[type[Exception], int] = {
         CatalogueError: CONFIG, PolicyError: CONFIG, TextsError: CONFIG, RecordingError: READ_FAILED,
-        AuthorityError: AUTHORITY, AgentError: CANNOT_START, BrowserError: NO_BROWSER,
+        AuthorityError: AUTHORITY, AgentError: CANNOT_START, StoreError: CANNOT_START,
+        _NoAgentError: NOT_RUNNING, BrowserError: NO_BROWSER,
     }  # fmt: skip
     try:
         yield
@@ -79,12 +86,12 @@ def _clear_errors() -> Iterator[None]:
         _fail(str(error), codes[type(error)])
 
 
-def _fail(problem: str, code: int) -> None:
+def _fail(problem: str, code: int) -> NoReturn:
     click.echo(f"bewust: {problem}", err=True)
     sys.exit(code)
 
 
-@main.command()
+@main.command(short_help="Run the agent in the foreground.")
 @click.option("--port", default=8787, show_default=True, type=click.IntRange(0, 65535),
               help="Loopback port of the proxy, the PAC and the page; 0 takes any.")  # fmt: skip
 @click.pass_obj
@@ -119,7 +126,7 @@ def _tell(decided: "Reminder | Held") -> None:
         click.echo(f"  {decided.title}\n    {decided.message}")
 
 
-@main.command()
+@main.command(short_help="Open a browser that trusts and uses the agent.")
 @click.argument("url", default="")
 @click.option("--browser", help="Name or path of the browser; otherwise the first one found.")
 @click.pass_obj
@@ -131,61 +138,54 @@ def browse(options: _Options, url: str, browser: str | None) -> None:
     from bewust import browsers
     from bewust.authority import load
 
-    running = _running(options.state)
     with _clear_errors(), tempfile.TemporaryDirectory(prefix="bewust-") as folder:
+        port = _ask(options.state, "/status.json")["port"]
         command, environment = browsers.command(
             browsers.find(browser), Path(folder),
-            pac_url=f"http://127.0.0.1:{running.port}/proxy.pac",
+            pac_url=f"http://127.0.0.1:{port}/proxy.pac",
             root_pem=load(options.state / "authority").root_pem, url=url,
         )  # fmt: skip
-        code = subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=False).returncode
-        _settle(Path(folder))
+        try:
+            code = subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=False).returncode
+        except OSError as error:
+            raise browsers.BrowserError(f"{command[0]}: cannot be started ({error.strerror}). Name another.") from error
+        finally:
+            browsers.settle(Path(folder))
     sys.exit(READ_FAILED if code else 0)
 
 
-def _settle(folder: Path) -> None:
-    """Empty a profile that the browser's last processes may still be writing to."""
-    for _ in range(20):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            folder.mkdir()
-            return
-        time.sleep(0.1)
-
-
-def _running(state: Path) -> Any:
-    """Return what the agent wrote about itself; ends the command where none runs."""
-    import msgspec
-
-    from bewust.settings import RUN_FILE, Running
-
-    try:
-        return msgspec.json.decode((state / RUN_FILE).read_bytes(), type=Running)
-    except (OSError, msgspec.DecodeError):
-        _fail(f"no agent runs with the state folder {state}. Start one: bewust run", NOT_RUNNING)
-
-
 def _ask(state: Path, path: str) -> Any:
-    """Ask the running agent over loopback, proving with its token that we are its person."""
+    """Ask the running agent over loopback, proving with its token that we are its person.
+
+    Raises _NoAgentError, also where an agent was killed and only what it wrote about itself is left.
+    """
     from http.client import HTTPConnection, HTTPException
 
-    running = _running(state)
+    from bewust.settings import running_agent
+
+    running = running_agent(state)
+    if running is None:
+        raise _NoAgentError(state)
     connection = HTTPConnection("127.0.0.1", running.port, timeout=5)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {running.token}"})
-        return json.loads(connection.getresponse().read())
+        with connection.getresponse() as answer:
+            if answer.status != 200:  # somebody else's port by now
+                raise _NoAgentError(state)
+            return json.loads(answer.read())
     except (OSError, HTTPException, ValueError):
-        _fail(f"the agent on port {running.port} does not answer. Start one: bewust run", NOT_RUNNING)
+        raise _NoAgentError(state, f": process {running.pid}, the last one, does not answer") from None
     finally:
         connection.close()
 
 
-@main.command()
+@main.command(short_help="Show what the agent does, and its last errors.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 @click.pass_obj
 def status(options: _Options, as_json: bool) -> None:
     """Show whether the agent runs, what it tunnels and decrypts, since when, and its last errors."""
-    answer = _ask(options.state, "/status.json")
+    with _clear_errors():
+        answer = _ask(options.state, "/status.json")
     if as_json:
         click.echo(json.dumps(answer))
         return
@@ -196,7 +196,7 @@ def status(options: _Options, as_json: bool) -> None:
     Console().print(status_table(answer))
 
 
-@main.command()
+@main.command(short_help="Show every number that is kept.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list, for scripts.")
 @click.option("--all", "everything", is_flag=True, help="Also the counters that are zero.")
 @click.pass_obj
@@ -204,16 +204,18 @@ def stats(options: _Options, as_json: bool, everything: bool) -> None:
     """Show every number that is kept: live from a running agent, else from its file."""
     from bewust import storage
 
-    if (options.state / "run.json").exists():
+    file = options.state / storage.FILE
+    try:
         rows = _ask(options.state, "/counts.json")
-    elif (options.state / storage.FILE).exists():
+    except _NoAgentError as error:
+        if not file.exists():
+            _fail(f"{options.state}: holds no counters yet, and {error}", NOT_RUNNING)
         try:
-            counts = storage.read(options.state / storage.FILE)
-        except storage.StoreError as error:
-            _fail(str(error), READ_FAILED)
+            counts = storage.read(file)
+        except storage.StoreError as problem:
+            _fail(str(problem), READ_FAILED)
+        click.echo("No agent runs; these are the counters as they were last written.", err=True)
         rows = [{**key._asdict(), "n": n} for key, n in sorted(counts.items())]
-    else:
-        _fail(f"{options.state}: holds no counters yet. Start an agent: bewust run", NOT_RUNNING)
     rows = [row for row in rows if row["n"] or everything]
     if as_json:
         click.echo(json.dumps(rows))
@@ -225,15 +227,15 @@ def stats(options: _Options, as_json: bool, everything: bool) -> None:
     Console().print(stats_table(rows))
 
 
-@main.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@main.command(short_help="Recognise services in recordings.")
+@click.argument("files", nargs=-1, required=True, type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each entry that matched.")
 @click.option("--page", "page_url", metavar="URL", help="FILE is one saved page (.gz too) that came from URL.")
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False),
               help="Look only as deep as this policy says; otherwise as deep as there is evidence.")  # fmt: skip
 @click.pass_obj
 def inspect(
-    options: _Options, files: tuple[Path, ...], as_json: bool, page_url: str | None, policy_file: Path | None
+    options: _Options, files: tuple[str, ...], as_json: bool, page_url: str | None, policy_file: Path | None
 ) -> None:
     """Recognise services in recordings, as in live traffic.
 
@@ -241,26 +243,27 @@ def inspect(
     could not be, the others were.
     """
     from bewust import inspection
+    from bewust.detection import observe
 
+    if page_url is not None and not observe("GET", page_url).host:
+        raise click.BadParameter("give it like https://www.example.nl/x.", param_hint="--page")
     with _clear_errors():
         bench = inspection.Bench.load(options.config, policy_file)
         report = inspection.as_json if as_json else inspection.as_text
-        failed = report(bench, files, page_url, out=click.echo, complain=lambda line: click.echo(line, err=True))
+        failed = report(bench, files, page_url, out=_say, complain=lambda line: click.echo(line, err=True))
     sys.exit(READ_FAILED if failed else 0)
+
+
+def _say(line: str) -> None:
+    click.echo(line.encode("utf-8", "replace").decode())  # a file name on Linux may be no text
 
 
 @main.group(name="authority")
 def authority_group() -> None:
-    """Show or renew the certificate authority of this machine."""
+    """Show or renew this machine's certificate authority."""
 
 
-def _settings(options: _Options) -> "Settings":
-    from bewust.settings import Settings
-
-    return Settings(state=options.state, config=options.config)
-
-
-@authority_group.command()
+@authority_group.command(short_help="Show its names, its end, its fingerprint.")
 @click.pass_obj
 def show(options: _Options) -> None:
     """Show the authority: its names, its end, its fingerprint."""
@@ -276,7 +279,7 @@ def show(options: _Options) -> None:
             click.echo(f"  {host}")
 
 
-@authority_group.command()
+@authority_group.command(short_help="Make a new one for the decrypt list of now.")
 @click.pass_obj
 def renew(options: _Options) -> None:
     """Make a new authority for the decrypt list as it is now; browsers must then trust its root."""
@@ -285,7 +288,7 @@ def renew(options: _Options) -> None:
 
     with _clear_errors():
         rules = load_rules(options.config)
-        folder = _settings(options).state / "authority"
+        folder = options.state / "authority"
         made = authority.issue(folder, routing.decrypt_list(rules.matcher), local_now(rules))
         click.echo(f"New authority for {len(made.hosts)} names, until {made.not_after.date()}: {made.root_pem}")
         click.echo("Let browsers trust this root instead of the old one, and start the agent anew.")

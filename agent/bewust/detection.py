@@ -23,6 +23,7 @@ from bewust.model import (
 )
 
 FIELDS_LIMIT = 1000  # query fields; the limit urllib itself recommends against hostile queries
+_SCHEMES = ("http", "https", "ws", "wss")
 ACTIVITIES_LIMIT = 10_000  # a hundred people on one terminal server, a hundred services each
 
 
@@ -34,11 +35,17 @@ class Findings(msgspec.Struct, frozen=True):
 
 
 def observe(method: str, url: str, headers: Iterable[tuple[str, str]] = (), websocket: bool = False) -> Observation:
-    """Return the facts of a request; a URL that is none gives an observation of no host."""
+    """Return the facts of a request; a URL that is none gives an observation of no host.
+
+    Where urllib and the URL standard of browsers differ about the host, the browser is right.
+    """
+    address, mark, rest = url.partition("?")
     try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
+        parts = urlsplit(address.replace("\\", "/") + mark + rest)
+        host = unquote(parts.hostname or "")
     except ValueError:  # unbalanced brackets and the like: nothing we catalogue
+        return Observation(host="")
+    if parts.scheme not in _SCHEMES or ":" in host:
         return Observation(host="")
     try:
         fields = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=FIELDS_LIMIT)
@@ -54,7 +61,7 @@ def observe(method: str, url: str, headers: Iterable[tuple[str, str]] = (), webs
         path=unquote(parts.path) or "/",
         query=query,
         headers=kept,
-        websocket=websocket or parts.scheme.lower() in ("ws", "wss"),
+        websocket=websocket or parts.scheme in ("ws", "wss"),
     )
 
 
@@ -94,14 +101,17 @@ def detection(rule: Rule, seen: Observation, internal_hosts: Sequence[str] = ())
 
 
 def _origin(headers: Mapping[str, str]) -> str:
-    """Return the host a request came from; "" where Origin and Referer are absent or opaque."""
+    """Return the host a request came from; "" where Origin and Referer are absent or opaque.
+
+    An extension's origin (`chrome-extension://…`) is no host, though it looks like one of one label.
+    """
     for name in ("origin", "referer"):
         try:
-            host = urlsplit(headers.get(name, "")).hostname
+            parts = urlsplit(headers.get(name, ""))
+            if parts.hostname and parts.scheme in _SCHEMES:
+                return parts.hostname
         except ValueError:
             continue
-        if host:
-            return host
     return ""
 
 
@@ -117,8 +127,8 @@ def is_internal(host: str, internal_hosts: Sequence[str] = ()) -> bool:
         return address.is_private and not address.is_unspecified
     if not name:
         return False
-    listed = any(name == h.removeprefix("*.") or name.endswith("." + h.removeprefix("*.")) for h in internal_hosts)
-    return listed or "." not in name
+    own = filter(None, (normalise_host(h.removeprefix("*.")) for h in internal_hosts))
+    return "." not in name or any(f".{name}".endswith(f".{h}") for h in own)
 
 
 class Activities:

@@ -13,7 +13,10 @@ that the browser reconnects. `page`: a request for our own page or the PAC.
 import asyncio
 import contextlib
 import ipaddress
-from collections.abc import Callable, Mapping
+import math
+import re
+import weakref
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Literal, Protocol
 
 from bewust.catalogue import normalise_host
@@ -24,11 +27,14 @@ from bewust.relay import Buffer, End
 HEAD_LIMIT = 16 << 10  # bytes of a request head; what h11 and most servers allow
 HEAD_SECONDS = 30.0  # a browser sends CONNECT at once
 DIAL_SECONDS = 30.0
+REACH_SECONDS = 1.0  # a connection within this machine; longer, and the inspector's queue is full
 REPLAY_LIMIT = 64 << 10  # bytes of the browser's first TLS message kept; a ClientHello is under 4 KiB
 VISIT_BYTES = 8 << 10  # a tunnel that carried less back was no visit (a preconnect, a favicon)
 TOUCH_SECONDS = 60.0  # how often further bytes are told to keep an activity alive
 
 CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+_REQUEST = re.compile(rb"(?P<method>[A-Z]+) (?P<target>\S+) HTTP/1\.[01]")
+_PORT = re.compile(r"[0-9]{1,5}")
 
 type Way = Literal["head", "spliced", "handed", "failed-open", "page"]
 
@@ -79,6 +85,7 @@ class _Inspector(End):
         return False if self.gives_up() else super().eof_received()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.transport = None
         if not self.gives_up():
             super().connection_lost(error)
 
@@ -87,8 +94,10 @@ class _Inspector(End):
         if not self.answered.done():
             self.answered.set_result(False)
             return True
-        if self.link.replay is None or self.link.inspector is not self:
-            return self.link.inspector is not self
+        if self.link.inspector is not self:
+            return True
+        if self.link.replay is None:
+            return False
         self.link.fall_back()
         return True
 
@@ -104,12 +113,13 @@ class Link(End):
         self.port = 0
         self.replay: bytearray | None = None
         self.inspector: _Inspector | None = None
+        self._welcomed = False
         self._head = b""
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._back = 0
-        self._touched = 0.0
-        self._visits = False
+        self._touched = -math.inf
+        self._visits = self._deeper = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -121,6 +131,9 @@ class Link(End):
         for waiting in (self._timer, self._task):
             if waiting is not None:
                 waiting.cancel()
+        self.replay = None  # there is nobody left to splice
+        if self.other is None:
+            self._leave()
         super().connection_lost(error)
 
     def received(self, data: memoryview) -> None:
@@ -135,104 +148,135 @@ class Link(End):
 
     def _read_head(self, data: bytes) -> None:
         self._head += data
-        if b"\r\n\r\n" not in self._head:
-            if len(self._head) > HEAD_LIMIT:
-                self.refuse("431 Request Header Fields Too Large")
-            return
-        assert self._timer is not None and self.transport is not None
-        self._timer.cancel()
-        method, _, rest = self._head.partition(b" ")
-        target = rest.partition(b" ")[0]
-        if target.startswith(b"/"):
-            self._turn_into_page()
-        elif method != b"CONNECT":
-            self.refuse("405 Method Not Allowed")
-        else:
-            self._connect(target.decode("latin-1"))
+        head, complete, early = self._head.partition(b"\r\n\r\n")
+        if len(head) > HEAD_LIMIT:
+            self.refuse("431 Request Header Fields Too Large")
+        elif complete:
+            assert self._timer is not None
+            self._timer.cancel()
+            self._turn(head, early)
 
-    def _connect(self, target: str) -> None:
-        name, _, port = target.rpartition(":")
-        self.host, self._head = normalise_host(name) or name.strip("[]"), b""
-        if not port.isdigit() or not 0 < int(port) < 65536 or not self.host:
+    def _turn(self, head: bytes, early: bytes) -> None:
+        """Choose the way; `early` is what a browser said before it was answered."""
+        request = _REQUEST.fullmatch(head.partition(b"\r\n")[0])
+        if request is None:
             self.refuse("400 Bad Request")
-            return
-        self.port = int(port)
+        elif request["target"].startswith(b"/"):
+            self._turn_into_page()
+        elif request["method"] != b"CONNECT":
+            self.refuse("405 Method Not Allowed")
+        elif (address := _address(request["target"].decode("latin-1"))) is None:
+            self.refuse("400 Bad Request")
+        else:
+            self.host, self.port = address
+            self._head, self.replay = b"", bytearray(early)
+            self._connect()
+
+    def _connect(self) -> None:
         plan = self.front.matcher.plan(self.host) if self.port == 443 else None
         self._visits = bool(plan and plan.visits)
+        self._deeper = plan is not None and plan.depth > Depth.NAME
         assert self.transport is not None
         self.transport.pause_reading()
-        deeper = plan is not None and plan.depth > Depth.NAME and self.front.listener.handed(self.host)
-        self._task = self.front.loop.create_task(self._hand_over() if deeper else self._splice("spliced"))
+        self._begin(self._hand_over() if self._looked_into() else self._splice())
+
+    def _looked_into(self) -> bool:
+        return self._deeper and self.front.listener.handed(self.host)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self._task = self.front.loop.create_task(work)
 
     def _turn_into_page(self) -> None:
         """Let the page's server go on with this connection, from its first byte."""
         assert self.transport is not None
         self.way, server = "page", self.front.page()
         self.front.links.discard(self)
+        self.front.pages.add(self.transport)
         self.transport.set_protocol(server)
         server.connection_made(self.transport)
         server.data_received(self._head)
 
     def refuse(self, status: str) -> None:
-        """Answer with a status line and close."""
-        if self.transport is not None and not self.transport.is_closing():
+        """Answer with a status line and close; where CONNECT has been answered, just end."""
+        if self._welcomed:
+            self.abort()
+        elif self.transport is not None and not self.transport.is_closing():
             self.transport.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
             self.transport.close()
 
-    async def _hand_over(self) -> None:
-        port = self.front.inspector_port
-        if port is None or not await self._reach(port):
-            await self._splice("failed-open" if self.front.listener.handed(self.host) else "spliced")
-            return
+    def _welcome(self) -> None:
         assert self.transport is not None
-        self.way, self.replay = "handed", bytearray()
-        self.other = self.inspector
-        self.transport.write(CONNECTED)
+        if not self._welcomed:
+            self._welcomed = True
+            self.transport.write(CONNECTED)
         self.transport.resume_reading()
 
-    async def _reach(self, port: int) -> bool:
+    async def _hand_over(self) -> None:
+        if not await self._reach(self.front.inspector_port):
+            self._leave()
+            await self._splice()
+            return
+        assert self.inspector is not None
+        self.way, self.other = "handed", self.inspector
+        if self.replay:
+            self.inspector.send(bytes(self.replay))
+        self._welcome()
+
+    async def _reach(self, port: int | None) -> bool:
         """Connect to the inspector and await its answer to CONNECT; False where there is none."""
+        if port is None:
+            return False
         try:
-            transport, end = await self.front.loop.create_connection(lambda: _Inspector(self), "127.0.0.1", port)
+            async with asyncio.timeout(REACH_SECONDS):
+                _, end = await self.front.loop.create_connection(lambda: _Inspector(self), "127.0.0.1", port)
         except OSError:
             return False
-        self.inspector = end
-        end.other = self
+        self.inspector, end.other = end, self
         name = f"[{self.host}]" if ":" in self.host else self.host
-        transport.write(f"CONNECT {name}:{self.port} HTTP/1.1\r\nHost: {name}:{self.port}\r\n\r\n".encode())
-        if await end.answered:
-            return True
-        end.other = self.inspector = None
-        transport.abort()
-        return False
+        end.send(f"CONNECT {name}:{self.port} HTTP/1.1\r\nHost: {name}:{self.port}\r\n\r\n".encode())
+        return await end.answered
 
-    def fall_back(self) -> None:
-        """Splice instead of inspecting; only before the inspector sent its first byte of TLS."""
-        old, self.inspector = self.inspector, None
+    def _leave(self) -> None:
+        """Have nothing to do with the inspector any more."""
+        old, self.inspector, self.other = self.inspector, None, None
         if old is not None:
             old.other = None
             old.abort()
-        self.other = None
+
+    def fall_back(self) -> None:
+        """Splice instead of inspecting; only before the inspector sent its first byte of TLS."""
+        self._leave()
         assert self.transport is not None
         self.transport.pause_reading()
-        healthy = self.front.inspector_port is not None
-        # The inspector is well and yet closed this one: the site refuses us, which is no failure.
-        self._task = self.front.loop.create_task(self._splice("spliced" if healthy else "failed-open"))
+        self._begin(self._splice())
 
-    async def _splice(self, way: Way) -> None:
-        said, self.replay = self.replay, None
+    def come_back(self) -> None:
+        """Go by the inspector after all: the browser reconnects, or has not been answered yet."""
+        if self._welcomed:
+            self.abort()
+        else:
+            self._begin(self._hand_over())
+
+    async def _splice(self) -> None:
+        self.way = self._undecrypted()
         try:
             async with asyncio.timeout(DIAL_SECONDS):
                 end = await self.front.dial(self)
         except PermissionError:
             self.refuse("403 Forbidden")
-        except (OSError, TimeoutError, UnicodeError):
-            self.refuse("502 Bad Gateway") if said is None else self.abort()
+        except (OSError, ValueError):  # a time-out is the first, a name that is none the second
+            self.refuse("502 Bad Gateway")
         else:
-            assert self.transport is not None
-            self.way, self.other, end.other = way, end, self
-            end.send(bytes(said)) if said is not None else self.transport.write(CONNECTED)
-            self.transport.resume_reading()
+            self.way = self._undecrypted()  # the inspector may have told meanwhile that the site refuses it
+            self.other, end.other = end, self
+            said, self.replay = self.replay, None
+            end.send(bytes(said or b""))
+            self._welcome()
+
+    def _undecrypted(self) -> Way:
+        return "failed-open" if self._looked_into() else "spliced"
 
     def carried(self, count: int) -> None:
         """Note bytes that came back; a visit where they are enough, unless we failed open."""
@@ -267,6 +311,7 @@ class Front:
         self.page = page
         self.buffer = Buffer()
         self.links: set[Link] = set()
+        self.pages: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         self.inspector_port: int | None = None
         self._resolver = resolver or {}
         self._server: asyncio.Server | None = None
@@ -285,7 +330,7 @@ class Front:
         """Hand over from now on, and have browsers reconnect what had failed open."""
         self.inspector_port = port
         for link in [link for link in self.links if link.way == "failed-open"]:
-            link.abort()
+            link.come_back()
 
     def inspector_down(self) -> None:
         """Splice from now on; what the inspector had begun is aborted, the rest falls back."""
@@ -316,10 +361,9 @@ class Front:
             host, port = mapped.rpartition(":")[0], int(mapped.rpartition(":")[2])
         _, end = await self.loop.create_connection(lambda: _Upstream(link), host, port, happy_eyeballs_delay=0.25)
         assert end.transport is not None
-        address = ipaddress.ip_address(end.transport.get_extra_info("peername")[0].partition("%")[0])
-        if mapped is None and (address.is_loopback or address.is_link_local or address.is_unspecified):
-            end.transport.abort()
-            raise PermissionError(str(address))
+        if mapped is None and _is_here(end.transport.get_extra_info("peername")[0]):
+            end.abort()
+            raise PermissionError(host)
         return end
 
     async def close(self) -> None:
@@ -330,6 +374,26 @@ class Front:
             link.abort()
             if link.other is not None:
                 link.other.abort()
+        for page in list(self.pages):
+            page.abort()
         if self._server is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._server.wait_closed(), 2)
+
+
+def _address(target: str) -> tuple[str, int] | None:
+    """Return the normalised host and the port that CONNECT names; None where it names none."""
+    name, _, port = target.rpartition(":")
+    host = normalise_host(name)
+    if not host:
+        try:
+            host = str(ipaddress.ip_address(name.removeprefix("[").removesuffix("]")))
+        except ValueError:
+            return None
+    return (host, int(port)) if _PORT.fullmatch(port) and 0 < int(port) < 65536 else None
+
+
+def _is_here(address: str) -> bool:
+    found = ipaddress.ip_address(address.partition("%")[0])
+    found = getattr(found, "ipv4_mapped", None) or found
+    return found.is_loopback or found.is_link_local or found.is_unspecified

@@ -5,10 +5,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from importlib.resources import files
 from pathlib import Path
-
-import tomli
 
 from bewust import catalogue, policy, recordings
 from bewust.matching import Matcher, compile_services
@@ -31,8 +28,9 @@ class Bench:
     def load(cls, config: Path | None, policy_file: Path | None) -> "Bench":
         """Load both; raises CatalogueError or PolicyError."""
         rules = policy.load(policy_file or config)
-        services = catalogue.load(config, rules.countries if policy_file else every_country())
-        policy.check_services(rules, services, str(policy_file or "policy.toml"))
+        # Without a policy every country's hosts: a recording may come from anywhere.
+        services = catalogue.load(config, rules.countries if policy_file else policy.every_country())
+        policy.check_services(rules, services, policy.name(policy_file or config))
         return cls(services, rules, full_depth=policy_file is None)
 
     def exchanges(self, file: Path, page_url: str | None) -> Iterator[Exchange]:
@@ -44,23 +42,16 @@ class Bench:
         return recordings.examine(exchange, self.matcher, self.rules.internal_hosts)
 
 
-def every_country() -> tuple[str, ...]:
-    """Return all suffixes that {country} can stand for; a recording may come from anywhere."""
-    table = tomli.loads(files("bewust_config").joinpath("countries.toml").read_text(encoding="utf-8"))
-    suffixes: list[str] = table["suffixes"]
-    return tuple(suffixes)
-
-
-def as_json(bench: Bench, paths: Iterable[Path], page_url: str | None, *, out: Say, complain: Say) -> bool:
+def as_json(bench: Bench, paths: Iterable[str], page_url: str | None, *, out: Say, complain: Say) -> bool:
     """Write one JSON object a line for each entry that matched; True where a file could not be read."""
     failed = False
     for path in paths:
         try:
-            for exchange in bench.exchanges(path, page_url):
+            for exchange in bench.exchanges(Path(path), page_url):
                 _complain_of(path, exchange, complain)
                 found = bench.examine(exchange)
                 if found is not None:
-                    out(json.dumps(_line(str(path), exchange.entry, found, bench)))
+                    out(json.dumps(_line(path, exchange.entry, found, bench)))
         except RecordingError as error:
             complain(f"bewust: {error}")
             failed = True
@@ -76,14 +67,14 @@ def _line(file: str, entry: int, found: Detection, bench: Bench) -> dict[str, ob
     }  # fmt: skip
 
 
-def as_text(bench: Bench, paths: Iterable[Path], page_url: str | None, *, out: Say, complain: Say) -> bool:
+def as_text(bench: Bench, paths: Iterable[str], page_url: str | None, *, out: Say, complain: Say) -> bool:
     """Write a summary a file for people; True where a file could not be read."""
     failed = False
     for path in paths:
         counts: dict[tuple[str, str], int] = {}
         entries = 0
         try:
-            for exchange in bench.exchanges(path, page_url):
+            for exchange in bench.exchanges(Path(path), page_url):
                 _complain_of(path, exchange, complain)
                 entries += 1
                 found = bench.examine(exchange)
@@ -93,7 +84,8 @@ def as_text(bench: Bench, paths: Iterable[Path], page_url: str | None, *, out: S
         except RecordingError as error:
             complain(f"bewust: {error}")
             failed = True
-            continue
+            if not entries:
+                continue
         out(f"{path}: {entries} {'entry' if entries == 1 else 'entries'}")
         for level in Level:
             for (at, service), n in sorted(counts.items()):
@@ -104,6 +96,6 @@ def as_text(bench: Bench, paths: Iterable[Path], page_url: str | None, *, out: S
     return failed
 
 
-def _complain_of(path: Path, exchange: Exchange, complain: Say) -> None:
+def _complain_of(path: str, exchange: Exchange, complain: Say) -> None:
     if exchange.problem:
         complain(f"bewust: {path}: entry {exchange.entry} was skipped: {exchange.problem}")

@@ -5,7 +5,7 @@ is shown has been counted.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -46,7 +46,8 @@ class Pipeline:
         service = self._services.get(detection.service)
         if service is None or detection.level is Level.IGNORE:
             return NOTHING
-        if not self._activities.begins(who, service.id, detection.level, service.gap, now):
+        # In UTC: two times of one zone differ by the wall clock, which jumps twice a year.
+        if not self._activities.begins(who, service.id, detection.level, service.gap, now.astimezone(UTC)):
             return NOTHING
         period = self.period(now)
         decided = self._reminders.decide(who, detection, now)

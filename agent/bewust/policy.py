@@ -4,7 +4,8 @@ Belongs here: what may be decided and its checks. Not here: acting on it. Every 
 `PolicyError` that names the file, the key and the remedy.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Literal
@@ -13,11 +14,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 import tomli
 
-from bewust.catalogue import DEFAULT_COUNTRIES, parse_duration
+from bewust.catalogue import DEFAULT_COUNTRIES, normalise_host, parse_duration
 from bewust.model import Depth, Service, Status
 
 Mechanism = Literal["local", "split"]
 PERIOD_WEEKS: Mapping[Mechanism, int] = {"local": 4, "split": 1}
+LONGEST = 366 * 86400.0  # seconds; far above any sensible schedule, far below what a clock can add
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")  # it becomes part of a file name
 
 
 class PolicyError(ValueError):
@@ -81,20 +84,26 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load(overlay: Traversable | None = None) -> Policy:
     """Return the shipped policy with `overlay` (a folder, or a policy file) laid over it."""
     table = _table(files("bewust_config").joinpath("policy.toml"))
-    name = "policy.toml"
     if overlay is not None:
         theirs = overlay.joinpath("policy.toml") if overlay.is_dir() else overlay
         if theirs.is_file() or not overlay.is_dir():
-            table, name = _merged(table, _table(theirs)), str(theirs)
-    return _policy(table, name)
+            table = _merged(table, _table(theirs))
+    return _policy(table, name(overlay))
+
+
+def name(overlay: Traversable | None) -> str:
+    """Return the file in which a mistake must be: theirs where there is one, for ours has none."""
+    if overlay is None:
+        return "policy.toml"
+    return str(overlay.joinpath("policy.toml") if overlay.is_dir() else overlay)
 
 
 def _table(file: Traversable) -> dict[str, Any]:
     try:
-        return tomli.loads(file.read_bytes().decode())
+        return tomli.loads(file.read_bytes().decode("utf-8-sig"))  # Windows editors write a BOM
     except OSError as error:
         raise PolicyError(f"{file}: cannot be read ({error.strerror}). Check the name, owner and mode.") from error
-    except (UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: also a number too long
         raise PolicyError(f"{file}: is not TOML ({error}). Mend the line it names.") from error
 
 
@@ -111,22 +120,38 @@ def _policy(table: Mapping[str, Any], file: str) -> Policy:
         policy = msgspec.convert(table, Policy)
     except msgspec.ValidationError as error:
         raise PolicyError(f"{file}: {error}. docs/policy.md lists the keys and their values.") from error
-    for key, text in [
-        ("flush", policy.flush),
-        ("demoted_for", policy.demoted_for),
-        ("reminders.gap", policy.reminders.gap),
-    ]:
-        if parse_duration(text) <= 0:
-            raise PolicyError(f'{file}: {key}: {text!r} is no duration. Write it like "15m" or "2h".')
+    for key, problem in _mistakes(policy):
+        raise PolicyError(f"{file}: {key}: {problem}")
+    return policy
+
+
+def _mistakes(policy: Policy) -> Iterator[tuple[str, str]]:
+    """Yield the key of each mistake that the types leave open, with what is wrong and the remedy."""
+    gap = policy.reminders.gap
+    for key, text in [("flush", policy.flush), ("demoted_for", policy.demoted_for), ("reminders.gap", gap)]:
+        if not 0 < parse_duration(text) <= LONGEST:
+            yield key, f'{text!r} is no duration up to a year. Write it like "15m" or "2h".'
     if policy.flush_seconds < 60:
-        raise PolicyError(f"{file}: flush: {policy.flush!r} is too often. Use a minute or more.")
+        yield "flush", f"{policy.flush!r} is too often. Use a minute or more."
     try:
         _ = policy.zone
-    except (ValueError, OSError, KeyError) as error:
-        raise PolicyError(
-            f'{file}: timezone: {policy.timezone!r} is none. Write it like "Europe/Amsterdam".'
-        ) from error
-    return policy
+    except (ValueError, OSError, KeyError):
+        yield "timezone", f'{policy.timezone!r} is none. Write it like "Europe/Amsterdam".'
+    if not _LANGUAGE.fullmatch(policy.language):
+        yield "language", f'{policy.language!r} is none. Write "nl" or "en", or the code of your own texts.'
+    for country in sorted(set(policy.countries) - set(every_country())):
+        yield "countries", f'{country!r} is not in countries.toml. Write suffixes like "nl" or "co.uk".'
+    if not policy.countries:
+        yield "countries", 'is empty. List at least one, such as "nl".'
+    for host in policy.internal_hosts:
+        if not host or normalise_host(host.removeprefix("*.")) != host.removeprefix("*."):
+            yield "internal_hosts", f'{host!r} is no host name. Write a bare lower-case name like "intranet.example".'
+
+
+def every_country() -> tuple[str, ...]:
+    """Return all suffixes that {country} in a catalogue host can stand for."""
+    table = _table(files("bewust_config").joinpath("countries.toml"))
+    return tuple(table["suffixes"])
 
 
 def check_services(policy: Policy, services: Iterable[Service], file: str = "policy.toml") -> None:

@@ -7,6 +7,8 @@ traffic. Flow files come as lines of `Exchange` from a process of their own
 
 import base64
 import binascii
+import gzip
+import re
 import subprocess
 import sys
 import zlib
@@ -22,6 +24,9 @@ from bewust.scanning import Scanner, UnknownEncodingError
 
 SIZE_LIMIT = 1 << 30  # bytes after decompression; a day's HAR is a few hundred MiB
 GZIP = b"\x1f\x8b"
+# JSON escapes: a pair of surrogates, half of one, any other. Chromium writes halves, of emoji that a
+# page cut in two, and msgspec rightly refuses them.
+_ESCAPES = re.compile(rb"(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|(\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
 
 
 class RecordingError(ValueError):
@@ -47,9 +52,12 @@ class Exchange(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
+# Whatever a browser was seen to leave out, or to write as null, may be so.
+
+
 class _Header(msgspec.Struct):
     name: str
-    value: str = ""
+    value: str | None = ""
 
 
 class _Content(msgspec.Struct):
@@ -61,17 +69,18 @@ class _Content(msgspec.Struct):
 class _HarRequest(msgspec.Struct):
     method: str
     url: str
-    headers: list[_Header] = []
+    headers: list[_Header] | None = None
 
 
 class _HarResponse(msgspec.Struct):
     status: float | None = 0
-    content: _Content = msgspec.field(default_factory=_Content)
+    content: _Content | None = None
 
 
 class _Entry(msgspec.Struct):
     request: _HarRequest
-    response: _HarResponse = msgspec.field(default_factory=_HarResponse)
+    response: _HarResponse | None = None
+    kind: str | None = msgspec.field(default=None, name="_resourceType")
 
 
 class _Log(msgspec.Struct):
@@ -84,12 +93,15 @@ class _Har(msgspec.Struct):
 
 def read(path: Path) -> Iterator[Exchange]:
     """Yield the entries of a HAR (plain or gzipped) or a mitmproxy flow file, by what is in it."""
-    data = _bytes(path)
-    if data[:1].isdigit():  # a flow file is netstrings; no JSON document of entries starts so
+    if _head(path).isdigit():  # a flow file is netstrings; no JSON document of entries starts so
         yield from _flows(path)
         return
+    data = _bytes(path).removeprefix(b"\xef\xbb\xbf")
     try:
-        har = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Har)
+        try:
+            har = msgspec.json.decode(data, type=_Har)
+        except msgspec.DecodeError:
+            har = msgspec.json.decode(_ESCAPES.sub(_whole, data), type=_Har)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordingError(str(path), f"is no HAR 1.2 ({error})",
                              "Export it anew from the browser's network panel.") from error  # fmt: skip
@@ -141,16 +153,22 @@ def _exchange(number: int, raw: msgspec.Raw) -> Exchange:
         entry = msgspec.json.decode(raw, type=_Entry)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Exchange(number, Observation(host=""), problem=str(error))
-    headers = [(header.name, header.value) for header in entry.request.headers]
+    headers = [(header.name, header.value or "") for header in entry.request.headers or ()]
     upgrade = any(n.lower() == "upgrade" and v.lower() == "websocket" for n, v in headers)
-    content = entry.response.content
+    response = entry.response or _HarResponse()
+    content = response.content or _Content()
+    status = response.status or 0
     return Exchange(
         number,
-        observe(entry.request.method, entry.request.url, headers, websocket=upgrade),
+        observe(entry.request.method, entry.request.url, headers, websocket=upgrade or entry.kind == "websocket"),
         type=media_type(content.mimeType or ""),
-        status=int(entry.response.status or 0),
+        status=int(status) if 100 <= status < 600 else 0,
         body=_body(content),
     )
+
+
+def _whole(escape: re.Match[bytes]) -> bytes:
+    return b"\\ufffd" if escape[2] else escape[0]
 
 
 def _body(content: _Content) -> bytes:
@@ -163,30 +181,40 @@ def _body(content: _Content) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _bytes(path: Path) -> bytes:
+def _head(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(1)
     except OSError as error:
         raise RecordingError(str(path), f"cannot be read ({error.strerror})", "Check the name and mode.") from error
-    if not data.startswith(GZIP):
-        return data
-    inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        plain = inflate.decompress(data, SIZE_LIMIT)
-    except zlib.error as error:
+        with path.open("rb") as file:
+            data = file.read(SIZE_LIMIT + 1)
+        if data.startswith(GZIP):
+            with gzip.open(path) as inflate:
+                data = inflate.read(SIZE_LIMIT + 1)
+    except EOFError as error:
+        raise RecordingError(str(path), "is a gzip cut short", "Copy or download it again.") from error
+    except (zlib.error, gzip.BadGzipFile) as error:
         raise RecordingError(str(path), f"is a damaged gzip ({error})", "Copy or download it again.") from error
-    if not inflate.eof:
-        problem = "is larger than 1 GiB" if inflate.unconsumed_tail else "is a gzip cut short"
-        raise RecordingError(str(path), problem, "Copy it again, or export a shorter recording.")
-    return plain
+    except OSError as error:
+        raise RecordingError(str(path), f"cannot be read ({error.strerror})", "Check the name and mode.") from error
+    if len(data) > SIZE_LIMIT:
+        raise RecordingError(str(path), "is larger than 1 GiB", "Export a shorter recording.")
+    return data
 
 
 def _flows(path: Path) -> Iterator[Exchange]:
-    command = [sys.executable, "-m", "bewust_addons.flowfile", str(path.resolve())]
+    # -P: the folder in which somebody starts us must not be able to offer another mitmproxy.
+    command = [sys.executable, "-P", "-m", "bewust_addons.flowfile", str(path.resolve())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
         assert child.stdout is not None
         for line in child.stdout:
-            yield msgspec.json.decode(line, type=Exchange)
+            if line.endswith(b"\n"):  # else the child died while writing it
+                yield msgspec.json.decode(line, type=Exchange)
     if child.returncode:
         raise RecordingError(str(path), "is no HAR and no flow file mitmproxy can read to its end",
                              "Save the flows again with the mitmproxy version Bewust uses.")  # fmt: skip

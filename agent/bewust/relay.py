@@ -4,9 +4,13 @@ Belongs here: bytes between two sockets. Not here: where they go, or what is in 
 """
 
 import asyncio
+import contextlib
+import os
 import socket
+import struct
 
 BUFFER = 256 << 10  # bytes read at a time, and held for a slow reader before its writer is paused
+RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)  # SO_LINGER: on, for no time at all
 
 
 class Buffer:
@@ -51,6 +55,10 @@ class End(asyncio.BufferedProtocol):
     def send(self, data: memoryview | bytes) -> None:
         if self.transport is None or self.transport.is_closing():
             return
+        if self.transport.get_write_buffer_size():
+            # It will be kept, so as large as it is: a view would keep a whole buffer for each piece.
+            self.transport.write(bytes(data))
+            return
         self.transport.write(data)
         if self.transport.get_write_buffer_size():
             self.buffer.renew()
@@ -73,12 +81,17 @@ class End(asyncio.BufferedProtocol):
         return not self.other.ended
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.transport = None  # asyncio may raise where a closed one is aborted
         if self.other is not None and self.other.transport is not None:
             if error is None:
                 self.other.transport.close()
             else:
-                self.other.transport.abort()
+                self.other.abort()
 
     def abort(self) -> None:
+        """End at once and with a reset, so that nobody takes a part for the whole."""
         if self.transport is not None:
+            with contextlib.suppress(OSError):  # it is closed already
+                sock: socket.socket = self.transport.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self.transport.abort()

@@ -6,7 +6,7 @@ this process's memory: per person, the last reminder of each context; it is neve
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Literal
@@ -54,8 +54,8 @@ class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One language. `titles` per context (`other` for the rest), `names` of services in words."""
 
-    titles: Mapping[str, str]
-    text: tuple[Text, ...]
+    titles: Mapping[str, str] = {}
+    text: tuple[Text, ...] = ()
     names: Mapping[str, str] = {}
 
 
@@ -86,18 +86,20 @@ def load(language: str, overlay: Traversable | None = None) -> Texts:
         found = texts if found is None else _laid_over(found, texts)
     if found is None:
         raise TextsError(f"texts/{language}.toml: does not exist. Set language to nl or en, or add the file.")
+    if not found.text:
+        raise TextsError(f"texts/{language}.toml: has no text. Begin each with [[text]], as our own files do.")
     return found
 
 
 def _read(file: Traversable) -> Texts:
     try:
-        texts = msgspec.convert(tomli.loads(file.read_bytes().decode()), Texts)
+        texts = msgspec.convert(tomli.loads(file.read_bytes().decode("utf-8-sig")), Texts)
     except OSError as error:
         raise TextsError(f"{file}: cannot be read ({error.strerror}). Check its owner and mode.") from error
-    except (UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError) as error:
-        raise TextsError(f"{file}: is not TOML ({error}). Mend the line it names.") from error
     except msgspec.ValidationError as error:
         raise TextsError(f"{file}: {error}. Correct that key; our own files are examples.") from error
+    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: also a number too long
+        raise TextsError(f"{file}: is not TOML ({error}). Mend the line it names.") from error
     ids = [text.id for text in texts.text]
     if twice := {i for i in ids if ids.count(i) > 1}:
         raise TextsError(f"{file}: text {sorted(twice)[0]!r} is there twice. Remove one of them.")
@@ -118,6 +120,7 @@ class Reminders:
         self._services = services
         self._gap = timedelta(seconds=parse_duration(policy.reminders.gap))
         self._last: dict[tuple[int, Context], tuple[datetime, str]] = {}
+        self._read: dict[int, str] = {}  # the text each person saw last, in whatever context
         self._by_name: dict[tuple[int, str], date] = {}
 
     def decide(self, who: int, detection: Detection, now: datetime) -> Reminder | Held:
@@ -128,49 +131,64 @@ class Reminders:
         """
         service = self._services[detection.service]
         last = self._last.get((who, service.context))
+        at = now.astimezone(UTC)  # two times of one zone differ by the wall clock, wrong by an hour twice a year
         by_name = detection.level is Level.VISIT
         if not self._policy.reminders.enabled:
             return Held(service.id, "disabled")
-        if last is not None and abs(now - last[0]) < self._gap:
+        if last is not None and abs(at - last[0]) < self._gap:
             return Held(service.id, "gap")
         if by_name and self._by_name.get((who, service.id)) == now.date():
             return Held(service.id, "daily")
-        text = self._next(service, detection.level, last[1] if last else None)
+        text = self._next(service, detection.level, last[1] if last else None, self._read.get(who))
         if text is None:
             return Held(service.id, "text")
-        self._last[who, service.context] = (now, text.id)
+        self._last[who, service.context] = (at, text.id)
+        self._read[who] = text.id
         if by_name:
             self._by_name[who, service.id] = now.date()
         return self._filled(service, text)
 
-    def _next(self, service: Service, level: Level, previous: str | None) -> Text | None:
-        """Return the text after the previous one in turn; never that one again if there is another."""
+    def _next(self, service: Service, level: Level, previous: str | None, seen: str | None) -> Text | None:
+        """Return the text after the context's previous one in turn, but not the one just seen if there is another."""
         status = self._policy.decision(service.id).status
         fitting = [t for t in self._texts.text if t.suits(service, level, status) and self._complete(service, t)]
         # What is about just this kind of use comes before what holds for more, or for all AI.
         fitting.sort(key=lambda text: len(text.contexts) or len(Context))
-        if not fitting:
-            return None
         ids = [text.id for text in fitting]
-        return fitting[(ids.index(previous) + 1) % len(ids)] if previous in ids else fitting[0]
+        turn = ids.index(previous) + 1 if previous in ids else 0
+        fitting = fitting[turn:] + fitting[:turn]
+        return next((text for text in fitting if text.id != seen), fitting[0] if fitting else None)
 
     def _complete(self, service: Service, text: Text) -> bool:
+        """Whether there is something to show: no text, or one with a gap in it, is none."""
         fill = self._fill(service)
         names: Sequence[str] = _PLACEHOLDER.findall(text.text)
-        return all(fill.get(name) for name in names) and len(_fill_in(text.text, fill)) <= MESSAGE_LIMIT
+        filled = _fill_in(text.text, fill)
+        return bool(filled) and all(fill.get(name) for name in names) and _units(filled) <= MESSAGE_LIMIT
 
     def _fill(self, service: Service) -> dict[str, str]:
         spoken = self._texts.names.get(service.id, service.name)
-        return {**self._policy.fill, "dienst": spoken, "alternatief": self._policy.decision(service.id).alternative}
+        fill = {**self._policy.fill, "dienst": spoken, "alternatief": self._policy.decision(service.id).alternative}
+        return {name: value.strip() for name, value in fill.items()}
 
     def _filled(self, service: Service, text: Text) -> Reminder:
         fill = self._fill(service)
         pattern = self._texts.titles.get(service.context, self._texts.titles.get("other", "{dienst}"))
-        title = _fill_in(pattern, fill)
-        if len(title) > TITLE_LIMIT:
-            title = title[: TITLE_LIMIT - 1] + "…"
-        return Reminder(service.id, text.id, title, _fill_in(text.text, fill))
+        return Reminder(service.id, text.id, _cut(_fill_in(pattern, fill), TITLE_LIMIT), _fill_in(text.text, fill))
 
 
 def _fill_in(pattern: str, fill: Mapping[str, str]) -> str:
-    return _PLACEHOLDER.sub(lambda match: fill.get(match[1]) or match[0], pattern)
+    return _PLACEHOLDER.sub(lambda match: fill.get(match[1]) or match[0], pattern).strip()
+
+
+def _units(text: str) -> int:
+    """Return the length as Windows counts it: an emoji is two."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def _cut(text: str, limit: int) -> str:
+    if _units(text) <= limit:
+        return text
+    while _units(text) >= limit:
+        text = text[: min(len(text), limit) - 1]
+    return text + "…"

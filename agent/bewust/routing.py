@@ -36,7 +36,7 @@ def pac(matcher: Matcher, port: int, fallback: str = "DIRECT") -> str:
         exact=_table(host for host in hosts if not host.startswith("*.")),
         below=_table(host[2:] for host in hosts if host.startswith("*.")),
         port=port,
-        fallback=fallback,
+        fallback=json.dumps(fallback)[1:-1],
     )
 
 

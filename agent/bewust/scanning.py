@@ -2,13 +2,15 @@
 
 Belongs here: bodies. Not here: hosts, requests, people. Feeding a body in any chunks gives the
 verdict of the whole. The HTML part follows the tokenizer of the HTML standard (section 13.2.5) as
-far as tags, attributes, comments and raw-text elements go, because names of AI answers also occur
-in scripts and style sheets of pages that have none.
+far as tags, attributes, comments and raw-text elements go (scripting on, as in a browser), because
+names of AI answers also occur in scripts and style sheets of pages that have none.
 """
 
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import chain
+from math import inf
 from typing import Protocol
 
 import brotli
@@ -24,16 +26,26 @@ _ATTRIBUTES = (
     rb"(?:[\s/]++|[^\s/>][^\s/>=]*+"
     rb"(?:\s*+=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s\"'>][^\s>]*+))?+)*+"
 )
-_RAW = rb"(?i:script|style|textarea|title|xmp|iframe|noembed|noframes)"
+_RAW = rb"(?i:script|style|textarea|title|xmp|iframe|noembed|noframes|noscript)"
 _TAG = rb"/?[a-zA-Z][^\s/>]*+" + _ATTRIBUTES + rb">"
-_BOGUS = rb"[!?/](?!--)(?![a-zA-Z])[^>]*+>|[!?][a-zA-Z][^>]*+>"
+_BOGUS = rb"(?:!(?!--)|\?|/(?![a-zA-Z]))[^>]*+>"
 _PLAIN = re.compile(rb"(?:[^<]++|<(?!" + _RAW + rb"[\s/>])(?:" + _TAG + rb"|" + _BOGUS + rb"|(?=[^a-zA-Z/!?])))*+")
-_TAGS = re.compile(
-    rb"<(?:([a-zA-Z][^\s/>]*+)(" + _ATTRIBUTES + rb")>|/[a-zA-Z][^\s/>]*+" + _ATTRIBUTES + rb">|" + _BOGUS + rb")"
-)
+_TAGS = re.compile(rb"<(?:[a-zA-Z][^\s/>]*+(" + _ATTRIBUTES + rb")>|" + _TAG + rb"|" + _BOGUS + rb")")
 _RAW_OPEN = re.compile(rb"<(" + _RAW + rb")" + _ATTRIBUTES + rb">")
 _ATTRIBUTE = re.compile(rb"([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>][^\s>]*+)))?+")
-_COMMENT_END = re.compile(rb"--!?>")
+_COMMENT_ABRUPT, _COMMENT_END = re.compile(rb"-?>"), re.compile(rb"--!?>")  # "<!-->" is a whole comment
+# In a script's own "<!--", a script tag has an end tag that does not end the outer script.
+_SCRIPT = re.compile(rb"(?i)<(?:/script(?=[\s/>])|!(?=--))")
+_SCRIPT_ESCAPED = re.compile(rb"(?i)</?script(?=[\s/>])|-->")
+_SCRIPT_DOUBLE = re.compile(rb"(?i)</script(?=[\s/>])|-->")
+_IN_SCRIPT = {
+    (_SCRIPT, b"<!"): _SCRIPT_ESCAPED,
+    (_SCRIPT_ESCAPED, b"-->"): _SCRIPT,
+    (_SCRIPT_ESCAPED, b"<script"): _SCRIPT_DOUBLE,
+    (_SCRIPT_DOUBLE, b"-->"): _SCRIPT,
+    (_SCRIPT_DOUBLE, b"</script"): _SCRIPT_ESCAPED,
+}
+_BLANKS = re.compile(r"[ \t\n\f\r]+")  # what separates tokens in HTML; a no-break space does not
 _PATIENCE = 64 << 10  # an open tag longer than this is tried again only when it has grown a quarter
 
 
@@ -46,11 +58,6 @@ class Decoder(Protocol):
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """Yield what `data` decodes to, in pieces of bounded size; raises on corrupt data."""
-
-
-class _Identity:
-    def pieces(self, data: bytes) -> Iterator[bytes]:
-        yield data
 
 
 class _Zlib:
@@ -71,10 +78,12 @@ class _Zlib:
             framed = data[0] & 15 == 8 and (data[0] << 8 | data[1]) % 31 == 0
             self._bits = zlib.MAX_WBITS if framed else -zlib.MAX_WBITS
             self._inner = zlib.decompressobj(self._bits)
-        while data:
+        piece = b""
+        while data or len(piece) == PIECE:  # a full piece may hide what used-up input still means
             if self._inner.eof:
                 self._inner = zlib.decompressobj(self._bits)
-            yield self._inner.decompress(data, PIECE)
+            piece = self._inner.decompress(data, PIECE)
+            yield piece
             data = self._inner.unconsumed_tail or self._inner.unused_data
 
 
@@ -83,14 +92,17 @@ class _Brotli:
         self._inner = brotli.Decompressor()
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        yield self._inner.process(data, output_buffer_limit=PIECE)
-        while not self._inner.can_accept_more_data():
-            yield self._inner.process(b"", output_buffer_limit=PIECE)
+        piece = b""
+        while data or piece or not self._inner.can_accept_more_data():
+            piece = self._inner.process(data, output_buffer_limit=PIECE)
+            yield piece
+            data = b""
 
 
 class _Zstd:
     def __init__(self) -> None:
-        self._inner = zstandard.ZstdDecompressor(max_window_size=8 << 20).decompressobj()
+        inner = zstandard.ZstdDecompressor(max_window_size=8 << 20)
+        self._inner = inner.decompressobj(read_across_frames=True)
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         for start in range(0, len(data), ZSTD_SLICE):
@@ -112,66 +124,68 @@ def decoders(encoding: str) -> tuple[Decoder, ...]:
             made.append(_Zstd())
         elif name not in ("", "identity"):
             raise UnknownEncodingError(name)
-    return tuple(made) or (_Identity(),)
+    return tuple(made)
 
 
 class Scanner:
     """Looks for the markers of one or more responses in one body.
 
-    `hit` is the index of the first response of which a marker was found, None until then; `done`
-    tells that nothing further can change that.
+    When `done`, nothing further can change the verdict, and `hit` is the index of the first
+    response in `wanted` of which a marker was found, wherever in the body that was.
     """
 
     def __init__(self, wanted: Sequence[Response], encoding: str = "") -> None:
         self._decoders = decoders(encoding)
         self._searches: list[tuple[int, int, _Search]] = []
         for index, response in enumerate(wanted):
-            markup = [marker for marker in response.markers if marker.place != "key"]
-            keys = [marker.value for marker in response.markers if marker.place == "key"]
-            if markup:
+            if markup := [marker for marker in response.markers if marker.place != "key"]:
                 self._searches.append((index, response.within, _Markup(markup)))
-            if keys:
+            if keys := [marker.value for marker in response.markers if marker.place == "key"]:
                 self._searches.append((index, response.within, _Keys(keys)))
         self._read = 0
+        self._best: int | None = None
         self.hit: int | None = None
         self.done = not self._searches
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes as they came over the wire; corrupt ones end the search."""
-        if self.done:
-            return
+        slices = (chunk[start : start + PIECE] for start in range(0, len(chunk), PIECE))
         try:
-            for piece in self._decode(chunk, self._decoders):
-                self._search(piece)
+            for piece in chain.from_iterable(self._decode(data, self._decoders) for data in slices):
                 if self.done:
                     return
+                self._search(piece)
         except (zlib.error, brotli.error, zstandard.ZstdError):
-            self.done = True
+            self._finish()
 
     def end(self) -> None:
         """Say that the body is complete."""
-        if not self.done:
-            for index, _, search in self._searches:
-                if search.feed(b"", last=True):
-                    self.hit = index
-                    break
-            self.done = True
+        self._search(b"", last=True)
+        self._finish()
+
+    def _finish(self) -> None:
+        self._searches = []
+        self.hit, self.done = self._best, True
 
     def _decode(self, data: bytes, rest: Sequence[Decoder]) -> Iterator[bytes]:
+        if not rest:
+            yield data
+            return
         for piece in rest[0].pieces(data):
-            if len(rest) > 1:
-                yield from self._decode(piece, rest[1:])
-            elif piece:
-                yield piece
+            yield from self._decode(piece, rest[1:])
 
-    def _search(self, piece: bytes) -> None:
+    def _search(self, piece: bytes, *, last: bool = False) -> None:
         for index, within, search in self._searches:
             left = within - self._read
-            if left > 0 and search.feed(piece[:left], last=len(piece) >= left):
-                self.hit, self.done = index, True
-                return
+            if search.feed(piece[:left], last=last or len(piece) >= left):
+                self._best = index
+                break
         self._read += len(piece)
-        self.done = all(self._read >= within for _, within, _ in self._searches)
+        # Of the others, only what stands before it in `wanted` can still change the verdict.
+        best = inf if self._best is None else self._best
+        self._searches = [s for s in self._searches if s[0] < best and s[1] > self._read]
+        if not self._searches:
+            self._finish()
 
 
 class _Search(Protocol):
@@ -207,7 +221,7 @@ class _Markup:
             if marker.place != "comment":
                 self._attributes.setdefault(marker.place.encode(), []).append(marker)
         self._values = tuple(m.value.encode() for m in markers if m.place != "comment")
-        self._longest = max(map(len, self._comments), default=0)
+        self._longest = max(map(len, [b"->", *self._comments]))
         self._closing: re.Pattern[bytes] | None = None
         self._buffer = b""
         self._need = 0
@@ -230,14 +244,13 @@ class _Markup:
         """Go on from `start`: return the new position and whether there was a hit; None to wait."""
         if self._closing is not None:
             return self._leave(start)
-        match = _PLAIN.match(self._buffer, start)
-        end = match.end() if match else start
-        if end > start:
-            return end, self._in_tags(start, end)
+        if (plain := _PLAIN.match(self._buffer, start)) and plain.end() > start:
+            return plain.end(), self._in_tags(plain[0])
         if self._buffer.startswith(b"<!--", start):
             return self._enter_comment(start, last)
         if raw := _RAW_OPEN.match(self._buffer, start):
-            self._closing = re.compile(rb"</" + raw[1] + rb"(?=[\s/>])", re.IGNORECASE)
+            name = raw[1].lower()
+            self._closing = _SCRIPT if name == b"script" else re.compile(b"(?i)</" + name + rb"(?=[\s/>])")
             return raw.end(), False
         return None
 
@@ -245,37 +258,36 @@ class _Markup:
         """Find the end of the comment or raw text; keep only what could be the start of it."""
         assert self._closing is not None
         if found := self._closing.search(self._buffer, start):
-            self._closing = None
-            return found.end() if found[0].endswith(b">") else found.start(), False
+            self._closing = _IN_SCRIPT.get((self._closing, found[0].lower()))
+            passed = self._closing is not None or found[0].endswith(b">")
+            return found.end() if passed else found.start(), False
         keep = max(start, len(self._buffer) - 16)
         return (keep, False) if keep > start else None
 
     def _enter_comment(self, start: int, last: bool) -> tuple[int, bool] | None:
-        head = self._buffer[start + 4 : start + 4 + self._longest]
-        ended = _COMMENT_END.search(self._buffer, start + 2)
-        if len(head) < self._longest and not ended and not last:
+        start += len(b"<!--")
+        if whole := _COMMENT_ABRUPT.match(self._buffer, start):
+            return whole.end(), False
+        head = self._buffer[start : start + self._longest]
+        if len(head) < self._longest and not last:
             return None
-        hit = bool(self._comments) and head.startswith(self._comments)
         self._closing = _COMMENT_END
-        return start + 2, hit
+        return start, head.startswith(self._comments)
 
-    def _in_tags(self, start: int, end: int) -> bool:
-        region = self._buffer[start:end]
+    def _in_tags(self, region: bytes) -> bool:
         # Almost every stretch of a page has none of the names: one fast look spares the tags.
         if not any(value in region for value in self._values):
             return False
-        return any(tag[1] and self._fits(tag[2]) for tag in _TAGS.finditer(region))
+        return any(tag[1] and self._fits(tag[1]) for tag in _TAGS.finditer(region))
 
     def _fits(self, attributes: bytes) -> bool:
         known: set[bytes] = set()
         for found in _ATTRIBUTE.finditer(attributes):
             name = found[1].lower()
             if name in known or name not in self._attributes:
-                known.add(name)
                 continue
-            known.add(name)
-            value = found[2] or found[3] or found[4] or b""
-            text = value.decode("utf-8", "replace")
+            known.add(name)  # of an attribute that is there twice, the first counts
+            text = (found[2] or found[3] or found[4] or b"").decode("utf-8", "replace")
             if any(holds(marker, text) for marker in self._attributes[name]):
                 return True
         return False
@@ -284,5 +296,5 @@ class _Markup:
 def holds(marker: Marker, value: str) -> bool:
     """Whether an attribute's value satisfies a marker; tokens are split as HTML splits classes."""
     if marker.test == "~=":
-        return marker.value in value.split()
+        return marker.value in _BLANKS.split(value)
     return value.startswith(marker.value) if marker.test == "^=" else value == marker.value

@@ -5,10 +5,14 @@ place of the old one, so that a crash loses at most what came after the last flu
 half-written file, and no journal of single events ever exists on disk.
 """
 
+import contextlib
 import os
+import re
 import sqlite3
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import sqlite_utils
 
@@ -18,6 +22,10 @@ from bewust.model import Kind
 FILE = "counters.db"
 SCHEMA = 1  # kept in SQLite's own user_version: a migrations table would hold times
 MOST = 1_000_000  # a counter stops here; far above any person's period
+
+
+_PERIOD = re.compile(r"[0-9]{4}-[WP][0-9]{2}")
+_SERVICE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class StoreError(RuntimeError):
@@ -30,6 +38,7 @@ class Store:
     def __init__(self, folder: Path, cells: Iterable[Key]) -> None:
         self.path = folder / FILE
         self.problem: str | None = None
+        self._writing = threading.Lock()  # the last flush may begin while a timed one still writes
         self._counts: dict[Key, int] = dict.fromkeys(cells, 0)
         self._counts |= read(self.path) if self.path.exists() else {}
 
@@ -50,17 +59,19 @@ class Store:
     def flush(self) -> None:
         """Write the counters to disk; where that fails they stay in memory and `problem` says why."""
         fresh = self.path.with_suffix(".new")
-        try:
-            self._write(fresh)
-            os.replace(fresh, self.path)
-        except (OSError, sqlite3.Error) as error:
-            fresh.unlink(missing_ok=True) if os.access(self.path.parent, os.W_OK) else None
-            self.problem = f"{self.path}: not written ({error}). Make room, or make the folder writable."
-        else:
-            self.problem = None
+        with self._writing:
+            try:
+                self._write(fresh)
+                os.replace(fresh, self.path)
+            except (OSError, sqlite3.Error) as error:
+                with contextlib.suppress(OSError):
+                    fresh.unlink()
+                self.problem = f"{self.path}: not written ({error}). Make room, or make the folder writable."
+            else:
+                self.problem = None
 
     def _write(self, fresh: Path) -> None:
-        database = sqlite_utils.Database(memory=True)
+        database = sqlite_utils.Database(memory=True, execute_plugins=False)
         try:
             database.table("counter").create(
                 {"period": str, "service": str, "kind": str, "n": int},
@@ -76,7 +87,7 @@ class Store:
             database.execute("VACUUM INTO ?", [str(fresh)])
         finally:
             database.close()
-        with fresh.open("rb") as written:
+        with fresh.open("r+b") as written:  # Windows syncs only what is open for writing
             os.fsync(written.fileno())
 
 
@@ -84,17 +95,29 @@ def read(path: Path) -> dict[Key, int]:
     """Return the counters in a file. Raises StoreError for one that is none of ours."""
     remedy = "Move it aside; Bewust starts a new one."
     try:
-        database = sqlite_utils.Database(sqlite3.connect(f"file:{path}?mode=ro", uri=True))
+        # as_uri, because a % or a ? in the folder's name would be read as part of the URI
+        database = sqlite_utils.Database(
+            sqlite3.connect(path.absolute().as_uri() + "?mode=ro", uri=True), execute_plugins=False
+        )
         try:
             version = database.execute("PRAGMA user_version").fetchone()[0]
-            rows = list(database.table("counter").rows) if version == SCHEMA else None
+            rows = list(database.query("SELECT period, service, kind, n FROM counter")) if version == SCHEMA else None
         finally:
             database.close()
         if rows is None:
             raise StoreError(f"{path}: has schema {version}, not {SCHEMA}. {remedy}")
-        return {Key(row["period"], row["service"], Kind(row["kind"])): int(row["n"]) for row in rows}
-    except (sqlite3.Error, KeyError, ValueError) as error:
+        return dict(map(_counter, rows))
+    except (sqlite3.Error, TypeError, ValueError) as error:
         raise StoreError(f"{path}: is not a store of Bewust ({error}). {remedy}") from error
+
+
+def _counter(row: Mapping[str, Any]) -> tuple[Key, int]:
+    """Return one counter. A service may have left the catalogue since: what was counted is kept."""
+    if not _PERIOD.fullmatch(row["period"]) or not _SERVICE.fullmatch(row["service"]):
+        raise ValueError("a key that Bewust never writes")
+    if not 0 <= row["n"] <= MOST:
+        raise ValueError("a count that Bewust never writes")
+    return Key(row["period"], row["service"], Kind(row["kind"])), int(row["n"])
 
 
 def rescue(path: Path) -> Path:
@@ -102,6 +125,9 @@ def rescue(path: Path) -> Path:
     for number in range(1, 1000):
         aside = path.with_suffix(f".unreadable-{number}")
         if not aside.exists():
-            os.replace(path, aside)
+            try:
+                os.replace(path, aside)
+            except OSError as error:
+                raise StoreError(f"{path}: cannot be moved aside ({error.strerror}). Do it by hand.") from error
             return aside
     raise StoreError(f"{path.parent}: holds 999 unreadable stores. Look at them, then remove them.")

@@ -14,9 +14,10 @@ import msgspec
 
 from bewust.model import Alive, Message, Ping, Start
 
-COMMAND = (sys.executable, "-m", "bewust_addons.run")
+COMMAND = (sys.executable, "-P", "-m", "bewust_addons.run")  # -P: nothing from the current folder
 PING_SECONDS = 0.4
 ANSWER_SECONDS = 1.0
+GRACE_TURNS = 10  # of the event loop, a hundredth of a second each
 START_SECONDS = 30.0  # a cold start on a busy disk; measured: under 2 s
 BACK_OFF = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before the next start
 STEADY_SECONDS = 60.0  # after which a failure counts as the first again
@@ -74,10 +75,10 @@ class Inspector:
             stderr=asyncio.subprocess.DEVNULL, limit=LINE_LIMIT, start_new_session=True,
         )  # fmt: skip
         self._ready.clear()
-        tasks = [asyncio.ensure_future(self._listen(child)), asyncio.ensure_future(self._ask(child))]
+        tasks = listening, _ = [asyncio.ensure_future(self._listen(child)), asyncio.ensure_future(self._ask(child))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            self.problem = "the inspector stopped answering" if child.returncode is None else "the inspector ended"
+            self.problem = "the inspector ended" if listening.done() else "the inspector stopped answering"
         finally:
             self._lost()
             for task in tasks:
@@ -114,18 +115,25 @@ class Inspector:
     async def _ask(self, child: asyncio.subprocess.Process) -> None:
         """Ping until an answer is overdue or the pipe breaks."""
         assert child.stdin is not None
-        loop = asyncio.get_running_loop()
         with contextlib.suppress(ConnectionError):
             child.stdin.write(msgspec.json.encode(self._start) + b"\n")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ready.wait(), START_SECONDS)
-            while loop.time() - self._heard < ANSWER_SECONDS:
+            answers = self.alive
+            while answers:
                 child.stdin.write(_ping)
                 await child.stdin.drain()
                 await asyncio.sleep(PING_SECONDS)
-                if loop.time() - self._heard >= ANSWER_SECONDS:
-                    # It may be we who were busy: let an answer that is already there be read.
-                    await asyncio.sleep(PING_SECONDS / 4)
+                answers = await self._answers()
+
+    async def _answers(self) -> bool:
+        """Whether it was heard lately; if not, let what is in the pipe be read: we may have been busy."""
+        loop = asyncio.get_running_loop()
+        for _ in range(GRACE_TURNS):
+            if loop.time() - self._heard < ANSWER_SECONDS:
+                return True
+            await asyncio.sleep(0.01)
+        return False
 
     def restart(self) -> None:
         """End the child now; `run` starts another."""

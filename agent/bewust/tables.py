@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.table import Table
+from rich.text import Text
 
 from bewust.model import Kind
 
@@ -13,32 +15,38 @@ def status_table(status: Mapping[str, Any]) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
+
+    def row(label: str, value: str, style: str | None = None) -> None:
+        table.add_row(label, Text(value), style=style)  # Text: brackets in a path are no markup
+
     for problem in status["problems"]:
-        table.add_row("problem", problem, style="yellow")
-    table.add_row("running", f"version {status['version']}, process {status['pid']}, since {status['since']}")
-    table.add_row("page", f"http://127.0.0.1:{status['port']}/")
-    table.add_row("inspector", f"{status['inspector']} (started {status['inspector_starts']}×)")
-    table.add_row("decrypted", _lines(status["decrypted"]))
-    table.add_row("by name only", _lines(status["tunnelled"]))
-    table.add_row("refused us", _lines(f"{h} ({why})" for h, why in status["demoted"].items()))
-    table.add_row("never seen", "everything else")
-    table.add_row("connections", ", ".join(f"{n} {way}" for way, n in status["connections"].items()) or "none")
-    table.add_row(
+        row("problem", problem, "yellow")
+    row("running", f"version {status['version']}, process {status['pid']}, since {status['since']}")
+    row("page", f"http://127.0.0.1:{status['port']}/")
+    row("inspector", f"{status['inspector']} (started {status['inspector_starts']}×)")
+    row("decrypted", _lines(status["decrypted"]))
+    row("by name only", _lines(status["tunnelled"]))
+    row("refused us", _lines(f"{h} ({why})" for h, why in status["demoted"].items()))
+    row("never seen", "everything else")
+    row("connections", ", ".join(f"{n} {way}" for way, n in status["connections"].items()) or "none")
+    row(
         "toasts",
         f"{status['toasts_shown']} shown, {status['toasts_failed']} failed, {status['toasts_dropped']} dropped",
     )
-    table.add_row("our own errors", _lines(f"{where} ({n}×)" for where, n in status["failures"].items()))
-    table.add_row("authority", f"until {status['authority_until']}, SHA-256 {status['authority_fingerprint']}")
+    row("our own errors", _lines(f"{where} ({n}×)" for where, n in status["failures"].items()))
+    row("authority", f"until {status['authority_until']}, SHA-256 {status['authority_fingerprint']}")
     return table
 
 
 def stats_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return the counters, a row a period and service, a column a kind."""
-    table = Table(title="Everything Bewust has counted" if rows else "Nothing has been counted yet")
+    title = "Everything Bewust has counted" if rows else None
+    table = Table(title=title, show_header=bool(rows), box=SIMPLE, padding=0)  # fits in 80 columns
     if not rows:
+        table.add_row("Nothing has been counted yet")  # rich shows no table without a cell, nor its title
         return table
     table.add_column("period")
-    table.add_column("service")
+    table.add_column("service", overflow="fold")
     for kind in Kind:
         table.add_column(kind.value, justify="right")
     counts: dict[tuple[str, str], dict[str, int]] = {}

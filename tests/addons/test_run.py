@@ -1,0 +1,112 @@
+"""The real inspector process: Start on its input, then a real TLS connection through it."""
+
+import http.client
+import json
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from bewust import authority
+from bewust.model import Ping, Start
+from bewust_addons import run
+from e2e.world import World
+
+
+@contextmanager
+def inspector(world: World, folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    authority.issue(folder, ["www.google.nl", "duckduckgo.com"], datetime.now(UTC))
+    start = Start(authority=str(folder), resolver=world.resolver, trust=str(world.root_pem))
+    with subprocess.Popen(
+        [sys.executable, "-m", "bewust_addons.run"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdin and process.stdout and process.stderr
+        try:
+            process.stdin.write(msgspec.json.encode(start) + b"\n")
+            process.stdin.flush()
+            yield process, told(process)["port"]
+        finally:
+            if not process.stdin.closed:
+                process.stdin.close()
+            assert process.wait(10) in (0, -signal.SIGKILL)
+            assert process.stderr.read() == b"", "it logs nothing"
+
+
+def told(process: "subprocess.Popen[bytes]") -> dict[str, Any]:
+    assert process.stdout
+    answer: dict[str, Any] = json.loads(process.stdout.readline())
+    return answer
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
+def test_a_page_comes_through_decrypted_and_is_told(tmp_path: Path, http2: bool) -> None:
+    with World() as world, inspector(world, tmp_path) as (process, port):
+        context = ssl.create_default_context(cafile=str(tmp_path / "root.pem"))
+        context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
+        with httpx.Client(proxy=f"http://127.0.0.1:{port}", verify=context, http2=http2, timeout=10) as client:
+            page = client.get("https://www.google.nl/search?q=inline&enc=gzip")
+        assert page.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
+        assert "the tide turns twice a day" in page.text
+        seen, detected = told(process), told(process)
+        assert (seen["type"], seen["service"]) == ("seen", "google-ai-overview")
+        assert detected["detection"]["signature"] == "inline"
+        assert detected["detection"]["file"] == "google.toml"
+        assert detected["detection"]["line"] > 0
+
+
+def test_each_ping_is_answered_with_the_port(tmp_path: Path) -> None:
+    with World() as world, inspector(world, tmp_path) as (process, port):
+        assert process.stdin
+        for _ in range(3):
+            process.stdin.write(msgspec.json.encode(Ping()) + b"\n")
+            process.stdin.flush()
+            assert told(process) == {"type": "alive", "port": port}
+
+
+def test_a_name_off_the_list_passes_with_the_sites_own_certificate(tmp_path: Path) -> None:
+    with World() as world, inspector(world, tmp_path) as (_, port):
+        context = ssl.create_default_context(cafile=str(world.root_pem))
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)
+        connection.set_tunnel("chatgpt.com", 443)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read() == b"ok"
+        connection.close()
+
+
+def test_it_ends_when_its_input_does(tmp_path: Path) -> None:
+    with World() as world, inspector(world, tmp_path) as (process, _):
+        assert process.stdin
+        process.stdin.close()
+        assert process.wait(5) == 0
+
+
+def test_only_the_addons_the_job_needs_are_loaded() -> None:
+    """No dumper, no log to the terminal, no store of flows: those would print or keep URLs."""
+    code = (
+        "import asyncio\n"
+        "from bewust import policy\nfrom bewust.matching import Matcher\nfrom bewust.model import Start\n"
+        "from bewust_addons import run\n"
+        "async def main():\n"
+        "    master = run.build(Start(authority='/nonexistent'), Matcher({}, {}, ()), policy.load(), None)\n"
+        "    print(sorted(type(addon).__name__ for addon in master.addons.chain))\n"
+    )
+    with_stub = code.replace("None)", "type('L', (), {'send': print})())") + "asyncio.run(main())"
+    done = subprocess.run([sys.executable, "-c", with_stub], capture_output=True, text=True)
+    if "nonexistent" in done.stderr:  # the key store is opened when the folder is set
+        pytest.fail(done.stderr)
+    assert done.stdout.strip() == "['Core', 'Gate', 'NextLayer', 'Proxyserver', 'Traffic']"
+
+
+def test_the_systems_own_roots_are_found() -> None:
+    found = run.system_roots()
+    assert found is None or ssl.create_default_context(cafile=found).cert_store_stats()["x509_ca"] > 0

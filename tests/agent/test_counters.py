@@ -1,0 +1,92 @@
+"""A key is made of three closed lists, and of nothing a browser sent."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bewust import catalogue, counters, reminders
+from bewust.counters import Key
+from bewust.model import Detection, Kind, Level
+from bewust.pipeline import Pipeline
+from bewust.policy import Mechanism, Policy
+from bewust.reminders import Held, Reminder
+
+SERVICES = {service.id: service for service in catalogue.load()}
+TEXTS = reminders.load("nl")
+MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
+PERIOD = re.compile(r"20[0-9]{2}-(P(0[1-9]|1[0-4])|W(0[1-9]|[1-4][0-9]|5[0-3]))")
+
+
+@pytest.mark.parametrize(
+    ("day", "week", "four_weeks"),
+    [
+        pytest.param("2026-01-01", "2026-W01", "2026-P01", id="first of January in week 1"),
+        pytest.param("2027-01-01", "2026-W53", "2026-P14", id="first of January in last year's week 53"),
+        pytest.param("2026-12-28", "2026-W53", "2026-P14", id="a year of 53 weeks ends with a period of one"),
+        pytest.param("2025-12-29", "2026-W01", "2026-P01", id="December in next year's week 1"),
+        pytest.param("2025-12-28", "2025-W52", "2025-P13", id="a year of 52 weeks ends with P13"),
+        pytest.param("2026-01-25", "2026-W04", "2026-P01", id="the last day of the first four weeks"),
+        pytest.param("2026-01-26", "2026-W05", "2026-P02", id="the day after"),
+    ],
+)
+def test_a_period_is_an_iso_week_or_four(day: str, week: str, four_weeks: str) -> None:
+    at = datetime.fromisoformat(day)
+    assert counters.period_of(at, 1) == week
+    assert counters.period_of(at, 4) == four_weeks
+
+
+@given(st.datetimes(datetime(2020, 1, 1), datetime(2099, 12, 31)), st.sampled_from([1, 4]))
+def test_all_of_a_week_lies_in_one_period_and_periods_sort_in_time(at: datetime, weeks: int) -> None:
+    monday = at - timedelta(days=at.weekday())
+    assert {counters.period_of(monday + timedelta(days=day), weeks) for day in range(7)} == {
+        counters.period_of(at, weeks)
+    }
+    assert PERIOD.fullmatch(counters.period_of(at, weeks))
+    assert counters.period_of(at, weeks) <= counters.period_of(at + timedelta(days=7), weeks)
+
+
+def test_the_cells_of_a_period_are_services_times_kinds() -> None:
+    cells = counters.cells("2026-W48", SERVICES.values())
+    assert len(cells) == len(set(cells)) == len(SERVICES) * len(Kind)
+
+
+@pytest.mark.parametrize(
+    ("level", "internal", "kinds"),
+    [
+        pytest.param(Level.USE, False, [Kind.USE], id="use"),
+        pytest.param(Level.VISIT, False, [Kind.VISIT], id="visit"),
+        pytest.param(Level.USE, True, [Kind.USE, Kind.INTERNAL], id="use of something internal"),
+        pytest.param(Level.IGNORE, False, [], id="ignore"),
+        pytest.param(Level.IGNORE, True, [], id="ignore, internal"),
+    ],
+)
+def test_an_activity_counts_its_level(level: Level, internal: bool, kinds: list[Kind]) -> None:
+    found = Detection("chatgpt", level, "s", "f", 1, internal)
+    assert counters.of_activity(found, "2026-W48") == [Key("2026-W48", "chatgpt", kind) for kind in kinds]
+
+
+def test_a_reminder_counts_as_shown_or_held() -> None:
+    assert counters.of_reminder(Reminder("claude", "R01", "t", "m"), "2026-W48").kind is Kind.REMINDED
+    assert counters.of_reminder(Held("claude", "gap"), "2026-W48").kind is Kind.HELD
+    assert counters.of_opportunity("claude", "2026-W48").kind is Kind.SEEN
+
+
+NAMES = st.text() | st.sampled_from(sorted(SERVICES))
+DETECTIONS = st.builds(Detection, NAMES, st.sampled_from(Level), st.text(), st.text(), st.integers(), st.booleans())
+STEPS = st.lists(st.tuples(st.integers(0, 5), DETECTIONS | NAMES, st.integers(0, 10**6)), max_size=20)
+
+
+@given(STEPS, st.sampled_from(["local", "split"]))
+def test_a_key_holds_nothing_but_words_of_the_closed_lists(
+    steps: list[tuple[int, Detection | str, int]], mechanism: Mechanism
+) -> None:
+    chain = Pipeline(Policy(mechanism=mechanism), TEXTS, SERVICES)
+    for who, found, minutes in steps:
+        now = MONDAY + timedelta(minutes=minutes)
+        outcome = chain.seen(found, now) if isinstance(found, str) else chain.detected(who, found, now)
+        for key in outcome.counts:
+            assert key in counters.cells(chain.period(now), SERVICES.values())
+            assert PERIOD.fullmatch(key.period)

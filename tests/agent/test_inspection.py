@@ -1,0 +1,185 @@
+"""`bewust inspect`: the lines that scripts rely on, and the summary for people."""
+
+import csv
+import gzip
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bewust.inspection import Bench, as_json, as_text
+from bewust.policy import PolicyError
+
+CAPTURES = Path("/work/shared/captures")
+KEYS = ["file", "entry", "service", "context", "level", "signature", "embedded", "internal"]
+
+
+def har(folder: Path, *entries: Mapping[str, Any], name: str = "a.har") -> str:
+    (folder / name).write_text(json.dumps({"log": {"entries": entries}}), encoding="utf-8")
+    return str(folder / name)
+
+
+def get(url: str, method: str = "GET", text: str = "", **headers: str) -> dict[str, Any]:
+    return {
+        "request": {"method": method, "url": url, "headers": [{"name": n, "value": v} for n, v in headers.items()]},
+        "response": {"status": 200, "content": {"mimeType": "text/html", "text": text}},
+    }
+
+
+ANSWER = get("https://www.google.com/search?q=x", text='<div class="mZJni">')
+ORDINARY = get("https://www.google.com/search?q=x", text="<div>")
+NAME = get("https://claude.ai/new")
+INTERNAL = get("https://edge.microsoft.com/translate/translatetext", "POST", Origin="https://intranet")
+TOKEN = get("https://edge.microsoft.com/translate/auth")
+
+
+def lines(bench: Bench, *files: str, page: str | None = None) -> tuple[list[dict[str, Any]], list[str], bool]:
+    out: list[str] = []
+    complaints: list[str] = []
+    failed = as_json(bench, files, page, out=out.append, complain=complaints.append)
+    assert all("\n" not in line for line in out + complaints)
+    return [json.loads(line) for line in out], complaints, failed
+
+
+def text(bench: Bench, *files: str) -> tuple[list[str], bool]:
+    out: list[str] = []
+    failed = as_text(bench, files, None, out=out.append, complain=out.append)
+    return out, failed
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    return Bench.load(None, None)
+
+
+def test_a_line_has_the_keys_of_the_contract_in_their_order(bench: Bench, tmp_path: Path) -> None:
+    file = har(tmp_path, ORDINARY, ANSWER)
+    found, complaints, failed = lines(bench, file)
+    assert found == [{
+        "file": file, "entry": 1, "service": "google-ai-overview", "context": "search", "level": "use",
+        "signature": "inline", "embedded": True, "internal": False,
+    }]  # fmt: skip
+    assert list(found[0]) == KEYS
+    assert (complaints, failed) == ([], False)
+
+
+def test_an_entry_that_matched_nothing_has_no_line_and_its_number_is_not_used_again(
+    bench: Bench, tmp_path: Path
+) -> None:
+    found, _, _ = lines(bench, har(tmp_path, ORDINARY, NAME, get("https://example.nl/"), INTERNAL, TOKEN))
+    assert [(f["entry"], f["service"], f["level"], f["internal"]) for f in found] == [
+        (1, "claude", "visit", False),
+        (3, "edge-translate", "use", True),
+        (4, "edge-translate", "ignore", False),
+    ]
+
+
+@pytest.mark.parametrize("given", ["./a.har", "x/../a.har", ".//a.har"])
+def test_the_file_is_named_as_it_was_given(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    har(tmp_path, ANSWER)
+    (tmp_path / "x").mkdir()
+    monkeypatch.chdir(tmp_path)
+    found, _, _ = lines(bench, given)
+    assert [line["file"] for line in found] == [given]
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(bench: Bench, tmp_path: Path) -> None:
+    good, bad = har(tmp_path, ANSWER), str(tmp_path / "gone.har")
+    found, complaints, failed = lines(bench, bad, good)
+    assert [line["file"] for line in found] == [good]
+    assert len(complaints) == 1
+    assert complaints[0].startswith(f"bewust: {bad}: cannot be read")
+    assert failed
+
+
+def test_a_damaged_entry_is_complained_of_and_no_failure(bench: Bench, tmp_path: Path) -> None:
+    file = har(tmp_path, {"request": None}, ANSWER)
+    found, complaints, failed = lines(bench, file)
+    assert [line["entry"] for line in found] == [1]
+    assert complaints[0].startswith(f"bewust: {file}: entry 0 was skipped: ")
+    assert not failed
+
+
+@pytest.mark.parametrize("host", ["www.google.co.uk", "www.google.com.au", "www.google.nl"])
+def test_a_recording_may_come_from_any_country(bench: Bench, tmp_path: Path, host: str) -> None:
+    found, _, _ = lines(bench, har(tmp_path, get(f"https://{host}/search?udm=50&q=x")))
+    assert [line["service"] for line in found] == ["google-ai-mode"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        pytest.param(None, ["use", "use", "use"], id="without a policy: full depth"),
+        pytest.param("", ["use", "use", "visit"], id="the default policy: stand-alone by name"),
+        pytest.param('[service.google-ai-overview]\ndepth = "request"', ["use", "visit"], id="no bodies"),
+        pytest.param('[service.google-ai-overview]\ndepth = "name"\n[service.google-ai-mode]\ndepth = "name"',
+                     ["visit"], id="names only"),
+        pytest.param('[service.chatgpt]\ndepth = "response"', ["use", "use", "use"], id="a stand-alone one opened"),
+    ],
+)  # fmt: skip
+def test_a_policy_sets_how_deep_is_looked(tmp_path: Path, policy: str | None, expected: list[str]) -> None:
+    file = None
+    if policy is not None:
+        file = tmp_path / "mine.toml"
+        file.write_text(policy)
+    prompt = get("https://chatgpt.com/backend-api/conversation", "POST")
+    mode = get("https://www.google.com/search?udm=50&q=x")
+    found, _, _ = lines(Bench.load(None, file), har(tmp_path, ANSWER, mode, prompt))
+    assert [line["level"] for line in found] == expected
+
+
+def test_a_policy_about_an_unknown_service_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[service.nobody]\nstatus = "contracted"\n')
+    with pytest.raises(PolicyError, match=r"mine.toml: service.nobody"):
+        Bench.load(None, file)
+
+
+def test_an_organisations_folder_counts(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text('internal_hosts = ["intern.example.nl"]\n')
+    written = get("https://edge.microsoft.com/translate/translatetext", "POST", Origin="https://a.intern.example.nl")
+    found, _, _ = lines(Bench.load(tmp_path, None), har(tmp_path, written))
+    assert [line["internal"] for line in found] == [True]
+
+
+def test_people_read_a_summary_with_uses_first(bench: Bench, tmp_path: Path) -> None:
+    file = har(tmp_path, TOKEN, NAME, ANSWER, ANSWER, ORDINARY)
+    out, failed = text(bench, file)
+    assert out == [
+        f"{file}: 5 entries",
+        "  use     Google AI Overview (2×)",
+        "  visit   Claude (1×)",
+        "  ignore  Edge page translation (1×)",
+    ]
+    assert not failed
+
+
+def test_people_read_that_there_was_nothing_or_what_went_wrong(bench: Bench, tmp_path: Path) -> None:
+    file, bad = har(tmp_path, ORDINARY), har(tmp_path, name="bad.har") + "x"
+    out, failed = text(bench, file, bad)
+    assert out[:2] == [f"{file}: 1 entry", "  nothing that the catalogue knows"]
+    assert len(out) == 3
+    assert failed
+
+
+def manifest() -> list[dict[str, str]]:
+    if not CAPTURES.exists():
+        return []
+    with (CAPTURES / "manifest.tsv").open(encoding="utf-8") as file:
+        rows = csv.DictReader(file, delimiter="\t")
+        return [row for row in rows if row["file"].endswith(".gz")]
+
+
+@pytest.mark.parametrize("row", manifest(), ids=lambda row: row["file"])
+def test_the_captures_are_what_their_manifest_says(bench: Bench, row: dict[str, str]) -> None:
+    file = CAPTURES / row["file"]
+    page = row["url"] or None  # a HAR has its own
+    found, complaints, failed = lines(bench, str(file), page=page)
+    uses = {line["service"] for line in found if line["level"] != "ignore"}
+    assert uses == ({"google-ai-overview"} if row["label"] == "positive" else set())
+    assert (complaints, failed) == ([], False)
+    assert gzip.decompress(file.read_bytes())  # there was something to look at

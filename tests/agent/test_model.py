@@ -1,0 +1,102 @@
+"""The words of DESIGN.md section 3 as values: frozen, ordered where order matters, closed lists."""
+
+import msgspec
+import pytest
+
+from bewust.model import (
+    LEVELS_BY_WEIGHT,
+    OBSERVED_HEADERS,
+    Alive,
+    Demoted,
+    Depth,
+    Detected,
+    Detection,
+    Failed,
+    Kind,
+    Level,
+    Marker,
+    Message,
+    Observation,
+    Response,
+    Seen,
+    Signature,
+)
+
+FOUND = Detection("chatgpt", Level.VISIT, "name", "openai.toml", 13)
+
+
+@pytest.mark.parametrize(
+    ("clauses", "depth"),
+    [
+        ({}, Depth.NAME),
+        ({"methods": ("GET",)}, Depth.REQUEST),
+        ({"path": "/x"}, Depth.REQUEST),
+        ({"query": {"q": None}}, Depth.REQUEST),
+        ({"headers": {"origin": ".*"}}, Depth.REQUEST),
+        ({"websocket": False}, Depth.REQUEST),
+        ({"response": Response("text/html", (), 1)}, Depth.RESPONSE),
+        ({"path": "/x", "response": Response("text/html", (), 1)}, Depth.RESPONSE),
+    ],
+    ids=lambda value: "+".join(value) or "hosts only" if isinstance(value, dict) else value.name,
+)
+def test_a_signature_needs_the_depth_of_its_deepest_clause(clauses: dict[str, object], depth: Depth) -> None:
+    fields = {"id": "x", "level": Level.USE, "hosts": ("a.example",), **clauses}
+    assert msgspec.structs.replace(Signature("", Level.USE, ()), **fields).depth is depth
+
+
+def test_depths_are_ordered_so_that_the_deepest_is_the_maximum() -> None:
+    assert Depth.NAME < Depth.REQUEST < Depth.RESPONSE
+
+
+@pytest.mark.parametrize("word", ["name", "request", "response"])
+def test_a_depth_is_read_from_its_word(word: str) -> None:
+    assert Depth.parse(word).name.lower() == word
+
+
+@pytest.mark.parametrize("word", ["", "body", "1"])
+def test_another_word_is_no_depth(word: str) -> None:
+    with pytest.raises(KeyError):
+        Depth.parse(word)
+
+
+def test_every_level_has_its_weight_and_use_the_most() -> None:
+    assert sorted(LEVELS_BY_WEIGHT) == sorted(Level)
+    assert LEVELS_BY_WEIGHT[0] is Level.USE
+
+
+def test_counters_count_six_kinds_and_no_more() -> None:
+    assert set(Kind) == {"visit", "use", "internal", "reminded", "held", "seen"}
+
+
+def test_a_marker_reads_as_it_is_written_in_the_catalogue() -> None:
+    assert str(Marker("class", "~=", "mZJni")) == "class~=mZJni"
+
+
+def test_no_cookie_and_no_credential_is_among_the_headers_that_are_looked_at() -> None:
+    assert {"origin", "referer", "sec-purpose", "purpose", "accept"} == OBSERVED_HEADERS
+
+
+@pytest.mark.parametrize("value", [FOUND, Observation("a.example"), Seen(1, "x"), Marker("id", "=", "x")])
+def test_values_are_frozen(value: msgspec.Struct) -> None:
+    name = value.__struct_fields__[0]
+    with pytest.raises(AttributeError):
+        setattr(value, name, "other")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [Detected(50123, FOUND), Seen(1, "x"), Demoted("a.example", "pinned"), Failed("reading", "KeyError"), Alive(8080)],
+    ids=lambda message: type(message).__name__,
+)
+def test_messages_cross_the_pipe_unchanged_and_on_one_line(message: Message) -> None:
+    line = msgspec.json.encode(message)
+    assert b"\n" not in line
+    assert msgspec.json.decode(line, type=Message) == message
+
+
+def test_no_message_has_room_for_a_url_a_path_or_a_title() -> None:
+    fields = {field for kind in (Detected, Seen, Demoted, Failed, Alive, Detection) for field in kind.__struct_fields__}
+    assert fields == {
+        "peer", "detection", "service", "host", "reason", "where", "error", "port",
+        "level", "signature", "file", "line", "internal",
+    }  # fmt: skip

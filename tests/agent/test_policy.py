@@ -1,0 +1,162 @@
+"""Every mistake is one PolicyError that names file, key and remedy; what is right gives one Policy."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bewust import catalogue, policy
+from bewust.model import Context, Depth, Service, Status
+from bewust.policy import Decision, Policy, PolicyError
+
+
+def service(id_: str = "chatgpt", embedded: bool = False) -> Service:
+    return Service(id_, "A name", "A vendor", Context.CHAT, embedded, 1800.0, "evidence", "2026-11-23", ())
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "policy.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_the_shipped_file_says_what_the_defaults_of_the_code_say() -> None:
+    shipped = policy.load()
+    assert shipped == Policy(fill=shipped.fill)
+
+
+def test_a_folder_without_a_policy_changes_nothing(tmp_path: Path) -> None:
+    assert policy.load(tmp_path) == policy.load()
+
+
+@pytest.mark.parametrize("as_folder", [True, False], ids=["folder", "file"])
+def test_an_overlay_changes_the_keys_it_has_and_no_others(tmp_path: Path, as_folder: bool) -> None:
+    file = written(tmp_path, 'language = "en"\n[fill]\ncontact = "CIO"\n[service.chatgpt]\nstatus = "contracted"\n')
+    theirs, ours = policy.load(tmp_path if as_folder else file), policy.load()
+    assert (theirs.language, theirs.fill["contact"]) == ("en", "CIO")
+    assert theirs.fill["vertaler"] == ours.fill["vertaler"]
+    assert (theirs.timezone, theirs.reminders) == (ours.timezone, ours.reminders)
+    assert theirs.decision("chatgpt") == Decision(status=Status.CONTRACTED)
+    assert theirs.decision("claude").status is Status.UNKNOWN
+
+
+def test_a_file_that_a_windows_editor_saved_is_read(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_bytes(b'\xef\xbb\xbflanguage = "en"\r\n')
+    assert policy.load(tmp_path).language == "en"
+
+
+@pytest.mark.parametrize(
+    ("embedded", "decided", "expected"),
+    [
+        pytest.param(True, None, Depth.RESPONSE, id="embedded: into the answer"),
+        pytest.param(False, None, Depth.NAME, id="stand-alone: the name only"),
+        pytest.param(True, "name", Depth.NAME, id="embedded, but policy says name"),
+        pytest.param(True, "request", Depth.REQUEST, id="embedded, but policy says request"),
+        pytest.param(False, "response", Depth.RESPONSE, id="stand-alone, but policy says response"),
+    ],
+)
+def test_depth_follows_from_embedded_unless_policy_decides(
+    tmp_path: Path, embedded: bool, decided: str | None, expected: Depth
+) -> None:
+    written(tmp_path, f'[service.x]\ndepth = "{decided}"\n' if decided else "")
+    assert policy.load(tmp_path).depth_of(service("x", embedded)) is expected
+
+
+MISTAKES = [
+    ("no TOML", "language = nl", "not TOML", "line 1"),
+    ("a number too long to be one", "x = " + "9" * 5000, "not TOML", "Mend"),
+    ("nested too deep", "x = " + "[" * 2000, "not TOML", "Mend"),
+    ("unknown key", 'langauge = "nl"', "langauge", "docs/policy.md"),
+    ("unknown key of a service", '[service.x]\nstatsu = "unknown"', "statsu", "$.service"),
+    ("unknown status", '[service.x]\nstatus = "forbidden"', "forbidden", "$.service"),
+    ("unknown depth", '[service.x]\ndepth = "deep"', "deep", "$.service"),
+    ("unknown mechanism", 'mechanism = "global"', "global", "$.mechanism"),
+    ("a list where a text belongs", "language = []", "$.language", "docs/policy.md"),
+    ("a text where a table belongs", "reminders = 30", "$.reminders", "docs/policy.md"),
+    ("a fill that is no text", "[fill]\ncontact = 1", "$.fill", "docs/policy.md"),
+    ("no duration", 'flush = "soon"', "flush", '"15m"'),
+    ("a negative duration", '[reminders]\ngap = "-5m"', "reminders.gap", '"15m"'),
+    ("a duration beyond all clocks", 'demoted_for = "99999999999h"', "demoted_for", "up to a year"),
+    ("a duration beyond all numbers", f'[reminders]\ngap = "{"9" * 400}h"', "reminders.gap", "up to a year"),
+    ("flushing all the time", 'flush = "1s"', "flush", "a minute or more"),
+    ("no timezone", 'timezone = "Amsterdam"', "timezone", "Europe/Amsterdam"),
+    ("a timezone that is a folder", 'timezone = "Europe"', "timezone", "Europe/Amsterdam"),
+    ("a timezone outside its folder", 'timezone = "../../etc/passwd"', "timezone", "Europe/Amsterdam"),
+    ("an empty timezone", 'timezone = ""', "timezone", "Europe/Amsterdam"),
+    ("a language that is a path", 'language = "../nl"', "language", '"nl" or "en"'),
+    ("a country in capitals", 'countries = ["NL"]', "countries", '"co.uk"'),
+    ("a country that is a domain", 'countries = ["evil.example"]', "countries", '"co.uk"'),
+    ("no country", "countries = []", "countries", "at least one"),
+    ("an internal host with a path", 'internal_hosts = ["intranet.example/x"]', "internal_hosts", "bare"),
+    ("an internal host in capitals", 'internal_hosts = ["Intranet.Example"]', "internal_hosts", "lower-case"),
+    ("an empty internal host", 'internal_hosts = [""]', "internal_hosts", "bare"),
+]
+
+
+@pytest.mark.parametrize(("text", "names", "helps"), [m[1:] for m in MISTAKES], ids=[m[0] for m in MISTAKES])
+def test_a_mistake_names_file_and_key_and_says_what_to_do(tmp_path: Path, text: str, names: str, helps: str) -> None:
+    file = written(tmp_path, text)
+    with pytest.raises(PolicyError) as error:
+        policy.load(tmp_path)
+    message = str(error.value)
+    assert message.startswith(f"{file}: ")
+    assert names in message
+    assert helps in message
+    assert "\n" not in message
+
+
+def test_a_policy_file_that_is_missing_is_no_empty_policy(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match=r"cannot be read .*Check"):
+        policy.load(tmp_path / "none.toml")
+
+
+def test_a_policy_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_bytes(b'language = "\xff"')
+    with pytest.raises(PolicyError, match="not TOML"):
+        policy.load(tmp_path)
+
+
+def test_a_decision_about_a_service_nobody_knows_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, '[service.chatgtp]\nstatus = "uncontracted"\n')
+    with pytest.raises(PolicyError, match=r"theirs: service.chatgtp: is not in the catalogue. Correct"):
+        policy.check_services(policy.load(tmp_path), [service()], "theirs")
+
+
+def test_every_default_country_can_be_filled_in() -> None:
+    policy.check_services(policy.load(), catalogue.load(countries=policy.every_country()))
+    assert set(policy.load().countries) <= set(policy.every_country())
+
+
+VALUES = st.one_of(
+    st.text(max_size=12).map(lambda text: '"' + text.replace("\\", "").replace('"', "") + '"'),
+    st.sampled_from(['"15m"', '"1e9h"', '"0m"', "[]", '["nl"]', "{}", "true", "-1", "1e400", "2026-01-01", '"nl"']),
+)
+KEYS = st.sampled_from(
+    ["language", "timezone", "countries", "internal_hosts", "mechanism", "flush", "demoted_for", "reminders.gap",
+     "reminders.enabled", "fill.contact", "service.x.status", "service.x.depth", "other"]
+)  # fmt: skip
+LINES = st.lists(st.tuples(KEYS, VALUES).map(" = ".join), max_size=4).map("\n".join)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.one_of(st.text().map(lambda text: text.encode("utf-8", "replace")), st.binary(), LINES.map(str.encode)))
+def test_any_file_gives_a_policy_that_works_or_one_clear_line(tmp_path: Path, data: bytes) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_bytes(data)
+    try:
+        found = policy.load(tmp_path)
+    except PolicyError as error:
+        assert str(error).startswith(f"{file}: ")
+    else:
+        assert found.flush_seconds >= 60
+        assert found.zone.key == found.timezone
+        assert found.depth_of(service("x")) in Depth
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
+    written(tmp_path, "").chmod(0)
+    with pytest.raises(PolicyError, match="owner and mode"):
+        policy.load(tmp_path)

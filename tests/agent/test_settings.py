@@ -1,0 +1,175 @@
+"""All an organisation can set is loaded together; the state folder is this person's alone."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from bewust import settings
+from bewust.authority import AuthorityError
+from bewust.catalogue import CatalogueError
+from bewust.model import Depth
+from bewust.policy import PolicyError
+from bewust.reminders import TextsError
+from bewust.settings import AgentError, Rules, Running, Settings, load_rules, prepare, running_agent, write_private
+
+posix = pytest.mark.skipif(os.name != "posix", reason="file modes are of POSIX")
+
+
+@pytest.fixture(scope="module")
+def rules() -> Rules:
+    return load_rules(None)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+# Rules.
+
+
+def test_catalogue_policy_and_texts_belong_together(rules: Rules) -> None:
+    assert rules.services.keys() == rules.matcher.services.keys()
+    assert "www.google.nl" in rules.matcher.hosts(Depth.RESPONSE)
+    assert "chatgpt.com" in rules.matcher.hosts(Depth.NAME)
+    assert rules.texts.titles["chat"] == "{dienst}: AI-chat"
+
+
+def test_an_organisations_folder_is_laid_over_all_three(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text(
+        'language = "en"\ncountries = ["be"]\n[service.ours]\nstatus = "contracted"\n[service.chatgpt]\n'
+        'depth = "request"\n'
+    )
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services" / "ours.toml").write_text(
+        '[[service]]\nid = "ours"\nname = "Ours"\nvendor = "Us"\ncontext = "chat"\nevidence = "We built it."\n'
+        'reviewed = 2026-11-23\n[[service.signature]]\nid = "name"\nlevel = "visit"\nhosts = ["chat.example.nl"]\n'
+    )
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "en.toml").write_text('[titles]\nchat = "Chat"\n')
+    theirs = load_rules(tmp_path)
+    assert theirs.services["ours"].name == "Ours"
+    assert theirs.matcher.hosts(Depth.REQUEST) != ()
+    assert "www.google.be" in theirs.matcher.hosts(*Depth)
+    assert "www.google.nl" not in theirs.matcher.hosts(*Depth)
+    assert (theirs.texts.titles["chat"], len(theirs.texts.text)) == ("Chat", 26)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "error"),
+    [
+        pytest.param("policy.toml", "language = 1", PolicyError, id="policy"),
+        pytest.param("policy.toml", '[service.nobody]\nstatus = "contracted"', PolicyError, id="unknown service"),
+        pytest.param("policy.toml", 'language = "fy"', TextsError, id="a language without texts"),
+        pytest.param("services/x.toml", "service = 1", CatalogueError, id="catalogue"),
+        pytest.param("texts/nl.toml", "text = 1", TextsError, id="texts"),
+    ],
+)
+def test_a_mistake_in_one_of_them_loads_none(tmp_path: Path, file: str, text: str, error: type[Exception]) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text)
+    with pytest.raises(error, match=Path(file).name if error is not TextsError else "toml"):
+        load_rules(tmp_path)
+
+
+def test_a_decision_about_an_unknown_service_names_the_file_it_stands_in(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text('[service.nobody]\nstatus = "contracted"')
+    with pytest.raises(PolicyError) as error:
+        load_rules(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path / 'policy.toml'}: service.nobody: ")
+
+
+def test_now_is_the_organisations_time(rules: Rules) -> None:
+    now = settings.local_now(rules)
+    assert str(now.tzinfo) == "Europe/Amsterdam"
+
+
+# The state folder.
+
+
+@posix
+def test_the_first_start_makes_a_folder_and_an_authority_for_this_person_only(tmp_path: Path, rules: Rules) -> None:
+    state = tmp_path / "deep" / "state"
+    first = prepare(Settings(state=state), rules)
+    assert mode(state) == 0o700
+    assert mode(state / "authority") == 0o700
+    assert first.uncovered(rules.matcher.hosts(Depth.REQUEST, Depth.RESPONSE)) == ()
+    assert prepare(Settings(state=state), rules).fingerprint == first.fingerprint
+
+
+@posix
+def test_an_empty_folder_or_our_own_is_closed_to_others(tmp_path: Path, rules: Rules) -> None:
+    tmp_path.chmod(0o755)
+    prepare(Settings(state=tmp_path), rules)
+    assert mode(tmp_path) == 0o700
+    tmp_path.chmod(0o755)
+    prepare(Settings(state=tmp_path), rules)
+    assert mode(tmp_path) == 0o700
+
+
+@posix
+def test_a_shared_folder_in_use_for_other_things_is_left_as_it_is(tmp_path: Path, rules: Rules) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "report.odt").touch()
+    with pytest.raises(AgentError, match="Choose an empty folder with --state"):
+        prepare(Settings(state=tmp_path), rules)
+    assert mode(tmp_path) == 0o755
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.odt"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path, rules: Rules) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(AgentError, match=r"file/state: cannot be made \(.+\)\. Choose another with --state\."):
+        prepare(Settings(state=tmp_path / "file" / "state"), rules)
+
+
+def test_an_authority_that_was_damaged_is_not_replaced_silently(tmp_path: Path, rules: Rules) -> None:
+    made = prepare(Settings(state=tmp_path / "state"), rules)
+    made.root_pem.write_text("no certificate")
+    with pytest.raises(AuthorityError):
+        prepare(Settings(state=tmp_path / "state"), rules)
+
+
+# What a running agent leaves.
+
+
+@posix
+def test_a_private_file_is_replaced_whole_and_read_by_nobody_else(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    (tmp_path / "run.new").write_text("left by a crash")
+    before = os.umask(0)
+    try:
+        for data in (b"one", b"two"):
+            write_private(file, data)
+    finally:
+        os.umask(before)
+    assert (file.read_bytes(), mode(file)) == (b"two", 0o600)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_private_file_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(AgentError, match="cannot be written"):
+        write_private(tmp_path / "gone" / "run.json", b"")
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(AgentError, match="cannot be written"):
+        write_private(tmp_path / "run.json", b"")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        pytest.param(b'{"port": 8787, "token": "t", "pid": 12}', Running(8787, "t", 12), id="an agent"),
+        pytest.param(None, None, id="none"),
+        pytest.param(b"", None, id="cut short"),
+        pytest.param(b"\xff", None, id="no text"),
+        pytest.param(b'{"port": "8787"}', None, id="something else"),
+    ],
+)
+def test_what_an_agent_wrote_about_itself_is_read_or_there_is_none(
+    tmp_path: Path, data: bytes | None, expected: Running | None
+) -> None:
+    if data is not None:
+        (tmp_path / "run.json").write_bytes(data)
+    assert running_agent(tmp_path) == expected

@@ -1,0 +1,184 @@
+"""The inspector is started, watched, killed when frozen and started again; nothing is left behind."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from bewust import supervision
+from bewust.model import Failed, Message, Start
+from bewust.supervision import Inspector
+
+ALIVE = """
+import json, os, sys
+open(os.environ["NOTE"], "a").write(f"{os.getpid()}\\n")
+assert json.loads(sys.stdin.readline())["type"] == "start"
+def alive(): print(json.dumps({"type": "alive", "port": 4711}), flush=True)
+alive()
+for line in sys.stdin:
+    alive()
+"""
+CHATTY = ALIVE.replace("alive()\nfor", 'print("hello from a library")\nprint(json.dumps({"type": "failed", "where": "x",'
+                       ' "error": "Y"}))\nprint("{")\nalive()\nfor')  # fmt: skip
+MUTE = 'import os, sys\nopen(os.environ["NOTE"], "a").write(f"{os.getpid()}\\n")\nsys.stdin.read()'
+ENDS = 'import os\nopen(os.environ["NOTE"], "a").write(f"{os.getpid()}\\n")'
+
+
+class Watched:
+    """An inspector whose child is a small script, with what it told and when."""
+
+    def __init__(self, script: str, folder: Path) -> None:
+        self.ports: list[int] = []
+        self.downs = 0
+        self.messages: list[Message] = []
+        self.note = folder / "pids"
+        os.environ["NOTE"] = str(self.note)
+        self.inspector = Inspector(
+            Start(authority="x"), up=self.ports.append, down=self._down, message=self.messages.append,
+            command=[sys.executable, "-c", script],
+        )  # fmt: skip
+
+    def _down(self) -> None:
+        self.downs += 1
+
+    def pids(self) -> list[int]:
+        return [int(line) for line in self.note.read_text().split()] if self.note.exists() else []
+
+    def run(self, test: Callable[[], Awaitable[None]]) -> None:
+        async def main() -> None:
+            running = asyncio.ensure_future(self.inspector.run())
+            try:
+                await asyncio.wait_for(test(), 20)
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+
+        asyncio.run(main())
+        assert not any(map(exists, self.pids())), "a child is left"
+
+
+def exists(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def until(what: Callable[[], object]) -> None:
+    while not what():
+        await asyncio.sleep(0.02)
+
+
+def test_its_port_is_told_when_it_is_ready_and_the_child_ends_with_us(tmp_path: Path) -> None:
+    watched = Watched(ALIVE, tmp_path)
+
+    async def test() -> None:
+        await until(lambda: watched.ports)
+        assert watched.ports == [4711]
+        assert watched.inspector.alive and watched.inspector.problem is None
+        assert watched.inspector.pid == watched.pids()[0]
+
+    watched.run(test)
+    assert watched.downs == 1  # told at the end too, so that nobody hands over any more
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM])
+def test_one_that_is_killed_or_frozen_is_replaced_within_two_seconds(tmp_path: Path, blow: signal.Signals) -> None:
+    watched = Watched(ALIVE, tmp_path)
+
+    async def test() -> None:
+        await until(lambda: watched.ports)
+        os.kill(watched.pids()[0], blow)
+        async with asyncio.timeout(2):
+            await until(lambda: watched.downs)
+        await until(lambda: len(watched.ports) == 2)
+        assert not exists(watched.pids()[0])
+        assert watched.inspector.starts == 2
+
+    watched.run(test)
+
+
+def test_one_that_answers_is_left_alone(tmp_path: Path) -> None:
+    watched = Watched(ALIVE, tmp_path)
+
+    async def test() -> None:
+        await until(lambda: watched.ports)
+        await asyncio.sleep(2.5)
+        assert (watched.downs, watched.inspector.starts) == (0, 1)
+
+    watched.run(test)
+
+
+def test_our_own_stall_is_not_taken_for_its_death(tmp_path: Path) -> None:
+    watched = Watched(ALIVE, tmp_path)
+
+    async def test() -> None:
+        await until(lambda: watched.ports)
+        for _ in range(3):
+            import time
+
+            time.sleep(1.3)  # noqa: ASYNC251 - the loop itself is what stalls
+            await asyncio.sleep(0.3)
+        assert (watched.downs, watched.inspector.starts) == (0, 1)
+
+    watched.run(test)
+
+
+def test_what_it_tells_is_passed_on_and_rubbish_is_skipped(tmp_path: Path) -> None:
+    watched = Watched(CHATTY, tmp_path)
+
+    async def test() -> None:
+        await until(lambda: watched.ports)
+        assert watched.messages == [Failed("x", "Y")]
+
+    watched.run(test)
+
+
+def test_one_that_never_gets_ready_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "START_SECONDS", 0.3)
+    watched = Watched(MUTE, tmp_path)
+
+    async def test() -> None:
+        await until(lambda: len(watched.pids()) >= 2)
+        assert watched.ports == [] and watched.downs == 0
+        assert watched.inspector.problem
+
+    watched.run(test)
+
+
+def test_one_that_ends_at_once_is_started_again_more_and_more_slowly(tmp_path: Path) -> None:
+    watched = Watched(ENDS, tmp_path)
+
+    async def test() -> None:
+        await until(lambda: len(watched.pids()) >= 2)
+        await asyncio.sleep(1)
+        assert len(watched.pids()) <= 4
+        assert watched.inspector.problem == "the inspector ended"
+
+    watched.run(test)
+
+
+def test_one_that_cannot_be_started_is_a_problem_and_no_crash(tmp_path: Path) -> None:
+    watched = Watched("", tmp_path)
+    watched.inspector._command = [str(tmp_path / "absent")]
+
+    async def test() -> None:
+        await until(lambda: watched.inspector.problem)
+        assert "cannot be started" in (watched.inspector.problem or "")
+
+    watched.run(test)
+
+
+def test_a_restart_that_is_asked_for(tmp_path: Path) -> None:
+    watched = Watched(ALIVE, tmp_path)
+
+    async def test() -> None:
+        await until(lambda: watched.ports)
+        watched.inspector.restart()
+        await until(lambda: len(watched.ports) == 2)
+
+    watched.run(test)

@@ -1,0 +1,85 @@
+"""What people read is complete, and nothing in it is taken for markup."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bewust.model import Kind
+from bewust.tables import stats_table, status_table
+
+STATUS: dict[str, Any] = {
+    "version": "0.1.0", "pid": 12, "port": 8787, "since": "2026-11-23T12:00:00+01:00", "inspector": "running",
+    "inspector_starts": 1, "tunnelled": ["chatgpt.com"], "decrypted": ["*.translate.goog", "www.google.nl"],
+    "demoted": {"www.bing.com": "its client refused"}, "connections": {"tunnelled": 3, "decrypted": 2},
+    "authority_until": "2028-11-23", "authority_fingerprint": "ab" * 32, "uncovered": [], "toasts_shown": 1,
+    "toasts_failed": 2, "toasts_dropped": 0, "failures": {"visit: KeyError": 4}, "problems": [],
+}  # fmt: skip
+
+
+def drawn(table: Table, width: int = 100) -> list[str]:
+    console = Console(width=width, file=None, record=True, quiet=False, force_terminal=False)
+    with console.capture() as capture:
+        console.print(table)
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def test_the_status_tells_all_that_a_person_asks() -> None:
+    lines = drawn(status_table(STATUS))
+    assert lines[0].split(maxsplit=1) == ["running", "version 0.1.0, process 12, since 2026-11-23T12:00:00+01:00"]
+    for words in (
+        "inspector       running (started 1×)",
+        "decrypted       *.translate.goog",
+        "                www.google.nl",
+        "by name only    chatgpt.com",
+        "refused us      www.bing.com (its client refused)",
+        "never seen      everything else",
+        "connections     3 tunnelled, 2 decrypted",
+        "toasts          1 shown, 2 failed, 0 dropped",
+        "our own errors  visit: KeyError (4×)",
+    ):
+        assert words in lines
+
+
+def test_problems_come_first_and_are_shown_as_they_are_written() -> None:
+    lines = drawn(status_table(STATUS | {"problems": ["[/tmp] is full :smile: [bold]x", "second"]}))
+    assert lines[:2] == ["problem         [/tmp] is full :smile: [bold]x", "problem         second"]
+
+
+def test_where_there_is_nothing_it_says_none() -> None:
+    empty: dict[str, Any] = {"tunnelled": [], "decrypted": [], "demoted": {}, "connections": {}, "failures": {}}
+    lines = drawn(status_table(STATUS | empty))
+    for label in ("decrypted", "by name only", "refused us", "connections", "our own errors"):
+        assert f"{label:<14}  none" in lines
+
+
+def test_the_counters_are_a_row_a_service_and_a_column_a_kind() -> None:
+    rows = [
+        {"period": "2026-P12", "service": "google-ai-overview", "kind": "use", "n": 3},
+        {"period": "2026-P12", "service": "google-ai-overview", "kind": "reminded", "n": 1},
+        {"period": "2026-P12", "service": "chatgpt", "kind": "visit", "n": 1_000_000},
+        {"period": "2026-P11", "service": "duckduckgo-search-assist", "kind": "seen", "n": 7},
+        {"period": "2026-P11", "service": "duckduckgo-search-assist", "kind": "use", "n": 0},
+    ]
+    lines = drawn(stats_table(rows), width=80)
+    header = next(line for line in lines if "period" in line)
+    assert header.split() == ["period", "service", *Kind]
+    ends = {kind: header.index(kind) + len(kind) for kind in Kind}
+    cells = [
+        (
+            *line.split()[:2],
+            {kind: line[:end].split()[-1] for kind, end in ends.items() if line[end - 1 : end].isdigit()},
+        )
+        for line in lines
+        if "2026-" in line
+    ]
+    assert cells == [
+        ("2026-P11", "duckduckgo-search-assist", {"seen": "7"}),
+        ("2026-P12", "chatgpt", {"visit": "1000000"}),
+        ("2026-P12", "google-ai-overview", {"use": "3", "reminded": "1"}),
+    ]
+    assert "Everything Bewust has counted" in lines[0]
+
+
+def test_no_counts_are_said_to_be_none() -> None:
+    assert any("Nothing has been counted yet" in line for line in drawn(stats_table([])))

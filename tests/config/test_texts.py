@@ -1,0 +1,87 @@
+"""The 26 texts, in both languages: complete, equal in meaning, short, and in the right tone."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bewust import catalogue, policy, reminders
+from bewust.model import Context
+from bewust.reminders import Text, Texts
+
+LANGUAGES = {language: reminders.load(language) for language in ("nl", "en")}
+GUIDANCE = Path("/work/shared/reference/guidance.md")
+KNOWN = {"dienst", "alternatief", *policy.load().fill}
+# The letters of guidance.md, as DESIGN.md section 7 reads them; A is all.
+LETTERS = {
+    "C": {Context.CHAT, Context.API},
+    "S": {Context.SEARCH},
+    "T": {Context.TRANSLATION},
+    "E": {Context.OFFICE, Context.CODE, Context.BROWSER, Context.MEETING, Context.MEDIA},
+    "A": set[Context](),
+}
+EVERY = [pytest.param(text, id=f"{language}-{text.id}") for language, t in LANGUAGES.items() for text in t.text]
+both = pytest.mark.parametrize("texts", LANGUAGES.values(), ids=LANGUAGES)
+
+
+@both
+def test_there_are_the_26_of_the_guidance(texts: Texts) -> None:
+    assert [text.id for text in texts.text] == [f"R{number:02}" for number in range(1, 27)]
+
+
+def test_the_languages_differ_in_words_only() -> None:
+    def rules(texts: Texts) -> list[Text]:
+        return [msgspec.structs.replace(text, text="") for text in texts.text]
+
+    dutch, english = LANGUAGES.values()
+    assert rules(dutch) == rules(english)
+    assert dutch.titles.keys() == english.titles.keys()
+    assert dutch.names.keys() == english.names.keys()
+    for one, other in zip(dutch.text, english.text, strict=True):
+        assert sorted(re.findall(r"{\w+}", one.text)) == sorted(re.findall(r"{\w+}", other.text))
+
+
+@pytest.mark.parametrize("text", EVERY)
+def test_a_text_is_short_and_its_placeholders_are_known(text: Text) -> None:
+    assert 0 < len(text.text) <= 120
+    assert text.text == text.text.strip()
+    assert text.source
+    assert set(re.findall(r"{(.*?)}", text.text)) <= KNOWN
+
+
+@pytest.mark.parametrize("text", EVERY)
+def test_no_text_accuses_or_speaks_of_watching(text: Text) -> None:
+    lower = text.text.lower()
+    for word in ("u heeft", "u hebt", "you have", "overtreding", "violation"):
+        assert word not in lower
+    if not text.contexts or {Context.SEARCH, Context.TRANSLATION} & set(text.contexts):
+        for word in ("niet toegestaan", "verboden", "not allowed", "forbidden"):
+            assert word not in lower
+
+
+@both
+def test_titles_and_names_are_of_contexts_and_services_that_exist(texts: Texts) -> None:
+    assert set(texts.titles) <= {"other", *Context}
+    assert "other" in texts.titles
+    assert set(texts.names) <= {service.id for service in catalogue.load()}
+    for title in texts.titles.values():
+        assert re.findall(r"{(.*?)}", title) == ["dienst"]
+
+
+@both
+def test_every_title_fits_with_every_service(texts: Texts) -> None:
+    for service in catalogue.load():
+        title = texts.titles.get(service.context, texts.titles["other"])
+        assert len(title.replace("{dienst}", texts.names.get(service.id, service.name))) <= 63
+
+
+@pytest.mark.skipif(not GUIDANCE.exists(), reason="the reference documents are not on this machine")
+def test_wording_and_contexts_are_those_of_the_guidance() -> None:
+    table = re.findall(r"^\| (R\d\d) \| ([\w,]+) \| (.+?) \| (.+?) \|", GUIDANCE.read_text("utf-8"), re.MULTILINE)
+    assert len(table) == 26
+    for (id_, letters, *wording), *ours in zip(table, *(t.text for t in LANGUAGES.values()), strict=True):
+        assert [text.text for text in ours] == wording
+        for text in ours:
+            assert text.id == id_
+            assert set(text.contexts) == set().union(*(LETTERS[letter] for letter in letters.split(",")))
