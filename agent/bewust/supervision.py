@@ -43,8 +43,7 @@ class Inspector:
         self._up, self._down, self._message = up, down, message
         self._command = command
         self._child: asyncio.subprocess.Process | None = None
-        self._heard = 0.0
-        self._ready = asyncio.Event()
+        self._heard = asyncio.Event()
         self.alive = False
         self.starts = 0
         self.problem: str | None = None
@@ -74,7 +73,7 @@ class Inspector:
             *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL, limit=LINE_LIMIT, start_new_session=True,
         )  # fmt: skip
-        self._ready.clear()
+        self._heard.clear()
         tasks = listening, _ = [asyncio.ensure_future(self._listen(child)), asyncio.ensure_future(self._ask(child))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -97,7 +96,6 @@ class Inspector:
 
     async def _listen(self, child: asyncio.subprocess.Process) -> None:
         assert child.stdout is not None
-        loop = asyncio.get_running_loop()
         while line := await child.stdout.readline():
             try:
                 message = _messages.decode(line)
@@ -106,10 +104,9 @@ class Inspector:
             if not isinstance(message, Alive):
                 self._message(message)
                 continue
-            self._heard = loop.time()
+            self._heard.set()
             if not self.alive:
                 self.alive, self.problem = True, None
-                self._ready.set()
                 self._up(message.port)
 
     async def _ask(self, child: asyncio.subprocess.Process) -> None:
@@ -118,19 +115,21 @@ class Inspector:
         with contextlib.suppress(ConnectionError):
             child.stdin.write(msgspec.json.encode(self._start) + b"\n")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ready.wait(), START_SECONDS)
-            answers = self.alive
-            while answers:
+                await asyncio.wait_for(self._heard.wait(), START_SECONDS)
+            while self.alive:
+                self._heard.clear()
                 child.stdin.write(_ping)
                 await child.stdin.drain()
+                if not await self._answers():
+                    return
                 await asyncio.sleep(PING_SECONDS)
-                answers = await self._answers()
 
     async def _answers(self) -> bool:
-        """Whether it was heard lately; if not, let what is in the pipe be read: we may have been busy."""
-        loop = asyncio.get_running_loop()
+        """Whether the ping is answered in time. It may be we who were busy: read what is there first."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._heard.wait(), ANSWER_SECONDS)
         for _ in range(GRACE_TURNS):
-            if loop.time() - self._heard < ANSWER_SECONDS:
+            if self._heard.is_set():
                 return True
             await asyncio.sleep(0.01)
         return False

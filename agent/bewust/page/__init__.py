@@ -24,7 +24,7 @@ from uvicorn.server import ServerState
 
 from bewust import routing
 from bewust.counters import Key
-from bewust.front import Way
+from bewust.link import Way
 from bewust.settings import Rules
 
 HEADERS = {

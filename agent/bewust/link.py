@@ -1,0 +1,324 @@
+"""One connection from its head to its close, and which way it goes.
+
+Belongs here: a browser's connection, its end towards a site or the inspector. Not here: the port, or
+what is in the bytes; this room sees a host name, a port and how many bytes went by.
+
+A connection goes one of four ways. `spliced`: by name only. `handed`: to the inspector, and it
+can still be spliced until the inspector's first byte of TLS, since what the browser said so far is
+kept. `failed-open`: spliced because the inspector is dead or frozen; aborted when it is back, so
+that the browser reconnects. `page`: a request for our own page or the PAC.
+"""
+
+import asyncio
+import ipaddress
+import math
+import re
+from collections.abc import Callable, Coroutine, MutableSet
+from typing import Literal, Protocol
+
+from bewust.catalogue import normalise_host
+from bewust.matching import Matcher
+from bewust.model import Depth
+from bewust.relay import Buffer, End
+
+HEAD_LIMIT = 16 << 10  # bytes of a request head; what h11 and most servers allow
+HEAD_SECONDS = 30.0  # a browser sends CONNECT at once
+DIAL_SECONDS = 30.0
+REACH_SECONDS = 1.0  # a connection within this machine; longer, and the inspector's queue is full
+REPLAY_LIMIT = 64 << 10  # bytes of the browser's first TLS message kept; a ClientHello is under 4 KiB
+VISIT_BYTES = 8 << 10  # a tunnel that carried less back was no visit (a preconnect, a favicon)
+TOUCH_SECONDS = 60.0  # how often further bytes are told to keep an activity alive
+
+CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+_REQUEST = re.compile(rb"(?P<method>[A-Z]+) (?P<target>\S+) HTTP/1\.[01]")
+_PORT = re.compile(r"[0-9]{1,5}")
+
+type Way = Literal["head", "spliced", "handed", "failed-open", "page"]
+
+
+class Listener(Protocol):
+    """What the front tells the app."""
+
+    def visited(self, host: str, peer: int) -> None:
+        """A host of the catalogue carried bytes back; told again now and then while it does."""
+
+    def handed(self, host: str) -> bool:
+        """Whether connections to this host go to the inspector (it is not demoted)."""
+
+
+class Front(Protocol):
+    """What a connection needs of the front that accepted it."""
+
+    matcher: Matcher
+    listener: Listener
+    page: Callable[[], asyncio.Protocol]
+    buffer: Buffer
+    links: MutableSet["Link"]
+    pages: MutableSet[asyncio.Transport]
+    inspector_port: int | None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop this front runs on."""
+
+    async def dial(self, link: "Link", /) -> "Upstream":
+        """Connect to the link's site."""
+
+
+class Upstream(End):
+    """The end towards a site."""
+
+    def __init__(self, link: "Link") -> None:
+        super().__init__(link.buffer)
+        self.link = link
+
+    def received(self, data: memoryview) -> None:
+        self.link.carried(len(data))
+        super().received(data)
+
+
+class InspectorEnd(End):
+    """The end towards the inspector; takes its answer to CONNECT off the stream."""
+
+    def __init__(self, link: "Link") -> None:
+        super().__init__(link.buffer)
+        self.link = link
+        self.answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._head = b""
+
+    def received(self, data: memoryview) -> None:
+        if not self.answered.done():
+            self._head += bytes(data)
+            head, found, _ = self._head.partition(b"\r\n\r\n")
+            if found or len(self._head) > HEAD_LIMIT:
+                self.answered.set_result(head.split(b" ", 2)[1:2] == [b"200"])
+            return
+        self.link.replay = None
+        self.link.carried(len(data))
+        super().received(data)
+
+    def eof_received(self) -> bool:
+        return False if self.gives_up() else super().eof_received()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.transport = None
+        if not self.gives_up():
+            super().connection_lost(error)
+
+    def gives_up(self) -> bool:
+        """Leave the connection to a splice where the browser has heard nothing of ours yet."""
+        if not self.answered.done():
+            self.answered.set_result(False)
+            return True
+        if self.link.inspector is not self:
+            return True
+        if self.link.replay is None:
+            return False
+        self.link.fall_back()
+        return True
+
+
+class Link(End):
+    """The end towards the browser, and with it one connection from head to close."""
+
+    def __init__(self, front: Front) -> None:
+        super().__init__(front.buffer)
+        self.front = front
+        self.way: Way = "head"
+        self.host = ""
+        self.port = 0
+        self.replay: bytearray | None = None
+        self.inspector: InspectorEnd | None = None
+        self._welcomed = False
+        self._head = b""
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._back = 0
+        self._touched = -math.inf
+        self._visits = self._deeper = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.front.links.add(self)
+        self._timer = self.front.loop.call_later(HEAD_SECONDS, self.abort)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.front.links.discard(self)
+        for waiting in (self._timer, self._task):
+            if waiting is not None:
+                waiting.cancel()
+        self.replay = None  # there is nobody left to splice
+        if self.other is None:
+            self._leave()
+        super().connection_lost(error)
+
+    def received(self, data: memoryview) -> None:
+        if self.way == "head":
+            self._read_head(bytes(data))
+            return
+        if self.replay is not None:
+            self.replay += data
+            if len(self.replay) > REPLAY_LIMIT:
+                self.replay = None
+        super().received(data)
+
+    def _read_head(self, data: bytes) -> None:
+        self._head += data
+        head, complete, early = self._head.partition(b"\r\n\r\n")
+        if len(head) > HEAD_LIMIT:
+            self.refuse("431 Request Header Fields Too Large")
+        elif complete:
+            assert self._timer is not None
+            self._timer.cancel()
+            self._turn(head, early)
+
+    def _turn(self, head: bytes, early: bytes) -> None:
+        """Choose the way; `early` is what a browser said before it was answered."""
+        request = _REQUEST.fullmatch(head.partition(b"\r\n")[0])
+        if request is None:
+            self.refuse("400 Bad Request")
+        elif request["target"].startswith(b"/"):
+            self._turn_into_page()
+        elif request["method"] != b"CONNECT":
+            self.refuse("405 Method Not Allowed")
+        elif (address := _address(request["target"].decode("latin-1"))) is None:
+            self.refuse("400 Bad Request")
+        else:
+            self.host, self.port = address
+            self._head, self.replay = b"", bytearray(early)
+            self._connect()
+
+    def _connect(self) -> None:
+        plan = self.front.matcher.plan(self.host) if self.port == 443 else None
+        self._visits = bool(plan and plan.visits)
+        self._deeper = plan is not None and plan.depth > Depth.NAME
+        assert self.transport is not None
+        self.transport.pause_reading()
+        self._begin(self._hand_over() if self._looked_into() else self._splice())
+
+    def _looked_into(self) -> bool:
+        return self._deeper and self.front.listener.handed(self.host)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self._task = self.front.loop.create_task(work)
+
+    def _turn_into_page(self) -> None:
+        """Let the page's server go on with this connection, from its first byte."""
+        assert self.transport is not None
+        self.way, server = "page", self.front.page()
+        self.front.links.discard(self)
+        self.front.pages.add(self.transport)
+        self.transport.set_protocol(server)
+        server.connection_made(self.transport)
+        server.data_received(self._head)
+
+    def refuse(self, status: str) -> None:
+        """Answer with a status line and close; where CONNECT has been answered, just end."""
+        if self._welcomed:
+            self.abort()
+        elif self.transport is not None and not self.transport.is_closing():
+            self.transport.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+            self.transport.close()
+
+    def _welcome(self) -> None:
+        assert self.transport is not None
+        if not self._welcomed:
+            self._welcomed = True
+            self.transport.write(CONNECTED)
+        self.transport.resume_reading()
+
+    async def _hand_over(self) -> None:
+        if not await self._reach(self.front.inspector_port):
+            self._leave()
+            await self._splice()
+            return
+        assert self.inspector is not None
+        self.way, self.other = "handed", self.inspector
+        if self.replay:
+            self.inspector.send(bytes(self.replay))
+        self._welcome()
+
+    async def _reach(self, port: int | None) -> bool:
+        """Connect to the inspector and await its answer to CONNECT; False where there is none."""
+        if port is None:
+            return False
+        try:
+            async with asyncio.timeout(REACH_SECONDS):
+                _, end = await self.front.loop.create_connection(lambda: InspectorEnd(self), "127.0.0.1", port)
+        except OSError:
+            return False
+        self.inspector, end.other = end, self
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        end.send(f"CONNECT {name}:{self.port} HTTP/1.1\r\nHost: {name}:{self.port}\r\n\r\n".encode())
+        return await end.answered
+
+    def _leave(self) -> None:
+        """Have nothing to do with the inspector any more."""
+        old, self.inspector, self.other = self.inspector, None, None
+        if old is not None:
+            old.other = None
+            old.abort()
+
+    def fall_back(self) -> None:
+        """Splice instead of inspecting; only before the inspector sent its first byte of TLS."""
+        self._leave()
+        assert self.transport is not None
+        self.transport.pause_reading()
+        self._begin(self._splice())
+
+    def come_back(self) -> None:
+        """Go by the inspector after all: the browser reconnects, or has not been answered yet."""
+        if self._welcomed:
+            self.abort()
+        else:
+            self._begin(self._hand_over())
+
+    async def _splice(self) -> None:
+        self.way = self._undecrypted()
+        try:
+            async with asyncio.timeout(DIAL_SECONDS):
+                end = await self.front.dial(self)
+        except PermissionError:
+            self.refuse("403 Forbidden")
+        except (OSError, ValueError):  # a time-out is the first, a name that is none the second
+            self.refuse("502 Bad Gateway")
+        else:
+            self.way = self._undecrypted()  # the inspector may have told meanwhile that the site refuses it
+            self.other, end.other = end, self
+            said, self.replay = self.replay, None
+            end.send(bytes(said or b""))
+            self._welcome()
+
+    def _undecrypted(self) -> Way:
+        return "failed-open" if self._looked_into() else "spliced"
+
+    def carried(self, count: int) -> None:
+        """Note bytes that came back; a visit where they are enough, unless we failed open."""
+        if not self._visits or self.way == "failed-open":
+            return
+        self._back += count
+        now = self.front.loop.time()
+        if self._back >= VISIT_BYTES and now - self._touched >= TOUCH_SECONDS:
+            self._touched = now
+            self.front.listener.visited(self.host, self.peer)
+
+    @property
+    def peer(self) -> int:
+        """The port a connection is known by to the inspector and the app; 0 if there is none."""
+        end = self.inspector if self.inspector is not None else self.other
+        name = end.transport.get_extra_info("sockname") if end is not None and end.transport else None
+        return int(name[1]) if name else 0
+
+
+def _address(target: str) -> tuple[str, int] | None:
+    """Return the normalised host and the port that CONNECT names; None where it names none."""
+    name, _, port = target.rpartition(":")
+    host = normalise_host(name)
+    if not host:
+        try:
+            host = str(ipaddress.ip_address(name.removeprefix("[").removesuffix("]")))
+        except ValueError:
+            return None
+    return (host, int(port)) if _PORT.fullmatch(port) and 0 < int(port) < 65536 else None
