@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MIRRORED = {"agent/bewust": "tests/agent", "addons/bewust_addons": "tests/addons", "config/bewust_config": "tests/config"}
+MIRRORED = {
+    "agent/bewust": "tests/agent",
+    "addons/bewust_addons": "tests/addons",
+    "config/bewust_config": "tests/config",
+}
 SOURCES = sorted(
     path for folder in MIRRORED for path in (ROOT / folder).rglob("*.py") if path.name != "__init__.py"
 )  # fmt: skip

@@ -38,7 +38,7 @@ FAILURES_LIMIT = 50  # different ones remembered
 
 
 class Agent:
-    """One agent, from start to stop. `on_reminder` and `on_problem` are told what a person may read."""
+    """One agent, from start to stop. `on_reminder` is told what a person may read, shown or held."""
 
     def __init__(
         self,

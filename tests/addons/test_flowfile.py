@@ -15,6 +15,7 @@ from bewust_addons.flowfile import exchanges
 def write(path: Path) -> Path:
     page = tflow.tflow(resp=tutils.tresp(content=b"<p>hello"))
     page.request.url = "https://www.google.nl/search?q=x%20y"
+    assert page.response
     page.response.headers["content-type"] = "text/html; charset=utf-8"
     page.response.headers["content-encoding"] = "identity"
     unanswered = tflow.tflow()

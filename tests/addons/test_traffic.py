@@ -6,9 +6,9 @@ import pytest
 from mitmproxy.test import taddons, tflow, tutils
 
 from bewust import catalogue
-from bewust.policy import every_country
 from bewust.matching import Matcher, compile_services
 from bewust.model import Depth, Detected, Failed, Message, Observation, Seen
+from bewust.policy import every_country
 from bewust_addons.traffic import Reading, Traffic, decrypts
 
 MATCHER = compile_services(catalogue.load(countries=every_country()), lambda service: Depth.RESPONSE)
@@ -38,7 +38,9 @@ class Bench:
         stream = flow.response.stream
         assert stream, "a body would be held"
         chunks = [body[i : i + 700] for i in range(0, len(body), 700)] + [b""]
-        return [stream(chunk) for chunk in chunks] if callable(stream) else chunks
+        if not callable(stream):
+            return chunks
+        return [bytes(stream(chunk)) for chunk in chunks]  # type: ignore[arg-type]
 
 
 def _headers(fields: list[tuple[bytes, bytes]]) -> object:
@@ -163,7 +165,7 @@ def test_messages_of_sockets_are_forgotten() -> None:
     bench = Bench()
     flow = tflow.twebsocketflow()
     bench.traffic.websocket_message(flow)
-    assert len(flow.websocket.messages) == 1
+    assert flow.websocket and len(flow.websocket.messages) == 1
     raw = tflow.ttcpflow()
     bench.traffic.tcp_message(raw)
     assert len(raw.messages) == 1

@@ -22,8 +22,8 @@ alive()
 for line in sys.stdin:
     alive()
 """
-CHATTY = ALIVE.replace("alive()\nfor", 'print("hello from a library")\nprint(json.dumps({"type": "failed", "where": "x",'
-                       ' "error": "Y"}))\nprint("{")\nalive()\nfor')  # fmt: skip
+FAILED = 'print(json.dumps({"type": "failed", "where": "x", "error": "Y"}))'
+CHATTY = ALIVE.replace("alive()\nfor", f'print("hello from a library")\n{FAILED}\nprint("{{")\nalive()\nfor')
 MUTE = 'import os, sys\nopen(os.environ["NOTE"], "a").write(f"{os.getpid()}\\n")\nsys.stdin.read()'
 ENDS = 'import os\nopen(os.environ["NOTE"], "a").write(f"{os.getpid()}\\n")'
 
@@ -121,7 +121,7 @@ def test_our_own_stall_is_not_taken_for_its_death(tmp_path: Path) -> None:
         for _ in range(3):
             import time
 
-            time.sleep(1.3)  # noqa: ASYNC251 - the loop itself is what stalls
+            time.sleep(1.3)
             await asyncio.sleep(0.3)
         assert (watched.downs, watched.inspector.starts) == (0, 1)
 

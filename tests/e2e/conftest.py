@@ -70,7 +70,7 @@ def open_browser(request: pytest.FixtureRequest, world: World, tmp_path: Path) -
     def firefox(agent: RunningAgent) -> AbstractContextManager[Browser]:
         profile = tmp_path / "profile"
         roots(profile, world, agent)
-        prefs = {"network.proxy.type": 2, "network.proxy.autoconfig_url": agent.pac_url}
+        prefs: dict[str, str | int] = {"network.proxy.type": 2, "network.proxy.autoconfig_url": agent.pac_url}
         return Firefox(profile, prefs={**prefs, "network.http.http3.enable": False})
 
     return chromium if request.param == "chromium" else firefox

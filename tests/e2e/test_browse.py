@@ -13,7 +13,7 @@ from e2e.chromium import QUIET
 
 # Without a screen, a browser that loads one page and ends; everything else is the product's own.
 WRAPPERS = {
-    "chromium": f"exec /usr/bin/chromium --headless=new --virtual-time-budget=4000 --dump-dom {' '.join(QUIET)} \"$@\"",
+    "chromium": f'exec /usr/bin/chromium --headless=new --virtual-time-budget=4000 --dump-dom {" ".join(QUIET)} "$@"',
     "firefox": 'exec /usr/bin/firefox-esr --headless --screenshot "$TMPDIR/page.png" "$@"',
 }
 

@@ -54,7 +54,7 @@ def test_while_the_inspector_is_away_pages_pass_undecrypted_and_uncounted(
         browser.goto(SEARCH + "weather")
         agent.wait_counts({("google-ai-overview", "seen"): 1})
         before = agent.counts()
-        stopped = []
+        stopped: list[dict[str, int]] = []
         end = time.monotonic() + 1.5
         os.kill(agent.inspector_pid(), signal.SIGKILL)
         while time.monotonic() < end and not stopped:

@@ -1,0 +1,156 @@
+"""The agent performs outcomes in order, survives its own mistakes, and starts and stops cleanly."""
+
+import asyncio
+import contextlib
+import socket
+import stat
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bewust import storage
+from bewust.app import Agent
+from bewust.counters import Key
+from bewust.model import Demoted, Detected, Detection, Failed, Kind, Level, Seen
+from bewust.notify import Toaster
+from bewust.reminders import Held, Reminder
+from bewust.settings import RUN_FILE, AgentError, Settings, load_rules
+
+USE = Detected(1, Detection("google-ai-overview", Level.USE, "inline", "google.toml", 1))
+RULES = load_rules(None)
+
+
+def agent(folder: Path, tell: Callable[[Reminder | Held], None] = lambda decided: None, port: int = 0) -> Agent:
+    async def shown(title: str, message: str, /) -> str | None:
+        return None
+
+    return Agent(Settings(folder / "state", port=port), RULES, on_reminder=tell, toaster=Toaster(shown))
+
+
+def count(made: Agent, service: str, kind: Kind) -> int:
+    return made.counts()[Key(made.pipeline.period(made.now()), service, kind)]
+
+
+def test_what_is_told_has_been_counted_before(tmp_path: Path) -> None:
+    counted: list[int] = []
+    made = agent(tmp_path, lambda decided: counted.append(count(made, "google-ai-overview", Kind.REMINDED)))
+    made.message(USE)
+    assert counted == [1]
+
+
+def test_a_listener_that_raises_is_counted_and_stops_nothing(tmp_path: Path) -> None:
+    def broken(decided: Reminder | Held) -> None:
+        raise BrokenPipeError
+
+    made = agent(tmp_path, broken)
+    made.message(USE)
+    made.message(Seen(1, "google-ai-overview"))
+    assert count(made, "google-ai-overview", Kind.USE) == 1
+    assert count(made, "google-ai-overview", Kind.SEEN) == 1
+    assert dict(made.status().failures) == {"reminder: BrokenPipeError": 1}
+
+
+def test_what_the_catalogue_does_not_know_is_never_counted(tmp_path: Path) -> None:
+    made = agent(tmp_path)
+    before = made.counts()
+    made.message(Seen(1, "canary"))
+    made.message(Detected(1, Detection("canary", Level.USE, "x", "x", 1)))
+    made.message(Demoted("canary.example", "x"))
+    assert made.counts() == before
+    assert "canary" not in repr(made.status())
+
+
+def test_failures_are_counted_by_place_and_class_and_bounded(tmp_path: Path) -> None:
+    made = agent(tmp_path)
+    for number in range(200):
+        made.message(Failed(f"where{number}", "ValueError"))
+        made.message(Failed("where0", "ValueError"))
+    assert len(made.status().failures) == 50
+    assert made.status().failures["where0: ValueError"] == 201
+
+
+def test_a_host_that_refuses_is_left_alone_for_a_day_and_shown_as_the_catalogue_writes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = agent(tmp_path)
+    made.message(Demoted("private-site.translate.goog", "the site refuses our TLS"))
+    assert not made.handed("private-site.translate.goog")
+    assert made.handed("other-site.translate.goog")
+    assert dict(made.status().demoted) == {"*.translate.goog": "the site refuses our TLS"}
+    later = made.now() + timedelta(hours=25)
+    monkeypatch.setattr(made, "now", lambda: later)
+    assert made.handed("private-site.translate.goog")
+
+
+def test_hosts_the_authority_does_not_cover_are_known_by_name_and_reported(tmp_path: Path) -> None:
+    agent(tmp_path)  # issues the authority for the shipped decrypt list
+    config = tmp_path / "config"
+    (config).mkdir()
+    (config / "policy.toml").write_text('countries = ["com", "nl", "be", "de", "fr", "es"]', encoding="utf-8")
+    made = Agent(Settings(tmp_path / "state", config=config), load_rules(config))
+    assert not made.handed("www.google.es")
+    assert made.handed("www.google.nl")
+    problem = next(p for p in made.status().problems if "www.google.es" in p)
+    assert "bewust authority renew" in problem
+    assert "www.google.es" not in made.status().decrypted
+
+
+def test_a_store_that_cannot_be_read_is_kept_aside_and_reported(tmp_path: Path) -> None:
+    agent(tmp_path)
+    broken = tmp_path / "state" / storage.FILE
+    broken.write_bytes(b"not a database")
+    made = agent(tmp_path)
+    assert any(str(broken) in problem for problem in made.status().problems)
+    assert [p.read_bytes() for p in broken.parent.glob("*unreadable*")] == [b"not a database"]
+
+
+def run_a_moment(made: Agent, during: Callable[[], None] = lambda: None) -> None:
+    async def main() -> None:
+        ready = asyncio.Event()
+        running = asyncio.ensure_future(made.run(ready.set))
+        waiting = asyncio.ensure_future(ready.wait())
+        await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            await asyncio.to_thread(during)
+            running.cancel()
+        waiting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(main())
+
+
+def test_a_clean_stop_leaves_the_counters_and_nothing_else_of_the_run(tmp_path: Path) -> None:
+    made = agent(tmp_path)
+    modes: dict[str, int] = {}
+
+    def look() -> None:
+        made.message(USE)
+        for path in (made.settings.state, *made.settings.state.rglob("*")):
+            modes[path.name] = stat.S_IMODE(path.stat().st_mode)
+
+    run_a_moment(made, look)
+    assert not (made.settings.state / RUN_FILE).exists()
+    assert storage.read(made.settings.state / storage.FILE)[
+        Key(made.pipeline.period(made.now()), "google-ai-overview", Kind.USE)
+    ] == 1  # fmt: skip
+    assert modes["state"] == modes["authority"] == 0o700
+    assert modes["run.json"] == modes["mitmproxy-ca.pem"] == modes["lock"] == 0o600
+
+
+def test_a_port_that_is_taken_is_said_with_a_remedy(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AgentError, match="--port"):
+        run_a_moment(agent(tmp_path, port=taken.getsockname()[1]))
+    assert not (tmp_path / "state" / RUN_FILE).exists()
+
+
+def test_a_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    first, second = agent(tmp_path), agent(tmp_path)
+
+    def start_another() -> None:
+        with pytest.raises(AgentError, match="--state"):
+            asyncio.run(second.run())
+
+    run_a_moment(first, start_another)
