@@ -84,13 +84,16 @@ class InspectorEnd(End):
         super().__init__(link.buffer)
         self.link = link
         self.answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.early = b""
         self._head = b""
 
     def received(self, data: memoryview) -> None:
         if not self.answered.done():
             self._head += bytes(data)
-            head, found, _ = self._head.partition(b"\r\n\r\n")
+            head, found, self.early = self._head.partition(b"\r\n\r\n")
             if found or len(self._head) > HEAD_LIMIT:
+                assert self.transport is not None
+                self.transport.pause_reading()  # until the browser has had its answer
                 self.answered.set_result(head.split(b" ", 2)[1:2] == [b"200"])
             return
         self.link.replay = None
@@ -104,6 +107,13 @@ class InspectorEnd(End):
         self.transport = None
         if not self.gives_up():
             super().connection_lost(error)
+
+    def go_on(self) -> None:
+        """Pass on what came right behind the answer, and read again."""
+        if self.early:
+            self.received(memoryview(self.early))
+        if self.transport is not None:
+            self.transport.resume_reading()
 
     def gives_up(self) -> bool:
         """Leave the connection to a splice where the browser has heard nothing of ours yet."""
@@ -239,6 +249,7 @@ class Link(End):
         if self.replay:
             self.inspector.send(bytes(self.replay))
         self._welcome()
+        self.inspector.go_on()
 
     async def _reach(self, port: int | None) -> bool:
         """Connect to the inspector and await its answer to CONNECT; False where there is none."""
@@ -264,6 +275,9 @@ class Link(End):
     def fall_back(self) -> None:
         """Splice instead of inspecting; only before the inspector sent its first byte of TLS."""
         self._leave()
+        if self.ended:  # the browser has left: nobody would read what a site answers
+            self.abort()
+            return
         assert self.transport is not None
         self.transport.pause_reading()
         self._begin(self._splice())

@@ -155,6 +155,31 @@ def test_an_inspector_that_dies_before_its_first_byte_is_replaced_unnoticed() ->
     play(test, answering(dies))
 
 
+def test_what_comes_right_behind_the_inspectors_answer_is_not_lost() -> None:
+    async def speaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"first")
+        await echo(reader, writer)
+
+    async def test(made: Stage) -> None:
+        reader, writer = await made.connect(DECRYPTED)
+        assert await reader.readexactly(5) == b"first"
+        writer.write(b"hi")
+        assert await reader.readexactly(12) == b"inspected:hi"
+
+    play(test, answering(speaks))
+
+
+def test_a_browser_that_left_before_the_first_byte_is_not_spliced() -> None:
+    async def test(made: Stage) -> None:
+        _, writer = await made.connect(DECRYPTED)
+        writer.close()
+        await until(lambda: not made.front.links)
+        await asyncio.sleep(0.1)
+        assert made.said == []
+
+    play(test, answering(hush))
+
+
 def test_an_inspector_that_dies_after_its_first_byte_ends_the_connection() -> None:
     async def dies(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(await reader.read(5))
