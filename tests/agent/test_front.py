@@ -5,8 +5,11 @@ import contextlib
 import hashlib
 import random
 
+import pytest
+
 from agent.fronts import BY_NAME, DECRYPTED, Stage, stage
 from agent.test_link import answering, hush, play
+from bewust.front import _is_here
 
 
 def test_when_the_inspector_is_back_only_what_failed_open_reconnects() -> None:
@@ -103,6 +106,17 @@ def test_closing_ends_every_connection_and_frees_the_port() -> None:
                 raise AssertionError("the port is still open")
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("::ffff:127.0.0.1", True), ("0.0.0.0", True),
+        ("fe80::1%eth0", True), ("169.254.169.254", True), ("192.0.2.1", False), ("2001:db8::1", False),
+    ],
+)  # fmt: skip
+def test_addresses_of_this_machine_are_known_in_every_form(address: str, here: bool) -> None:
+    assert _is_here(address) is here
 
 
 def test_it_listens_on_loopback_only() -> None:
