@@ -366,10 +366,12 @@ def test_a_marker_after_much_repetition_is_found(encoding: str, pack: Callable[[
         assert verdict([wire[n : n + size] for n in range(0, len(wire), size)], encoding) == 0
 
 
-@pytest.mark.parametrize("filling", range(65_536 * 2 - 60, 65_536 * 2 + 20))
-def test_the_last_bytes_of_raw_deflate_are_not_held_back(filling: int) -> None:
+@pytest.mark.parametrize("repeated", range(43_600, 43_900, 7))
+def test_the_last_bytes_of_raw_deflate_are_not_held_back(repeated: int) -> None:
     """It has no trailer, so the input can be used up while a full piece still hides some output."""
-    assert verdict([raw_deflate(b"<p>" + b"a" * filling + HIT)], "deflate") == 0
+    body = b"<p>" * repeated
+    (decoder,) = decoders("deflate")
+    assert b"".join(decoder.pieces(raw_deflate(body))) == body
 
 
 @pytest.mark.parametrize("encoding", [e for e, _ in PACKERS.values()], ids=PACKERS)
@@ -414,8 +416,9 @@ def test_no_encoding_needs_no_decoder(encoding: str) -> None:
     assert decoders(encoding) == ()
 
 
+@pytest.mark.timeout(20)
 def test_empty_gzip_members_take_no_quadratic_time() -> None:
-    assert verdict([gzip.compress(b"") * 50_000 + gzip.compress(HIT)], "gzip") == 0
+    assert verdict([gzip.compress(b"") * 400_000 + gzip.compress(HIT)], "gzip") == 0
 
 
 # Limits.
