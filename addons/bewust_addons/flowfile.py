@@ -30,11 +30,18 @@ def _exchange(number: int, flow: HTTPFlow) -> Exchange:
     headers = [(_text(name), _text(value)) for name, value in request.headers.items(multi=True)]
     websocket = flow.websocket is not None or request.headers.get("upgrade", "").lower() == "websocket"
     seen = observe(_text(request.method), _text(request.pretty_url), headers, websocket=websocket)
-    if response is None:
-        return Exchange(number, seen)
-    return Exchange(
+    frames = flow.websocket.messages if flow.websocket is not None else ()
+    exchange = Exchange(
         number,
         seen,
+        sent=request.raw_content or b"",
+        sent_encoding=_text(request.headers.get("content-encoding", "")),
+        frames=tuple((message.from_client, message.content) for message in frames),
+    )
+    if response is None:
+        return exchange
+    return msgspec.structs.replace(
+        exchange,
         type=media_type(_text(response.headers.get("content-type", ""))),
         encoding=_text(response.headers.get("content-encoding", "")),
         status=response.status_code,

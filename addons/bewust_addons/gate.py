@@ -13,8 +13,8 @@ from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.certs import CertStoreEntry
 from mitmproxy.proxy.context import Context
 
-from bewust.catalogue import normalise_host
 from bewust.model import Demoted
+from bewust.schema import normalise_host
 
 # What mitmproxy says when it is about the certificate and not about a lost connection.
 REFUSALS = {

@@ -22,8 +22,9 @@ from mitmproxy.options import Options
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from bewust import catalogue, policy
-from bewust.matching import Matcher, compile_services
+from bewust.matching import Matcher
 from bewust.model import Alive, Failed, Message, Ping, Start
+from bewust.schema import parse_duration
 from bewust_addons.gate import Gate
 from bewust_addons.traffic import Traffic, decrypts
 
@@ -75,7 +76,7 @@ class Resolver:
 def build(start: Start, matcher: Matcher, rules: policy.Policy, lines: Lines) -> Master:
     """Return a Master that listens on a free loopback port once it runs."""
     master = Master(Options(), with_termlog=False)
-    gate = Gate(decrypts(matcher), lines.send, catalogue.parse_duration(rules.demoted_for))
+    gate = Gate(decrypts(matcher), lines.send, parse_duration(rules.demoted_for))
     traffic = Traffic(matcher, rules.internal_hosts, lines.send, gate.demote)
     addons = [Core(), Proxyserver(), NextLayer(), gate, traffic]
     if start.resolver:
@@ -106,7 +107,7 @@ async def run() -> None:
     overlay = Path(start.config) if start.config else None
     rules = policy.load(overlay)
     services = catalogue.load(overlay, rules.countries)
-    master = build(start, compile_services(services, rules.depth_of), rules, lines)
+    master = build(start, rules.compiled(services), rules, lines)
     serving = asyncio.ensure_future(master.run())
     answering = asyncio.ensure_future(answer(reader, master, lines))
     await asyncio.wait([serving, answering], return_when=asyncio.FIRST_COMPLETED)

@@ -8,15 +8,16 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Concatenate, cast
 
-from mitmproxy.http import HTTPFlow, Request
+from mitmproxy.http import Headers, HTTPFlow, Request
 from mitmproxy.tcp import TCPFlow
 
-from bewust.catalogue import normalise_host
+from bewust.decoding import UnknownEncodingError
 from bewust.detection import detect, detection, observe
 from bewust.matching import Matcher, Rule
-from bewust.model import OBSERVED_HEADERS, Depth, Detected, Failed, Level, Message, Observation, Seen
-from bewust.recordings import fits, media_type
-from bewust.scanning import Scanner, UnknownEncodingError
+from bewust.model import OBSERVED_HEADERS, Content, Depth, Detected, Failed, Level, Message, Observation, Seen
+from bewust.recordings import answered, framed, media_type, scan
+from bewust.scanning import Scanner
+from bewust.schema import normalise_host
 
 PENDING = "bewust"  # where a flow carries what its response can still decide
 
@@ -49,7 +50,7 @@ class Traffic:
 
     @guarded
     def requestheaders(self, flow: HTTPFlow) -> None:
-        """Decide what the request alone decides. The body streams on unread."""
+        """Decide what the request line alone decides. The body streams on, read along where a rule asks for it."""
         if flow.response is not None or flow.error is not None:
             return  # somebody else's; mitmproxy refuses to stream towards an answer that is there
         flow.request.stream = True
@@ -59,6 +60,9 @@ class Traffic:
             self._report(Detected(_peer(flow), findings.detection))
         elif findings.pending:
             flow.metadata[PENDING] = (seen, findings.pending)
+            bodies = [(rule, rule.signature.body) for rule in findings.pending if rule.signature.body]
+            if bodies:
+                flow.request.stream = self._reading(flow, bodies, flow.request.headers) or True
 
     @guarded
     def responseheaders(self, flow: HTTPFlow) -> None:
@@ -67,36 +71,50 @@ class Traffic:
         flow.response.stream = True
         if flow.response.status_code == 403 and "cf-mitigated" in flow.response.headers:
             self._demote(normalise_host(flow.request.pretty_host), "the site challenges us")
-        pending: tuple[Observation, Sequence[Rule]] | None = flow.metadata.pop(PENDING, None)
-        if pending is None:
+        if PENDING not in flow.metadata:
             return
-        seen, rules = pending
         kind = media_type(flow.response.headers.get("content-type", ""))
-        open_rules = [r for r in rules if fits(r.signature.response, kind, flow.response.status_code)]
+        open_rules = answered(flow.metadata[PENDING][1], kind, flow.response.status_code)
         if not open_rules:
             return
-        for service in {rule.service.id for rule in open_rules}:
+        for service in {rule.service.id for rule, _ in open_rules}:
             self._report(Seen(_peer(flow), service))
+        flow.response.stream = self._reading(flow, open_rules, flow.response.headers) or True
+
+    def _reading(
+        self, flow: HTTPFlow, open_rules: Sequence[tuple[Rule, Content]], headers: Headers
+    ) -> "Reading | None":
+        """Return what reads along with a body, None where its coding is one that nothing undoes."""
         try:
-            reading = Reading(self, _peer(flow), seen, open_rules, flow.response.headers.get("content-encoding", ""))
+            scanner = Scanner([content for _, content in open_rules], headers.get("content-encoding", ""))
         except UnknownEncodingError:
-            return
-        flow.response.stream = reading
+            return None
+        return Reading(self, flow, [rule for rule, _ in open_rules], scanner)
 
     @guarded
     def websocket_message(self, flow: HTTPFlow) -> None:
-        """Forget all messages but the one under way; mitmproxy would keep them all (issue 6620)."""
+        """Look at a message where a rule asks for it, and forget all but the one under way.
+
+        mitmproxy would keep them all (its issue 6620).
+        """
         assert flow.websocket is not None
         del flow.websocket.messages[:-1]
+        if PENDING in flow.metadata:
+            message = flow.websocket.messages[-1]
+            rule = scan(framed(flow.metadata[PENDING][1], message.from_client), message.content)
+            if rule is not None:
+                self.found(flow, rule)
 
     @guarded
     def tcp_message(self, flow: TCPFlow) -> None:
         """The same for connections that are no HTTP."""
         del flow.messages[:-1]
 
-    def found(self, peer: int, rule: Rule, seen: Observation) -> None:
-        """Report a rule whose markers were in the response."""
-        self._report(Detected(peer, detection(rule, seen, self._internal)))
+    def found(self, flow: HTTPFlow, rule: Rule) -> None:
+        """Report a rule that a body or a message satisfied; after that the others are silent."""
+        seen, _ = flow.metadata.pop(PENDING, (None, ()))
+        if seen is not None:
+            self._report(Detected(_peer(flow), detection(rule, seen, self._internal)))
 
     def failed(self, where: str, error: Exception) -> None:
         """Report an exception of ours by its class; its text could hold a URL."""
@@ -104,16 +122,15 @@ class Traffic:
 
 
 class Reading:
-    """Reads along with one response body; mitmproxy calls it with each chunk, and b"" at the end."""
+    """Reads along with one body; mitmproxy calls it with each chunk, and b"" at the end."""
 
-    __slots__ = ("_peer", "_rules", "_scanner", "_seen", "_traffic")
+    __slots__ = ("_flow", "_rules", "_scanner", "_traffic")
 
-    def __init__(self, traffic: Traffic, peer: int, seen: Observation, rules: Sequence[Rule], encoding: str) -> None:
+    def __init__(self, traffic: Traffic, flow: HTTPFlow, rules: Sequence[Rule], scanner: Scanner) -> None:
         self._traffic = traffic
-        self._peer = peer
-        self._seen = seen
+        self._flow = flow
         self._rules = rules
-        self._scanner: Scanner | None = Scanner([r.signature.response for r in rules if r.signature.response], encoding)
+        self._scanner: Scanner | None = scanner
 
     def __call__(self, chunk: bytes) -> bytes:
         """Return the chunk as it came; look at a decoded copy until something is decided."""
@@ -126,7 +143,7 @@ class Reading:
             else:
                 scanner.end()
             if scanner.hit is not None:
-                self._traffic.found(self._peer, self._rules[scanner.hit], self._seen)
+                self._traffic.found(self._flow, self._rules[scanner.hit])
             if scanner.done:
                 self._scanner = None
         except Exception as error:  # noqa: BLE001 - browsing never breaks

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from bewust import __version__, catalogue, counters, routing, storage
+from bewust import __version__, counters, routing, storage
 from bewust.counters import Key
 from bewust.detection import detection
 from bewust.front import Front
@@ -24,6 +24,7 @@ from bewust.notify import Toaster
 from bewust.page import Page, Status
 from bewust.pipeline import Outcome, Pipeline
 from bewust.reminders import Held, Reminder
+from bewust.schema import parse_duration
 from bewust.settings import RUN_FILE, AgentError, Rules, Running, Settings, local_now, prepare, write_private
 from bewust.supervision import Inspector
 
@@ -71,7 +72,7 @@ class Agent:
         self._on_reminder = on_reminder
         self._demoted: dict[str, tuple[str, datetime]] = {}
         self._failures: dict[str, int] = {}
-        self._demoted_for = timedelta(seconds=catalogue.parse_duration(rules.policy.demoted_for))
+        self._demoted_for = timedelta(seconds=parse_duration(rules.policy.demoted_for))
 
     def now(self) -> datetime:
         """Return the time in the organisation's zone."""
@@ -196,7 +197,7 @@ class Agent:
             inspector_starts=self.inspector.starts,
             tunnelled=by_name,
             decrypted=tuple(h for h in decrypted if self.handed(h)),
-            demoted={self._as_listed(h): why for h, (why, _) in self._demoted.items() if self._still(h)},
+            demoted={self.rules.matcher.listed(h): why for h, (why, _) in self._demoted.items() if self._still(h)},
             connections=self.front.ways(),
             authority_until=self.authority.not_after.date().isoformat(),
             authority_fingerprint=self.authority.fingerprint,
@@ -205,13 +206,6 @@ class Agent:
             failures=dict(self._failures),
             problems=tuple(p for p in self._problems() if p),
         )  # fmt: skip
-
-    def _as_listed(self, host: str) -> str:
-        """Return the catalogue's word for a host: a name below `*.` would tell what was visited."""
-        listed = self.rules.matcher.hosts(*Depth)
-        labels = host.split(".")
-        below = (f"*.{'.'.join(labels[i:])}" for i in range(1, len(labels)))
-        return host if host in listed else next((name for name in below if name in listed), "")
 
     def counts(self) -> Mapping[Key, int]:
         """Return every counter as it is now."""

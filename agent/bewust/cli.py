@@ -68,10 +68,10 @@ def _clear_errors() -> Iterator[None]:
     """Turn every error of a room into one line and its own exit code."""
     from bewust.authority import AuthorityError
     from bewust.browsers import BrowserError
-    from bewust.catalogue import CatalogueError
     from bewust.policy import PolicyError
     from bewust.recordings import RecordingError
     from bewust.reminders import TextsError
+    from bewust.schema import CatalogueError
     from bewust.settings import AgentError
     from bewust.storage import StoreError
 

@@ -11,16 +11,17 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
-from bewust.catalogue import normalise_host
 from bewust.matching import Matcher, Rule
 from bewust.model import (
     LEVELS_BY_WEIGHT,
     OBSERVED_HEADERS,
     Context,
+    Depth,
     Detection,
     Level,
     Observation,
 )
+from bewust.schema import normalise_host
 
 FIELDS_LIMIT = 1000  # query fields; the limit urllib itself recommends against hostile queries
 _SCHEMES = ("http", "https", "ws", "wss")
@@ -28,7 +29,7 @@ ACTIVITIES_LIMIT = 10_000  # a hundred people on one terminal server, a hundred 
 
 
 class Findings(msgspec.Struct, frozen=True):
-    """What the request alone decides, and the rules that its response can still decide."""
+    """What the request line alone decides, and the rules that a body or a message can still decide."""
 
     detection: Detection | None
     pending: tuple[Rule, ...]
@@ -66,25 +67,29 @@ def observe(method: str, url: str, headers: Iterable[tuple[str, str]] = (), webs
 
 
 def detect(seen: Observation, matcher: Matcher, internal_hosts: Sequence[str] = ()) -> Findings:
-    """Return the strongest verdict of the request, and the response rules still open.
+    """Return the strongest verdict of the request, and the rules still open.
 
-    Use goes before visit before ignore; among equals the catalogue's order decides. What a browser
-    fetches ahead of its user (`Sec-Purpose: prefetch`) is no use: nobody saw it.
+    Use goes before visit before ignore; among equals the catalogue's order decides. Housekeeping of
+    a service is no visit to it: where a request is recognised as such, the service's rules by name
+    alone are silent (docs/decisions/0007). What a browser fetches ahead of its user (`Sec-Purpose:
+    prefetch`) is no use: nobody saw it.
     """
     rules = matcher.accepted(seen)
     ahead = "prefetch" in (seen.headers.get("sec-purpose", "") + seen.headers.get("purpose", "")).lower()
     if ahead:
         rules = tuple(rule for rule in rules if rule.signature.level is not Level.USE)
+    kept = {rule.service.id for rule in rules if rule.signature.level is Level.IGNORE}
+    sure = [rule for rule in rules if not rule.signature.waits and not (rule.service.id in kept and _by_name(rule))]
+    pending = tuple(rule for rule in rules if rule.signature.waits)
     for level in LEVELS_BY_WEIGHT:
-        for rule in rules:
-            if rule.signature.level is level and rule.signature.response is None:
-                pending = () if level is Level.USE else _open(rules)
-                return Findings(detection(rule, seen, internal_hosts), pending)
-    return Findings(None, _open(rules))
+        for rule in sure:
+            if rule.signature.level is level:
+                return Findings(detection(rule, seen, internal_hosts), () if level is Level.USE else pending)
+    return Findings(None, pending)
 
 
-def _open(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    return tuple(rule for rule in rules if rule.signature.response is not None)
+def _by_name(rule: Rule) -> bool:
+    return rule.signature.level is Level.VISIT and rule.signature.depth is Depth.NAME
 
 
 def detection(rule: Rule, seen: Observation, internal_hosts: Sequence[str] = ()) -> Detection:

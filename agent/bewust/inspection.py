@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bewust import catalogue, policy, recordings
 from bewust.matching import Matcher, compile_services
-from bewust.model import Depth, Detection, Level, Service
+from bewust.model import ANY_HOST, Depth, Detection, Level, Service
 from bewust.recordings import Exchange, RecordingError
 
 type Say = Callable[[str], object]
@@ -20,8 +20,11 @@ class Bench:
 
     def __init__(self, services: Sequence[Service], rules: policy.Policy, full_depth: bool) -> None:
         self.rules = rules
-        self.matcher: Matcher = compile_services(
-            services, (lambda service: Depth.RESPONSE) if full_depth else rules.depth_of
+        # All of a recording has been looked into, so rules for any host hold on every host of it.
+        self.matcher: Matcher = (
+            compile_services(services, lambda service: Depth.RESPONSE, (ANY_HOST,))
+            if full_depth
+            else rules.compiled(services)
         )
 
     @classmethod
@@ -33,7 +36,8 @@ class Bench:
         policy.check_services(rules, services, policy.name(policy_file or config))
         return cls(services, rules, full_depth=policy_file is None)
 
-    def exchanges(self, file: Path, page_url: str | None) -> Iterator[Exchange]:
+    @staticmethod
+    def read(file: Path, page_url: str | None) -> Iterator[Exchange]:
         """Yield the entries of a file; raises RecordingError."""
         return recordings.read(file) if page_url is None else recordings.page(file, page_url)
 
@@ -47,7 +51,7 @@ def as_json(bench: Bench, paths: Iterable[str], page_url: str | None, *, out: Sa
     failed = False
     for path in paths:
         try:
-            for exchange in bench.exchanges(Path(path), page_url):
+            for exchange in bench.read(Path(path), page_url):
                 _complain_of(path, exchange, complain)
                 found = bench.examine(exchange)
                 if found is not None:
@@ -74,7 +78,7 @@ def as_text(bench: Bench, paths: Iterable[str], page_url: str | None, *, out: Sa
         counts: dict[tuple[str, str], int] = {}
         entries = 0
         try:
-            for exchange in bench.exchanges(Path(path), page_url):
+            for exchange in bench.read(Path(path), page_url):
                 _complain_of(path, exchange, complain)
                 entries += 1
                 found = bench.examine(exchange)

@@ -16,10 +16,10 @@ import re
 from collections.abc import Callable, Coroutine, MutableSet
 from typing import Literal, Protocol
 
-from bewust.catalogue import normalise_host
 from bewust.matching import Matcher
 from bewust.model import Depth
 from bewust.relay import Buffer, End
+from bewust.schema import normalise_host
 
 HEAD_LIMIT = 16 << 10  # bytes of a request head; what h11 and most servers allow
 HEAD_SECONDS = 30.0  # a browser sends CONNECT at once

@@ -6,40 +6,72 @@ only that host's few rules are tried.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from bewust.catalogue import normalise_host
-from bewust.model import Depth, Level, Observation, Service, Signature
+from bewust.model import ANY_HOST, Depth, Level, Observation, Service, Signature
+from bewust.schema import normalise_host
 
 
 class Rule:
-    """One signature of one service, ready to be tried."""
+    """One signature of one service, ready to be tried.
 
-    __slots__ = ("_headers", "_path", "_query", "service", "signature")
+    Expressions are compiled at the first try: most of a catalogue is never asked on a given day.
+    """
+
+    __slots__ = ("_clauses", "service", "signature")
 
     def __init__(self, service: Service, signature: Signature) -> None:
         self.service = service
         self.signature = signature
-        self._path = _compiled(signature.path)
-        self._query = [(name, _compiled(value)) for name, value in signature.query.items()]
-        self._headers = [(name, re.compile(v, re.DOTALL | re.I)) for name, v in signature.headers.items()]
+        self._clauses: list[tuple[str, Clause]] | None = None
+
+    def refusal(self, seen: Observation) -> str | None:
+        """Return the first clause about requests that does not hold, such as "path" or "query udm".
+
+        None where all of them do. The host is known to fit. Clauses are tried from the broadest to
+        the narrowest, so that a later one means a nearer miss.
+        """
+        if self._clauses is None:
+            self._clauses = list(_clauses(self.signature))
+        for name, holds in self._clauses:
+            if not holds(seen):
+                return name
+        return None
 
     def accepts(self, seen: Observation) -> bool:
-        """Whether the request satisfies every clause about requests; the host is known to fit."""
-        signature = self.signature
-        if signature.methods and seen.method not in signature.methods:
-            return False
-        if self._path is not None and not self._path.fullmatch(seen.path):
-            return False
-        if signature.websocket is not None and signature.websocket != seen.websocket:
-            return False
-        for name, wanted in self._query:
-            values = seen.query.get(name, ())
-            if bool(values) if wanted is None else not any(map(wanted.fullmatch, values)):
-                return False
-        return all(wanted.fullmatch(seen.headers.get(name, "")) for name, wanted in self._headers)
+        """Whether the request satisfies every clause about requests."""
+        return self.refusal(seen) is None
+
+
+type Clause = Callable[[Observation], object]
+
+
+def _clauses(signature: Signature) -> Iterator[tuple[str, Clause]]:
+    if signature.path is not None:
+        path = re.compile(signature.path, re.DOTALL).fullmatch
+        yield "path", lambda seen: path(seen.path)
+    if signature.methods:
+        yield "method", lambda seen: seen.method in signature.methods
+    if signature.websocket is not None:
+        yield "websocket", lambda seen: seen.websocket == signature.websocket
+    for name, value in signature.query.items():
+        yield f"query {name}", _query(name, value)
+    for name, pattern in signature.headers.items():
+        yield f"header {name}", _header(name, pattern)
+
+
+def _query(name: str, pattern: str | None) -> Clause:
+    if pattern is None:
+        return lambda seen: name not in seen.query
+    match = re.compile(pattern, re.DOTALL).fullmatch
+    return lambda seen: any(map(match, seen.query.get(name, ())))
+
+
+def _header(name: str, pattern: str) -> Clause:
+    match = re.compile(pattern, re.DOTALL | re.IGNORECASE).fullmatch
+    return lambda seen: match(seen.headers.get(name, ""))
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -53,9 +85,16 @@ class Plan(msgspec.Struct, frozen=True):
 class Matcher:
     """Answers which plan a host has and which rules a request satisfies."""
 
-    def __init__(self, exact: Mapping[str, Plan], below: Mapping[str, Plan], services: Iterable[Service]) -> None:
+    def __init__(
+        self,
+        exact: Mapping[str, Plan],
+        below: Mapping[str, Plan],
+        services: Iterable[Service],
+        anywhere: Plan | None = None,
+    ) -> None:
         self._exact = exact
         self._below = below
+        self._anywhere = anywhere
         self.services: Mapping[str, Service] = {service.id: service for service in services}
 
     def plan(self, host: str) -> Plan | None:
@@ -65,7 +104,7 @@ class Matcher:
         while plan is None and dot >= 0:
             plan = self._below.get(host[dot + 1 :])
             dot = host.find(".", dot + 1)
-        return plan
+        return plan or (self._anywhere if host else None)
 
     def find(self, host: str) -> Plan | None:
         """Return the plan of a host name as it was written, with port, capitals or a last dot."""
@@ -84,12 +123,27 @@ class Matcher:
         found += [f"*.{host}" for host, plan in self._below.items() if plan.depth in depths]
         return tuple(sorted(found))
 
+    def listed(self, host: str) -> str:
+        """Return the catalogue's word for a host, such as "*.example.com"; "" where it has none.
 
-def compile_services(services: Sequence[Service], depth_of: Callable[[Service], Depth]) -> Matcher:
+        The name below a `*.` would tell what was visited; this does not.
+        """
+        if host in self._exact:
+            return host
+        labels = host.split(".")
+        below = (".".join(labels[i:]) for i in range(1, len(labels)))
+        return next((f"*.{name}" for name in below if name in self._below), "")
+
+
+def compile_services(
+    services: Sequence[Service], depth_of: Callable[[Service], Depth], also: Collection[str] = ()
+) -> Matcher:
     """Compile the rules that the depth of their service allows.
 
     A host is routed only for a rule that counts: one with nothing but housekeeping is left alone,
-    and its depth is the least at which its deepest counting rule can be decided.
+    and its depth is the least at which its deepest counting rule can be decided. Rules for any host
+    (`*`) hold on hosts that are looked into anyway, as deep as those are, and on those of `also`;
+    `*` there means every host, as for recordings.
     """
     exact: dict[str, list[Rule]] = {}
     below: dict[str, list[Rule]] = {}
@@ -101,10 +155,20 @@ def compile_services(services: Sequence[Service], depth_of: Callable[[Service], 
             for host in signature.hosts:
                 table, name = (below, host[2:]) if host.startswith("*.") else (exact, host)
                 table.setdefault(name, []).append(rule)
+    anywhere = exact.pop(ANY_HOST, [])
+    for host in also if anywhere else ():
+        if host != ANY_HOST:
+            table, name = (below, host[2:]) if host.startswith("*.") else (exact, host)
+            table.setdefault(name, [])
     for host, rules in exact.items():
         rules.extend(_covering(host, below))
     covered = {host: rules + _covering(host, below) for host, rules in below.items()}
-    return Matcher(_plans(exact), _plans(covered), services)
+    return Matcher(
+        _plans(exact, anywhere, also),
+        _plans({f"*.{host}": rules for host, rules in covered.items()}, anywhere, also),
+        services,
+        _plan(anywhere) if ANY_HOST in also else None,
+    )
 
 
 def _covering(host: str, below: Mapping[str, list[Rule]]) -> list[Rule]:
@@ -112,17 +176,23 @@ def _covering(host: str, below: Mapping[str, list[Rule]]) -> list[Rule]:
     return [rule for i in range(1, len(labels)) for rule in below.get(".".join(labels[i:]), ())]
 
 
-def _plans(table: Mapping[str, list[Rule]]) -> dict[str, Plan]:
+def _plans(table: Mapping[str, list[Rule]], anywhere: Sequence[Rule], also: Collection[str]) -> dict[str, Plan]:
     plans = {}
     for host, rules in table.items():
-        counting = [rule for rule in rules if rule.signature.level is not Level.IGNORE]
-        if counting:
-            depth = max(rule.signature.depth for rule in counting)
-            visits = [rule for rule in counting if rule.signature.level is Level.VISIT]
-            others = [rule for rule in rules if rule.signature.level is not Level.VISIT]
-            plans[host] = Plan(depth, tuple(visits), tuple(others))
+        plan = _plan(rules)
+        if host in also or ANY_HOST in also:
+            plan = _plan([*rules, *anywhere])
+        elif plan is not None and plan.depth > Depth.NAME:
+            plan = _plan([*rules, *(rule for rule in anywhere if rule.signature.depth <= plan.depth)])
+        if plan is not None:
+            plans[host.removeprefix("*.")] = plan
     return plans
 
 
-def _compiled(pattern: str | None) -> re.Pattern[str] | None:
-    return None if pattern is None else re.compile(pattern, re.DOTALL)
+def _plan(rules: Sequence[Rule]) -> Plan | None:
+    counting = [rule for rule in rules if rule.signature.level is not Level.IGNORE]
+    if not counting:
+        return None
+    visits = tuple(rule for rule in counting if rule.signature.level is Level.VISIT)
+    others = tuple(rule for rule in rules if rule.signature.level is not Level.VISIT)
+    return Plan(max(rule.signature.depth for rule in counting), visits, others)

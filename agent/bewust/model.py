@@ -35,6 +35,18 @@ class Context(StrEnum):
     API = "api"
 
 
+class Confidence(StrEnum):
+    """How well a signature is supported.
+
+    `high`: a real capture or several independent sources; `medium`: one source that saw it live, or
+    code that does it; `low`: the name of the host and nothing more.
+    """
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
 class Depth(IntEnum):
     """How deep the agent may look; ordered, so that the deepest of several is their maximum."""
 
@@ -71,32 +83,47 @@ class Kind(StrEnum):
 class Marker(msgspec.Struct, frozen=True):
     """A structural statement about a body, never a bare substring.
 
-    `place` is an attribute name, or `comment` (an HTML comment) or `key` (a JSON key with a
-    non-empty value). `test` is `~=` (a token of the value), `^=` (its prefix) or `=` (all of it).
+    `place` is an attribute name; or `comment` (an HTML comment), `key` (a JSON key, at any depth),
+    `field` (a key of the outermost JSON object, or a field of a form), `event` (the name of a
+    server-sent event). `test` is `~=` (a token of the value), `^=` (its prefix; an empty one means
+    that the attribute is there) or `=` (all of it). The value of a key or a field is its name, which
+    must not be empty there, or "name:text". `also` are further statements about the same element.
     """
 
     place: str
     test: str
     value: str
+    also: tuple["Marker", ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.place}{self.test}{self.value}"
+        return " & ".join([f"{self.place}{self.test}{self.value}", *map(str, self.also)])
 
 
-class Response(msgspec.Struct, frozen=True):
-    """What must be in a response body: `markers` are alternatives, `within` is in decoded bytes."""
+class Content(msgspec.Struct, frozen=True):
+    """What must be in a body: one marker of each of `groups`, within so many decoded bytes.
 
-    type: str
-    markers: tuple[Marker, ...]
+    `types` are bare media types, one of which the body must have; none given means any.
+    """
+
+    groups: tuple[tuple[Marker, ...], ...]
     within: int
+    types: tuple[str, ...] = ()
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """What must be in one WebSocket message; `sent` says whether the browser or the site sent it."""
+
+    sent: bool
+    content: Content
 
 
 class Signature(msgspec.Struct, frozen=True):
     """A rule that recognises a service at one level; `file` and `line` say where it was written.
 
-    `hosts` are normalised names, `*.` in front for "names below". Every clause must hold; an
-    absent one (empty or None) always does. `path` and the values of `query` and `headers` are
-    regular expressions over the whole decoded text; a query value of None means "not there".
+    `hosts` are normalised names, `*.` in front for "names below", or `*` alone for any host that is
+    looked into anyway. Every clause must hold; an absent one (empty or None) always does. `path` and
+    the values of `query` and `headers` are regular expressions over the whole decoded text; a query
+    value of None means "not there". At most one of `body`, `frame` and `response` is given.
     """
 
     id: str
@@ -107,21 +134,37 @@ class Signature(msgspec.Struct, frozen=True):
     query: Mapping[str, str | None] = {}
     headers: Mapping[str, str] = {}
     websocket: bool | None = None
-    response: Response | None = None
+    body: Content | None = None
+    frame: Frame | None = None
+    response: Content | None = None
+    confidence: Confidence = Confidence.LOW
+    reviewed: str = ""
     file: str = ""
     line: int = 0
 
     @property
+    def waits(self) -> bool:
+        """Whether the request line and its headers are not enough to decide this rule."""
+        return self.body is not None or self.frame is not None or self.response is not None
+
+    @property
     def depth(self) -> Depth:
         """The least depth at which this rule can be decided."""
-        if self.response is not None:
+        if self.response is not None or (self.frame is not None and not self.frame.sent):
             return Depth.RESPONSE
-        deeper = self.methods or self.path or self.query or self.headers
+        deeper = self.methods or self.path or self.query or self.headers or self.waits or ANY_HOST in self.hosts
         return Depth.REQUEST if deeper or self.websocket is not None else Depth.NAME
 
 
+ANY_HOST = "*"
+
+
 class Service(msgspec.Struct, frozen=True):
-    """One thing a person uses. `gap` in seconds: uses closer together are one activity."""
+    """One thing a person uses. `gap` in seconds: uses closer together are one activity.
+
+    `aliases` are names it has elsewhere; an outside list may have one name for what are several
+    services here.
+    """
 
     id: str
     name: str
@@ -133,6 +176,11 @@ class Service(msgspec.Struct, frozen=True):
     reviewed: str
     signatures: tuple[Signature, ...]
     aliases: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether it has a rule that counts; a service of housekeeping only is known so as to be passed over."""
+        return any(signature.level is not Level.IGNORE for signature in self.signatures)
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -150,7 +198,10 @@ class Observation(msgspec.Struct, frozen=True):
     websocket: bool = False
 
 
-OBSERVED_HEADERS = frozenset({"origin", "referer", "sec-purpose", "purpose", "accept"})
+# What a rule may ask of a header: never a cookie or a key, whose value would be a secret.
+OBSERVED_HEADERS = frozenset(
+    {"origin", "referer", "sec-purpose", "purpose", "accept", "content-type", "anthropic-version", "x-fb-friendly-name"}
+)
 
 
 class Detection(msgspec.Struct, frozen=True):

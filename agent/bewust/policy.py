@@ -5,7 +5,7 @@ Belongs here: what may be decided and its checks. Not here: acting on it. Every 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Literal
@@ -14,8 +14,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 import tomli
 
-from bewust.catalogue import DEFAULT_COUNTRIES, normalise_host, parse_duration
+from bewust.catalogue import DEFAULT_COUNTRIES
+from bewust.matching import Matcher, compile_services
 from bewust.model import Depth, Service, Status
+from bewust.schema import normalise_host, parse_duration
 
 Mechanism = Literal["local", "split"]
 PERIOD_WEEKS: Mapping[Mechanism, int] = {"local": 4, "split": 1}
@@ -52,6 +54,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timezone: str = "Europe/Amsterdam"
     countries: tuple[str, ...] = DEFAULT_COUNTRIES
     internal_hosts: tuple[str, ...] = ()
+    inspected_hosts: tuple[str, ...] = ()
     mechanism: Mechanism = "local"
     flush: str = "15m"
     demoted_for: str = "24h"
@@ -62,6 +65,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def decision(self, service: str) -> Decision:
         """Return what was decided about a service; the status of one not listed is unknown."""
         return self.service.get(service, Decision())
+
+    def compiled(self, services: Sequence[Service]) -> Matcher:
+        """Return the services' rules as far as this policy lets them look."""
+        return compile_services(services, self.depth_of, self.inspected_hosts)
 
     def depth_of(self, service: Service) -> Depth:
         """Return how deep to look: into embedded services, at the name of the others."""
@@ -143,9 +150,14 @@ def _mistakes(policy: Policy) -> Iterator[tuple[str, str]]:
         yield "countries", f'{country!r} is not in countries.toml. Write suffixes like "nl" or "co.uk".'
     if not policy.countries:
         yield "countries", 'is empty. List at least one, such as "nl".'
-    for host in policy.internal_hosts:
-        if not host or normalise_host(host.removeprefix("*.")) != host.removeprefix("*."):
-            yield "internal_hosts", f'{host!r} is no host name. Write a bare lower-case name like "intranet.example".'
+    yield from _mistaken_hosts(policy)
+
+
+def _mistaken_hosts(policy: Policy) -> Iterator[tuple[str, str]]:
+    for key, hosts in [("internal_hosts", policy.internal_hosts), ("inspected_hosts", policy.inspected_hosts)]:
+        for host in hosts:
+            if not host or normalise_host(host.removeprefix("*.")) != host.removeprefix("*."):
+                yield key, f'{host!r} is no host name. Write a bare lower-case name like "intranet.example".'
 
 
 def every_country() -> tuple[str, ...]:

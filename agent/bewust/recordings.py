@@ -14,13 +14,15 @@ import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlencode
 
 import msgspec
 
+from bewust.decoding import UnknownEncodingError
 from bewust.detection import Findings, detect, detection, observe
 from bewust.matching import Matcher, Rule
-from bewust.model import Detection, Observation, Response
-from bewust.scanning import Scanner, UnknownEncodingError
+from bewust.model import Content, Detection, Observation
+from bewust.scanning import Scanner
 
 SIZE_LIMIT = 1 << 30  # bytes after decompression; a day's HAR is a few hundred MiB
 GZIP = b"\x1f\x8b"
@@ -39,8 +41,10 @@ class RecordingError(ValueError):
 class Exchange(msgspec.Struct, frozen=True):
     """One entry: its request, and its response as far as it was recorded.
 
-    `type` is the bare media type; `encoding` the Content-Encoding that `body` still carries;
-    `problem` says why an entry could not be read, and then nothing else counts.
+    `type` is the response's bare media type; `encoding` and `sent_encoding` are the codings that
+    `body` (the response's) and `sent` (the request's) still carry. `frames` are WebSocket messages,
+    True in front of those the browser sent. `problem` says why an entry could not be read, and then
+    nothing else counts.
     """
 
     entry: int
@@ -49,6 +53,9 @@ class Exchange(msgspec.Struct, frozen=True):
     encoding: str = ""
     status: int = 0
     body: bytes = b""
+    sent: bytes = b""
+    sent_encoding: str = ""
+    frames: tuple[tuple[bool, bytes], ...] = ()
     problem: str = ""
 
 
@@ -66,10 +73,21 @@ class _Content(msgspec.Struct):
     encoding: str | None = ""
 
 
+class _Param(msgspec.Struct):
+    name: str
+    value: str | None = ""
+
+
+class _PostData(msgspec.Struct):
+    text: str | None = ""
+    params: list[_Param] | None = None
+
+
 class _HarRequest(msgspec.Struct):
     method: str
     url: str
     headers: list[_Header] | None = None
+    postData: _PostData | None = None
 
 
 class _HarResponse(msgspec.Struct):
@@ -77,10 +95,16 @@ class _HarResponse(msgspec.Struct):
     content: _Content | None = None
 
 
+class _Message(msgspec.Struct):
+    type: str | None = ""
+    data: str | None = ""
+
+
 class _Entry(msgspec.Struct):
     request: _HarRequest
     response: _HarResponse | None = None
     kind: str | None = msgspec.field(default=None, name="_resourceType")
+    messages: list[_Message] | None = msgspec.field(default=None, name="_webSocketMessages")
 
 
 class _Log(msgspec.Struct):
@@ -96,7 +120,7 @@ def read(path: Path) -> Iterator[Exchange]:
     if _head(path).isdigit():  # a flow file is netstrings; no JSON document of entries starts so
         yield from _flows(path)
         return
-    data = _bytes(path).removeprefix(b"\xef\xbb\xbf")
+    data = contents(path).removeprefix(b"\xef\xbb\xbf")
     try:
         try:
             har = msgspec.json.decode(data, type=_Har)
@@ -114,33 +138,52 @@ def page(path: Path, url: str) -> Iterator[Exchange]:
     seen = observe("GET", url)
     if not seen.host:
         raise RecordingError(str(path), f"{url!r} is not the URL of a page", "Give it like https://www.example.nl/x.")
-    yield Exchange(0, seen, type="text/html", status=200, body=_bytes(path))
+    yield Exchange(0, seen, type="text/html", status=200, body=contents(path))
 
 
 def examine(exchange: Exchange, matcher: Matcher, internal_hosts: Sequence[str] = ()) -> Detection | None:
     """Return the strongest verdict on an entry: use before visit before ignore."""
     findings: Findings = detect(exchange.seen, matcher, internal_hosts)
-    rule = _scan(exchange, findings.pending)
+    rule = _waiting(exchange, findings.pending) if findings.pending else None
     return findings.detection if rule is None else detection(rule, exchange.seen, internal_hosts)
 
 
-def _scan(exchange: Exchange, pending: Sequence[Rule]) -> Rule | None:
-    """Return the first rule whose markers are in the body. A HAR may leave the status out (0)."""
-    rules = [r for r in pending if fits(r.signature.response, exchange.type, exchange.status or 200)]
-    if not rules or not exchange.body:
-        return None
+def _waiting(exchange: Exchange, pending: Sequence[Rule]) -> Rule | None:
+    """Return the first rule that what was sent, said or answered satisfies, in that order."""
+    if exchange.sent:
+        bodies = [(rule, rule.signature.body) for rule in pending if rule.signature.body]
+        if rule := scan(bodies, exchange.sent, exchange.sent_encoding):
+            return rule
+    for sent, data in exchange.frames:
+        if rule := scan(framed(pending, sent), data):
+            return rule
+    status = exchange.status or 200  # a HAR may leave it out
+    return scan(answered(pending, exchange.type, status), exchange.body, exchange.encoding) if exchange.body else None
+
+
+def scan(open_rules: Sequence[tuple[Rule, Content]], body: bytes, encoding: str = "") -> Rule | None:
+    """Return the first rule whose markers are in a whole body or message."""
     try:
-        scanner = Scanner([r.signature.response for r in rules if r.signature.response], exchange.encoding)
+        scanner = Scanner([content for _, content in open_rules], encoding)
     except UnknownEncodingError:
         return None
-    scanner.feed(exchange.body)
+    scanner.feed(body)
     scanner.end()
-    return None if scanner.hit is None else rules[scanner.hit]
+    return None if scanner.hit is None else open_rules[scanner.hit][0]
 
 
-def fits(wanted: Response | None, media_type: str, status: int) -> bool:
-    """Whether a response is of the kind a rule reads: a success of its media type."""
-    return wanted is not None and wanted.type == media_type and 200 <= status < 300
+def answered(pending: Sequence[Rule], media_type: str, status: int) -> list[tuple[Rule, Content]]:
+    """Return the rules that read a response of this kind: a success of the media type they name."""
+    if not 200 <= status < 300:
+        return []
+    wanted = [(rule, rule.signature.response) for rule in pending]
+    return [(rule, content) for rule, content in wanted if content and media_type in content.types]
+
+
+def framed(pending: Sequence[Rule], sent: bool) -> list[tuple[Rule, Content]]:
+    """Return the rules that read a WebSocket message in this direction."""
+    frames = [(rule, rule.signature.frame) for rule in pending]
+    return [(rule, frame.content) for rule, frame in frames if frame and frame.sent == sent]
 
 
 def media_type(header: str) -> str:
@@ -164,6 +207,8 @@ def _exchange(number: int, raw: msgspec.Raw) -> Exchange:
         type=media_type(content.mimeType or ""),
         status=int(status) if 100 <= status < 600 else 0,
         body=_body(content),
+        sent=_sent(entry.request.postData),
+        frames=tuple((m.type == "send", _bytes_of(m.data)) for m in entry.messages or ()),
     )
 
 
@@ -178,7 +223,18 @@ def _body(content: _Content) -> bytes:
             return base64.b64decode(text)
         except (binascii.Error, ValueError):
             return b""
-    return text.encode("utf-8", "replace")
+    return _bytes_of(text)
+
+
+def _sent(data: _PostData | None) -> bytes:
+    """Return a request's body; browsers give that of a form as text, as parameters, or as both."""
+    if data is None:
+        return b""
+    return _bytes_of(data.text or urlencode([(p.name, p.value or "") for p in data.params or ()], errors="replace"))
+
+
+def _bytes_of(text: str | None) -> bytes:
+    return (text or "").encode("utf-8", "replace")
 
 
 def _head(path: Path) -> bytes:
@@ -189,7 +245,8 @@ def _head(path: Path) -> bytes:
         raise RecordingError(str(path), f"cannot be read ({error.strerror})", "Check the name and mode.") from error
 
 
-def _bytes(path: Path) -> bytes:
+def contents(path: Path) -> bytes:
+    """Return what a file holds, unpacked where it is gzipped. Raises RecordingError."""
     try:
         with path.open("rb") as file:
             data = file.read(SIZE_LIMIT + 1)

@@ -14,9 +14,9 @@ from typing import Literal
 import msgspec
 import tomli
 
-from bewust.catalogue import parse_duration
 from bewust.model import Context, Detection, Level, Service, Status
 from bewust.policy import Policy
+from bewust.schema import parse_duration
 
 TITLE_LIMIT = 63  # UTF-16 units; what a Windows balloon takes, less its closing NUL
 MESSAGE_LIMIT = 255  # the same

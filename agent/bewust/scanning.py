@@ -1,151 +1,64 @@
-"""Bytes in, marker hits out: incremental decoding and marker search with bounded memory.
+"""Bytes in, marker hits out: bodies and messages searched as they come, with bounded memory.
 
 Belongs here: bodies. Not here: hosts, requests, people. Feeding a body in any chunks gives the
-verdict of the whole. The HTML part follows the tokenizer of the HTML standard (section 13.2.5) as
-far as tags, attributes, comments and raw-text elements go (scripting on, as in a browser), because
-names of AI answers also occur in scripts and style sheets of pages that have none.
+verdict of the whole. Content codings are undone in decoding, HTML is read in markup.
 """
 
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from math import inf
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-import brotli
-import zstandard
+from bewust.decoding import CORRUPT, PIECE, Decoder, decoders
+from bewust.markup import Markup
+from bewust.model import Content, Marker
 
-from bewust.model import Marker, Response
-
-PIECE = 64 << 10  # bytes decoded at a time, so that a compressed bomb never unfolds at once
-ZSTD_SLICE = 128  # bytes; zstd can turn 3 bytes into 128 KiB, and its decoder takes no output limit
 SPACES = 64  # blanks allowed around the colon of a JSON key; bounds the tail to be kept
+STRING_LIMIT = 64  # bytes kept of a string or a form field: names and texts of markers are shorter
 
-_ATTRIBUTES = (
-    rb"(?:[\s/]++|[^\s/>][^\s/>=]*+"
-    rb"(?:\s*+=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s\"'>][^\s>]*+))?+)*+"
-)
-_RAW = rb"(?i:script|style|textarea|title|xmp|iframe|noembed|noframes|noscript)"
-_TAG = rb"/?[a-zA-Z][^\s/>]*+" + _ATTRIBUTES + rb">"
-_BOGUS = rb"(?:!(?!--)|\?|/(?![a-zA-Z]))[^>]*+>"
-_PLAIN = re.compile(rb"(?:[^<]++|<(?!" + _RAW + rb"[\s/>])(?:" + _TAG + rb"|" + _BOGUS + rb"|(?=[^a-zA-Z/!?])))*+")
-_TAGS = re.compile(rb"<(?:[a-zA-Z][^\s/>]*+(" + _ATTRIBUTES + rb")>|" + _TAG + rb"|" + _BOGUS + rb")")
-_RAW_OPEN = re.compile(rb"<(" + _RAW + rb")" + _ATTRIBUTES + rb">")
-_ATTRIBUTE = re.compile(rb"([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>][^\s>]*+)))?+")
-_COMMENT_ABRUPT, _COMMENT_END = re.compile(rb"-?>"), re.compile(rb"--!?>")  # "<!-->" is a whole comment
-# In a script's own "<!--", a script tag has an end tag that does not end the outer script.
-_SCRIPT = re.compile(rb"(?i)<(?:/script(?=[\s/>])|!(?=--))")
-_SCRIPT_ESCAPED = re.compile(rb"(?i)</?script(?=[\s/>])|-->")
-_SCRIPT_DOUBLE = re.compile(rb"(?i)</script(?=[\s/>])|-->")
-_IN_SCRIPT = {
-    (_SCRIPT, b"<!"): _SCRIPT_ESCAPED,
-    (_SCRIPT_ESCAPED, b"-->"): _SCRIPT,
-    (_SCRIPT_ESCAPED, b"<script"): _SCRIPT_DOUBLE,
-    (_SCRIPT_DOUBLE, b"-->"): _SCRIPT,
-    (_SCRIPT_DOUBLE, b"</script"): _SCRIPT_ESCAPED,
-}
-_BLANKS = re.compile(r"[ \t\n\f\r]+")  # what separates tokens in HTML; a no-break space does not
-_PATIENCE = 64 << 10  # an open tag longer than this is tried again only when it has grown a quarter
+_BLANK = rb"\s{0,%d}+" % SPACES
+_FILLED = rb'(?:"[^"]|[{\[]' + _BLANK + rb"[^\s}\]]|-?\d|true)"
+_STRUCTURE = re.compile(rb'["{}\[\]]')
+_IN_STRING = re.compile(rb'(?:[^"\\]|\\.)*+', re.DOTALL)
 
 
-class UnknownEncodingError(ValueError):
-    """A Content-Encoding that nothing here decodes; the body cannot be looked into."""
+class Search(Protocol):
+    """Looks for one of several markers in a body; `last` says that nothing follows."""
+
+    def feed(self, data: bytes, *, last: bool) -> bool:
+        """Take the next bytes; True once a marker was found."""
 
 
-class Decoder(Protocol):
-    """Decodes a body as it comes."""
+class _Open(NamedTuple):
+    """A search under way: of which content and which of its groups, and how far it may read."""
 
-    def pieces(self, data: bytes) -> Iterator[bytes]:
-        """Yield what `data` decodes to, in pieces of bounded size; raises on corrupt data."""
-
-
-class _Zlib:
-    """gzip (of several members too) and deflate, with or without the zlib header."""
-
-    def __init__(self, deflate: bool) -> None:
-        self._bits: int | None = None if deflate else zlib.MAX_WBITS | 16
-        self._inner = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        self._head = b""
-
-    def pieces(self, data: bytes) -> Iterator[bytes]:
-        if self._bits is None:
-            self._head += data
-            if len(self._head) < 2:
-                return
-            data = self._head
-            # RFC 1950 section 2.2: method 8, and the two header bytes are a multiple of 31.
-            framed = data[0] & 15 == 8 and (data[0] << 8 | data[1]) % 31 == 0
-            self._bits = zlib.MAX_WBITS if framed else -zlib.MAX_WBITS
-            self._inner = zlib.decompressobj(self._bits)
-        piece = b""
-        while data or len(piece) == PIECE:  # a full piece may hide what used-up input still means
-            if self._inner.eof:
-                self._inner = zlib.decompressobj(self._bits)
-            piece = self._inner.decompress(data, PIECE)
-            yield piece
-            data = self._inner.unconsumed_tail or self._inner.unused_data
-
-
-class _Brotli:
-    def __init__(self) -> None:
-        self._inner = brotli.Decompressor()
-
-    def pieces(self, data: bytes) -> Iterator[bytes]:
-        piece = b""
-        while data or piece or not self._inner.can_accept_more_data():
-            piece = self._inner.process(data, output_buffer_limit=PIECE)
-            yield piece
-            data = b""
-
-
-class _Zstd:
-    def __init__(self) -> None:
-        inner = zstandard.ZstdDecompressor(max_window_size=8 << 20)
-        self._inner = inner.decompressobj(read_across_frames=True)
-
-    def pieces(self, data: bytes) -> Iterator[bytes]:
-        for start in range(0, len(data), ZSTD_SLICE):
-            yield self._inner.decompress(data[start : start + ZSTD_SLICE])
-
-
-def decoders(encoding: str) -> tuple[Decoder, ...]:
-    """Return the decoders for a Content-Encoding header, outermost first.
-
-    Raises UnknownEncodingError. RFC 9110 section 8.4: codings are listed in the order applied.
-    """
-    made: list[Decoder] = []
-    for name in reversed([part.strip().lower() for part in encoding.split(",")]):
-        if name in ("gzip", "x-gzip", "deflate"):
-            made.append(_Zlib(name == "deflate"))
-        elif name == "br":
-            made.append(_Brotli())
-        elif name == "zstd":
-            made.append(_Zstd())
-        elif name not in ("", "identity"):
-            raise UnknownEncodingError(name)
-    return tuple(made)
+    nth: int
+    group: int
+    within: int
+    search: Search
 
 
 class Scanner:
-    """Looks for the markers of one or more responses in one body.
+    """Looks for the markers of one or more contents in one body.
 
-    When `done`, nothing further can change the verdict, and `hit` is the index of the first
-    response in `wanted` of which a marker was found, wherever in the body that was.
+    When `done`, nothing further can change the verdict, and `hit` is the index of the first content
+    in `wanted` of which every group has a marker, wherever in the body that was.
     """
 
-    def __init__(self, wanted: Sequence[Response], encoding: str = "") -> None:
+    def __init__(self, wanted: Sequence[Content], encoding: str = "") -> None:
         self._decoders = decoders(encoding)
-        self._searches: list[tuple[int, int, _Search]] = []
-        for index, response in enumerate(wanted):
-            if markup := [marker for marker in response.markers if marker.place != "key"]:
-                self._searches.append((index, response.within, _Markup(markup)))
-            if keys := [marker.value for marker in response.markers if marker.place == "key"]:
-                self._searches.append((index, response.within, _Keys(keys)))
+        self._missing = [set(range(len(content.groups))) for content in wanted]
+        self._open = [
+            _Open(index, group, content.within, search)
+            for index, content in enumerate(wanted)
+            for group, markers in enumerate(content.groups)
+            for search in _searches(markers)
+        ]
         self._read = 0
         self._best: int | None = None
         self.hit: int | None = None
-        self.done = not self._searches
+        self.done = not self._open
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes as they came over the wire; corrupt ones end the search."""
@@ -155,7 +68,7 @@ class Scanner:
                 if self.done:
                     return
                 self._search(piece)
-        except (zlib.error, brotli.error, zstandard.ZstdError):
+        except CORRUPT:
             self._finish()
 
     def end(self) -> None:
@@ -164,7 +77,7 @@ class Scanner:
         self._finish()
 
     def _finish(self) -> None:
-        self._searches = []
+        self._open = []
         self.hit, self.done = self._best, True
 
     def _decode(self, data: bytes, rest: Sequence[Decoder]) -> Iterator[bytes]:
@@ -175,35 +88,43 @@ class Scanner:
             yield from self._decode(piece, rest[1:])
 
     def _search(self, piece: bytes, *, last: bool = False) -> None:
-        for index, within, search in self._searches:
+        for index, group, within, search in self._open:
             left = within - self._read
-            if search.feed(piece[:left], last=last or len(piece) >= left):
-                self._best = index
-                break
+            if group in self._missing[index] and search.feed(piece[:left], last=last or len(piece) >= left):
+                self._missing[index].discard(group)
+                if not self._missing[index]:
+                    self._best = index
+                    break
         self._read += len(piece)
         # Of the others, only what stands before it in `wanted` can still change the verdict.
         best = inf if self._best is None else self._best
-        self._searches = [s for s in self._searches if s[0] < best and s[1] > self._read]
-        if not self._searches:
+        self._open = [
+            o for o in self._open if o.nth < best and o.within > self._read and o.group in self._missing[o.nth]
+        ]
+        if not self._open:
             self._finish()
 
 
-class _Search(Protocol):
-    def feed(self, data: bytes, *, last: bool) -> bool: ...
+def _searches(markers: Sequence[Marker]) -> Iterator[Search]:
+    """Yield a search for each kind of marker in a group; any of them decides it."""
+    places: dict[str, list[Marker]] = {}
+    for marker in markers:
+        places.setdefault(marker.place if marker.place in _SEARCHES else "", []).append(marker)
+    for place, those in places.items():
+        yield _SEARCHES[place](those) if place else Markup(those)
 
 
-class _Keys:
+class Keys:
     """JSON keys with a value that is not empty, in any text: JSON, event streams, scripts."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        names = b"|".join(re.escape(key.encode()) for key in keys)
-        blank = rb"\s{0,%d}+" % SPACES
-        value = rb'(?:"[^"]|[{\[]' + blank + rb"[^\s}\]]|-?\d|true)"
-        self._pattern = re.compile(rb'(?<!\\)"(?:' + names + rb')"' + blank + rb":" + blank + value)
-        self._keep = max(map(len, keys)) + 3 * SPACES + 8
+    def __init__(self, markers: Sequence[Marker]) -> None:
+        keys = b"|".join(map(_key, markers))
+        self._pattern = re.compile(rb"(?<!\\)(?:" + keys + rb")")
+        self._keep = max(len(marker.value) for marker in markers) + 3 * SPACES + 8
         self._tail = b""
 
     def feed(self, data: bytes, *, last: bool) -> bool:
+        """Take the next bytes; True once a key was found."""
         text = self._tail + data
         if self._pattern.search(text):
             return True
@@ -211,90 +132,113 @@ class _Keys:
         return False
 
 
-class _Markup:
-    """Attributes and comments of HTML; scripts, style sheets and other raw text are passed over."""
+def _key(marker: Marker) -> bytes:
+    name, _, text = marker.value.encode().partition(b":")
+    value = b'"' + re.escape(text) + b'"' if text else _FILLED
+    return b'"' + re.escape(name) + b'"' + _BLANK + b":" + _BLANK + value
+
+
+class Fields:
+    """Fields of the body itself: keys of the outermost JSON object, or fields of a form.
+
+    What is nested, and what is in texts, does not count: a chat's own words may hold anything.
+    """
 
     def __init__(self, markers: Sequence[Marker]) -> None:
-        self._comments = tuple(m.value.encode() for m in markers if m.place == "comment")
-        self._attributes: dict[bytes, list[Marker]] = {}
-        for marker in markers:
-            if marker.place != "comment":
-                self._attributes.setdefault(marker.place.encode(), []).append(marker)
-        self._values = tuple(m.value.encode() for m in markers if m.place != "comment")
-        self._longest = max(map(len, [b"->", *self._comments]))
-        self._closing: re.Pattern[bytes] | None = None
-        self._buffer = b""
-        self._need = 0
+        self._keys = Keys(markers)
+        self._named = [marker.value.encode().partition(b":")[::2] for marker in markers]
+        self._is_form: bool | None = None
+        self._rest = b""
+        self._depth = 0
+        self._string: int | None = None  # bytes of the string that were kept, None outside of one
+        self._entered = False
 
     def feed(self, data: bytes, *, last: bool) -> bool:
-        self._buffer += data
-        if len(self._buffer) < self._need and not last:
-            return False
-        position, hit = 0, False
-        while not hit:
-            step = self._step(position, last)
-            if step is None:
-                break
-            position, hit = step
-        self._buffer = self._buffer[position:]
-        self._need = len(self._buffer) * 5 // 4 if len(self._buffer) > _PATIENCE else 0
-        return hit
+        """Take the next bytes; True once a field was found."""
+        if self._is_form is None:
+            data = data.lstrip(b"\xef\xbb\xbf \t\r\n")  # a mark of UTF-8, and blanks
+            if not data:
+                return False
+            self._is_form = data[:1] not in b"{["
+        return self._form(data, last) if self._is_form else self._keys.feed(self._outline(data), last=last)
 
-    def _step(self, start: int, last: bool) -> tuple[int, bool] | None:
-        """Go on from `start`: return the new position and whether there was a hit; None to wait."""
-        if self._closing is not None:
-            return self._leave(start)
-        if (plain := _PLAIN.match(self._buffer, start)) and plain.end() > start:
-            return plain.end(), self._in_tags(plain[0])
-        if self._buffer.startswith(b"<!--", start):
-            return self._enter_comment(start, last)
-        if raw := _RAW_OPEN.match(self._buffer, start):
-            name = raw[1].lower()
-            self._closing = _SCRIPT if name == b"script" else re.compile(b"(?i)</" + name + rb"(?=[\s/>])")
-            return raw.end(), False
-        return None
-
-    def _leave(self, start: int) -> tuple[int, bool] | None:
-        """Find the end of the comment or raw text; keep only what could be the start of it."""
-        assert self._closing is not None
-        if found := self._closing.search(self._buffer, start):
-            self._closing = _IN_SCRIPT.get((self._closing, found[0].lower()))
-            passed = self._closing is not None or found[0].endswith(b">")
-            return found.end() if passed else found.start(), False
-        keep = max(start, len(self._buffer) - 16)
-        return (keep, False) if keep > start else None
-
-    def _enter_comment(self, start: int, last: bool) -> tuple[int, bool] | None:
-        start += len(b"<!--")
-        if whole := _COMMENT_ABRUPT.match(self._buffer, start):
-            return whole.end(), False
-        head = self._buffer[start : start + self._longest]
-        if len(head) < self._longest and not last:
-            return None
-        self._closing = _COMMENT_END
-        return start, head.startswith(self._comments)
-
-    def _in_tags(self, region: bytes) -> bool:
-        # Almost every stretch of a page has none of the names: one fast look spares the tags.
-        if not any(value in region for value in self._values):
-            return False
-        return any(tag[1] and self._fits(tag[1]) for tag in _TAGS.finditer(region))
-
-    def _fits(self, attributes: bytes) -> bool:
-        known: set[bytes] = set()
-        for found in _ATTRIBUTE.finditer(attributes):
-            name = found[1].lower()
-            if name in known or name not in self._attributes:
-                continue
-            known.add(name)  # of an attribute that is there twice, the first counts
-            text = (found[2] or found[3] or found[4] or b"").decode("utf-8", "replace")
-            if any(holds(marker, text) for marker in self._attributes[name]):
+    def _form(self, data: bytes, last: bool) -> bool:
+        *whole, rest = (self._rest + data).split(b"&")
+        self._rest = rest[: 4 * STRING_LIMIT]
+        if last:
+            whole.append(self._rest)
+        for field in whole:
+            name, _, value = field.partition(b"=")
+            if any(name == wanted and (value == text if text else value) for wanted, text in self._named):
                 return True
         return False
 
+    def _outline(self, data: bytes) -> bytes:
+        """Return the outermost object alone: strings cut short, and of what is nested whether it is empty."""
+        data, self._rest = self._rest + data, b""
+        kept: list[bytes] = []
+        at = 0
+        while at < len(data):
+            at = self._skip_string(data, at, kept) if self._string is not None else self._step(data, at, kept)
+        return b"".join(kept)
 
-def holds(marker: Marker, value: str) -> bool:
-    """Whether an attribute's value satisfies a marker; tokens are split as HTML splits classes."""
-    if marker.test == "~=":
-        return marker.value in _BLANKS.split(value)
-    return value.startswith(marker.value) if marker.test == "^=" else value == marker.value
+    def _skip_string(self, data: bytes, at: int, kept: list[bytes]) -> int:
+        found = _IN_STRING.match(data, at)
+        assert found is not None and self._string is not None
+        if self._depth <= 1 and self._string < STRING_LIMIT:
+            room = STRING_LIMIT - self._string
+            self._string += len(found[0])
+            # Cut short, it must not end in half an escape, which would hide the closing quote.
+            kept.append(found[0] if len(found[0]) <= room else found[0][:room].rstrip(b"\\"))
+        if found.end() == len(data):
+            return len(data)
+        if data[found.end()] == ord("\\"):  # an escape cut in two
+            self._rest = data[found.end() :]
+            return len(data)
+        self._string = None
+        if self._depth <= 1:
+            kept.append(b'"')
+        return found.end() + 1
+
+    def _step(self, data: bytes, at: int, kept: list[bytes]) -> int:
+        found = _STRUCTURE.search(data, at)
+        end = found.start() if found else len(data)
+        if self._depth <= 1:
+            kept.append(data[at:end])
+        elif self._entered and (data[at:end].strip() or (found and found[0] not in b"}]")):
+            kept.append(b".")
+            self._entered = False
+        if found is None:
+            return end
+        match found[0]:
+            case b'"':
+                self._string = 0
+            case b"{" | b"[":
+                self._depth += 1
+                self._entered = self._depth == 2
+            case _:
+                self._depth = max(0, self._depth - 1)
+        if self._depth <= 1 or self._entered:
+            kept.append(found[0])
+        return found.end()
+
+
+class Events:
+    """Names of server-sent events."""
+
+    def __init__(self, markers: Sequence[Marker]) -> None:
+        names = b"|".join(re.escape(marker.value.encode()) for marker in markers)
+        self._pattern = re.compile(rb"[\r\n]event:[ \t]?(?:" + names + rb")[\r\n]")
+        self._keep = max(len(marker.value) for marker in markers) + 16
+        self._tail = b"\n"
+
+    def feed(self, data: bytes, *, last: bool) -> bool:
+        """Take the next bytes; True once an event was named."""
+        text = self._tail + data + (b"\n" if last else b"")
+        if self._pattern.search(text):
+            return True
+        self._tail = text[-self._keep :]
+        return False
+
+
+_SEARCHES: dict[str, type[Keys] | type[Fields] | type[Events]] = {"key": Keys, "field": Fields, "event": Events}

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from bewust import authority, catalogue, policy, reminders, routing
-from bewust.matching import Matcher, compile_services
+from bewust.matching import Matcher
 from bewust.model import Service
 from bewust.policy import Policy
 from bewust.reminders import Texts
@@ -57,7 +57,7 @@ def load_rules(config: Path | None) -> Rules:
     rules = policy.load(config)
     services = catalogue.load(config, rules.countries)
     policy.check_services(rules, services, policy.name(config))
-    matcher = compile_services(services, rules.depth_of)
+    matcher = rules.compiled(services)
     return Rules(rules, {s.id: s for s in services}, matcher, reminders.load(rules.language, config))
 
 

@@ -9,6 +9,7 @@ from bewust import catalogue
 from bewust.matching import Matcher, compile_services
 from bewust.model import Depth, Detected, Failed, Message, Observation, Seen
 from bewust.policy import every_country
+from bewust.scanning import Scanner
 from bewust_addons.traffic import Reading, Traffic, decrypts
 
 MATCHER = compile_services(catalogue.load(countries=every_country()), lambda service: Depth.RESPONSE)
@@ -129,9 +130,7 @@ def test_an_exception_of_ours_is_told_by_its_class_and_the_flow_passes() -> None
 
 def test_an_exception_while_reading_ends_the_reading_and_not_the_body() -> None:
     bench = Bench()
-    seen = Observation("www.google.nl", path="/search", query={"q": ("x",)})
-    rules = [rule for rule in MATCHER.accepted(seen) if rule.signature.response]
-    reading = Reading(bench.traffic, 1, seen, rules, "")
+    reading = Reading(bench.traffic, tflow.tflow(), [], Scanner([]))
 
     class Bomb:
         done, hit = False, None

@@ -129,7 +129,8 @@ def test_a_query_of_too_many_fields_is_not_read() -> None:
 
 def test_use_goes_before_visit_before_ignore() -> None:
     assert verdict(PROMPT, "POST") == ("chatgpt", "use")
-    assert verdict("https://chatgpt.com/backend-api/me") == ("chatgpt", "visit")
+    assert verdict("https://chatgpt.com/") == ("chatgpt", "visit")
+    assert verdict("https://chatgpt.com/backend-api/me") == ("chatgpt", "ignore"), "housekeeping is no visit"
     assert verdict("https://duckduckgo.com/duckchat/v1/chat", "POST") == ("duck-ai", "use")
     assert verdict("https://duckduckgo.com/duckchat/v1/status") == ("duck-ai", "ignore")
     assert verdict("https://duckduckgo.com/") is None
@@ -145,7 +146,7 @@ def test_a_detection_names_the_signature_and_where_it_is_written() -> None:
 def test_a_result_page_is_open_until_its_body_was_read() -> None:
     findings = look("https://www.google.com/search?q=x")
     assert findings.detection is None
-    assert [rule.signature.id for rule in findings.pending] == ["inline"]
+    assert [rule.signature.id for rule in findings.pending] == ["inline", "people-also-ask"]
 
 
 def test_a_request_that_is_a_use_leaves_nothing_open() -> None:

@@ -24,7 +24,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_the_shipped_file_says_what_the_defaults_of_the_code_say() -> None:
     shipped = policy.load()
-    assert shipped == Policy(fill=shipped.fill)
+    assert shipped == Policy(fill=shipped.fill, service=shipped.service)
 
 
 def test_a_folder_without_a_policy_changes_nothing(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_policy_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 def test_a_decision_about_a_service_nobody_knows_is_refused(tmp_path: Path) -> None:
     written(tmp_path, '[service.chatgtp]\nstatus = "uncontracted"\n')
     with pytest.raises(PolicyError, match=r"theirs: service.chatgtp: is not in the catalogue. Correct"):
-        policy.check_services(policy.load(tmp_path), [service()], "theirs")
+        policy.check_services(policy.load(tmp_path), catalogue.load(), "theirs")
 
 
 def test_every_default_country_can_be_filled_in() -> None:

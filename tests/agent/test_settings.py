@@ -8,10 +8,10 @@ import pytest
 
 from bewust import settings
 from bewust.authority import AuthorityError
-from bewust.catalogue import CatalogueError
 from bewust.model import Depth
 from bewust.policy import PolicyError
 from bewust.reminders import TextsError
+from bewust.schema import CatalogueError
 from bewust.settings import AgentError, Rules, Running, Settings, load_rules, prepare, running_agent, write_private
 
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes are of POSIX")

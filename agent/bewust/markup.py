@@ -1,0 +1,127 @@
+"""Structural statements about HTML: attributes of elements, and comments, found as the bytes come.
+
+It follows the tokenizer of the HTML standard (section 13.2.5) as far as tags, attributes, comments
+and raw-text elements go (scripting on, as in a browser), because names of AI answers also occur in
+scripts and style sheets of pages that have none.
+"""
+
+import re
+from collections.abc import Sequence
+
+from bewust.model import Marker
+
+_ATTRIBUTES = (
+    rb"(?:[\s/]++|[^\s/>][^\s/>=]*+"
+    rb"(?:\s*+=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s\"'>][^\s>]*+))?+)*+"
+)
+_RAW = rb"(?i:script|style|textarea|title|xmp|iframe|noembed|noframes|noscript)"
+_TAG = rb"/?[a-zA-Z][^\s/>]*+" + _ATTRIBUTES + rb">"
+_BOGUS = rb"(?:!(?!--)|\?|/(?![a-zA-Z]))[^>]*+>"
+_PLAIN = re.compile(rb"(?:[^<]++|<(?!" + _RAW + rb"[\s/>])(?:" + _TAG + rb"|" + _BOGUS + rb"|(?=[^a-zA-Z/!?])))*+")
+_TAGS = re.compile(rb"<(?:[a-zA-Z][^\s/>]*+(" + _ATTRIBUTES + rb")>|" + _TAG + rb"|" + _BOGUS + rb")")
+_RAW_OPEN = re.compile(rb"<(" + _RAW + rb")" + _ATTRIBUTES + rb">")
+_ATTRIBUTE = re.compile(rb"([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>][^\s>]*+)))?+")
+_COMMENT_ABRUPT, _COMMENT_END = re.compile(rb"-?>"), re.compile(rb"--!?>")  # "<!-->" is a whole comment
+# In a script's own "<!--", a script tag has an end tag that does not end the outer script.
+_SCRIPT = re.compile(rb"(?i)<(?:/script(?=[\s/>])|!(?=--))")
+_SCRIPT_ESCAPED = re.compile(rb"(?i)</?script(?=[\s/>])|-->")
+_SCRIPT_DOUBLE = re.compile(rb"(?i)</script(?=[\s/>])|-->")
+_IN_SCRIPT = {
+    (_SCRIPT, b"<!"): _SCRIPT_ESCAPED,
+    (_SCRIPT_ESCAPED, b"-->"): _SCRIPT,
+    (_SCRIPT_ESCAPED, b"<script"): _SCRIPT_DOUBLE,
+    (_SCRIPT_DOUBLE, b"-->"): _SCRIPT,
+    (_SCRIPT_DOUBLE, b"</script"): _SCRIPT_ESCAPED,
+}
+_BLANKS = re.compile(r"[ \t\n\f\r]+")  # what separates tokens in HTML; a no-break space does not
+_PATIENCE = 64 << 10  # an open tag longer than this is tried again only when it has grown a quarter
+
+
+class Markup:
+    """Attributes and comments of HTML; scripts, style sheets and other raw text are passed over."""
+
+    def __init__(self, markers: Sequence[Marker]) -> None:
+        self._comments = tuple(m.value.encode() for m in markers if m.place == "comment")
+        self._elements = [(marker, *marker.also) for marker in markers if marker.place != "comment"]
+        self._names = {statement.place.encode() for statements in self._elements for statement in statements}
+        self._values = tuple(max(m.value for m in statements).encode() for statements in self._elements)
+        self._longest = max(map(len, [b"->", *self._comments]))
+        self._closing: re.Pattern[bytes] | None = None
+        self._buffer = b""
+        self._need = 0
+
+    def feed(self, data: bytes, *, last: bool) -> bool:
+        """Take the next bytes; True once a marker was found."""
+        self._buffer += data
+        if len(self._buffer) < self._need and not last:
+            return False
+        position, hit = 0, False
+        while not hit:
+            step = self._step(position, last)
+            if step is None:
+                break
+            position, hit = step
+        self._buffer = self._buffer[position:]
+        self._need = len(self._buffer) * 5 // 4 if len(self._buffer) > _PATIENCE else 0
+        return hit
+
+    def _step(self, start: int, last: bool) -> tuple[int, bool] | None:
+        """Go on from `start`: return the new position and whether there was a hit; None to wait."""
+        if self._closing is not None:
+            return self._leave(start)
+        if (plain := _PLAIN.match(self._buffer, start)) and plain.end() > start:
+            return plain.end(), self._in_tags(plain[0])
+        if self._buffer.startswith(b"<!--", start):
+            return self._enter_comment(start, last)
+        if raw := _RAW_OPEN.match(self._buffer, start):
+            name = raw[1].lower()
+            self._closing = _SCRIPT if name == b"script" else re.compile(b"(?i)</" + name + rb"(?=[\s/>])")
+            return raw.end(), False
+        return None
+
+    def _leave(self, start: int) -> tuple[int, bool] | None:
+        """Find the end of the comment or raw text; keep only what could be the start of it."""
+        assert self._closing is not None
+        if found := self._closing.search(self._buffer, start):
+            self._closing = _IN_SCRIPT.get((self._closing, found[0].lower()))
+            passed = self._closing is not None or found[0].endswith(b">")
+            return found.end() if passed else found.start(), False
+        keep = max(start, len(self._buffer) - 16)
+        return (keep, False) if keep > start else None
+
+    def _enter_comment(self, start: int, last: bool) -> tuple[int, bool] | None:
+        start += len(b"<!--")
+        if whole := _COMMENT_ABRUPT.match(self._buffer, start):
+            return whole.end(), False
+        head = self._buffer[start : start + self._longest]
+        if len(head) < self._longest and not last:
+            return None
+        self._closing = _COMMENT_END
+        return start, head.startswith(self._comments)
+
+    def _in_tags(self, region: bytes) -> bool:
+        # Almost every stretch of a page has none of the names: one fast look spares the tags.
+        if not any(value in region for value in self._values):
+            return False
+        return any(tag[1] and self._fits(tag[1]) for tag in _TAGS.finditer(region))
+
+    def _fits(self, attributes: bytes) -> bool:
+        found: dict[str, str] = {}
+        for match in _ATTRIBUTE.finditer(attributes):
+            name = match[1].lower()
+            if name in self._names:  # of an attribute that is there twice, the first counts
+                text = (match[2] or match[3] or match[4] or b"").decode("utf-8", "replace")
+                found.setdefault(name.decode(), text)
+        return any(all(holds(m, found.get(m.place)) for m in statements) for statements in self._elements)
+
+
+def holds(marker: Marker, value: str | None) -> bool:
+    """Whether an attribute's value satisfies a marker; tokens are split as HTML splits classes.
+
+    None stands for an attribute that is not there.
+    """
+    if value is None:
+        return False
+    if marker.test == "~=":
+        return marker.value in _BLANKS.split(value)
+    return value.startswith(marker.value) if marker.test == "^=" else value == marker.value
