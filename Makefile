@@ -1,5 +1,5 @@
 # The front door. `make` lists what there is.
-.PHONY: help demo test lint unit e2e bench setup clean
+.PHONY: help demo test lint unit e2e bench evaluate setup clean
 .DEFAULT_GOAL := help
 run := .venv/bin/
 
@@ -29,6 +29,9 @@ e2e: setup ## only the tests with real browsers and a real desktop
 
 bench: setup ## measurements, as ratios within one run
 	@$(run)python -m pytest tests/benchmarks -q -s -o python_files='bench_*.py'
+
+evaluate: setup ## recordings with a manifest against the catalogue: make evaluate CAPTURES=DIR
+	@PYTHONPATH=tests $(run)python -m corpus.evaluate $(CAPTURES)
 
 setup:
 	@dev/setup python
