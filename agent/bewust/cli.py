@@ -1,32 +1,22 @@
 """The `bewust` command: the only print and the only exit codes, which `bewust --help` explains."""
 
 import asyncio
-import contextlib
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 from bewust import __version__
+from bewust.catalogue_commands import catalogue_group
+from bewust.console import EPILOG, NOT_RUNNING, READ_FAILED, NoAgentError, Options, ask, clear_errors, fail, say
 
 if TYPE_CHECKING:
     from bewust.app import Agent
     from bewust.reminders import Held, Reminder
-
-READ_FAILED, CONFIG, CANNOT_START, NOT_RUNNING, NO_BROWSER, AUTHORITY = 1, 3, 4, 5, 6, 7
-
-
-class _Options:
-    """What holds for every command."""
-
-    def __init__(self, state: Path, config: Path | None) -> None:
-        self.state = state
-        self.config = config
 
 
 def _default_state() -> Path:
@@ -35,20 +25,7 @@ def _default_state() -> Path:
     return user_state_path("bewust", appauthor=False)
 
 
-class _NoAgentError(RuntimeError):
-    """No agent runs that could be asked."""
-
-    def __init__(self, state: Path, detail: str = "") -> None:
-        super().__init__(f"no agent runs with the state folder {state}{detail}. Start one: bewust run")
-
-
-_EPILOG = """\b
-Exit codes: 0 done; 1 a file could not be read; 2 usage; 3 a mistake in the
-catalogue, the policy or the texts; 4 the agent cannot start; 5 no agent
-runs; 6 no browser; 7 the authority cannot be used."""
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=_EPILOG)
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EPILOG)
 @click.version_option(__version__, prog_name="bewust")
 @click.option("--state", type=click.Path(path_type=Path, file_okay=False), envvar="BEWUST_STATE",
               help="Folder for the authority and the counters.")  # fmt: skip
@@ -60,42 +37,14 @@ def main(context: click.Context, state: Path | None, config: Path | None) -> Non
 
     Start with `bewust run` in one terminal and `bewust browse` in another.
     """
-    context.obj = _Options(state or _default_state(), config)
-
-
-@contextlib.contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Turn every error of a room into one line and its own exit code."""
-    from bewust.authority import AuthorityError
-    from bewust.browsers import BrowserError
-    from bewust.policy import PolicyError
-    from bewust.recordings import RecordingError
-    from bewust.reminders import TextsError
-    from bewust.schema import CatalogueError
-    from bewust.settings import AgentError
-    from bewust.storage import StoreError
-
-    codes: dict[type[Exception], int] = {
-        CatalogueError: CONFIG, PolicyError: CONFIG, TextsError: CONFIG, RecordingError: READ_FAILED,
-        AuthorityError: AUTHORITY, AgentError: CANNOT_START, StoreError: CANNOT_START,
-        _NoAgentError: NOT_RUNNING, BrowserError: NO_BROWSER,
-    }  # fmt: skip
-    try:
-        yield
-    except tuple(codes) as error:
-        _fail(str(error), codes[type(error)])
-
-
-def _fail(problem: str, code: int) -> NoReturn:
-    click.echo(f"bewust: {problem}", err=True)
-    sys.exit(code)
+    context.obj = Options(state or _default_state(), config)
 
 
 @main.command(short_help="Run the agent in the foreground.")
 @click.option("--port", default=8787, show_default=True, type=click.IntRange(0, 65535),
               help="Loopback port of the proxy, the PAC and the page; 0 takes any.")  # fmt: skip
 @click.pass_obj
-def run(options: _Options, port: int) -> None:
+def run(options: Options, port: int) -> None:
     """Run the agent in the foreground; Ctrl-C stops it.
 
     The first start makes an authority for this machine and a state folder that only you can read.
@@ -103,7 +52,7 @@ def run(options: _Options, port: int) -> None:
     from bewust.app import Agent, serve
     from bewust.settings import Settings, load_rules
 
-    with _clear_errors():
+    with clear_errors():
         settings = Settings(state=options.state, config=options.config, port=port)
         agent = Agent(settings, load_rules(options.config), on_reminder=_tell)
         asyncio.run(serve(agent, lambda: _welcome(agent)))
@@ -130,7 +79,7 @@ def _tell(decided: "Reminder | Held") -> None:
 @click.argument("url", default="")
 @click.option("--browser", help="Name or path of the browser; otherwise the first one found.")
 @click.pass_obj
-def browse(options: _Options, url: str, browser: str | None) -> None:
+def browse(options: Options, url: str, browser: str | None) -> None:
     """Open an isolated browser that trusts and uses the running agent.
 
     Its profile is a temporary folder that is removed when the browser is closed.
@@ -138,8 +87,8 @@ def browse(options: _Options, url: str, browser: str | None) -> None:
     from bewust import browsers
     from bewust.authority import load
 
-    with _clear_errors(), tempfile.TemporaryDirectory(prefix="bewust-") as folder:
-        port = _ask(options.state, "/status.json")["port"]
+    with clear_errors(), tempfile.TemporaryDirectory(prefix="bewust-") as folder:
+        port = ask(options.state, "/status.json")["port"]
         command, environment = browsers.command(
             browsers.find(browser), Path(folder),
             pac_url=f"http://127.0.0.1:{port}/proxy.pac",
@@ -154,38 +103,13 @@ def browse(options: _Options, url: str, browser: str | None) -> None:
     sys.exit(READ_FAILED if code else 0)
 
 
-def _ask(state: Path, path: str) -> Any:
-    """Ask the running agent over loopback, proving with its token that we are its person.
-
-    Raises _NoAgentError, also where an agent was killed and only what it wrote about itself is left.
-    """
-    from http.client import HTTPConnection, HTTPException
-
-    from bewust.settings import running_agent
-
-    running = running_agent(state)
-    if running is None:
-        raise _NoAgentError(state)
-    connection = HTTPConnection("127.0.0.1", running.port, timeout=5)
-    try:
-        connection.request("GET", path, headers={"Authorization": f"Bearer {running.token}"})
-        with connection.getresponse() as answer:
-            if answer.status != 200:  # somebody else's port by now
-                raise _NoAgentError(state)
-            return json.loads(answer.read())
-    except (OSError, HTTPException, ValueError):
-        raise _NoAgentError(state, f": process {running.pid}, the last one, does not answer") from None
-    finally:
-        connection.close()
-
-
 @main.command(short_help="Show what the agent does, and its last errors.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 @click.pass_obj
-def status(options: _Options, as_json: bool) -> None:
+def status(options: Options, as_json: bool) -> None:
     """Show whether the agent runs, what it tunnels and decrypts, since when, and its last errors."""
-    with _clear_errors():
-        answer = _ask(options.state, "/status.json")
+    with clear_errors():
+        answer = ask(options.state, "/status.json")
     if as_json:
         click.echo(json.dumps(answer))
         return
@@ -200,20 +124,20 @@ def status(options: _Options, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON list, for scripts.")
 @click.option("--all", "everything", is_flag=True, help="Also the counters that are zero.")
 @click.pass_obj
-def stats(options: _Options, as_json: bool, everything: bool) -> None:
+def stats(options: Options, as_json: bool, everything: bool) -> None:
     """Show every number that is kept: live from a running agent, else from its file."""
     from bewust import storage
 
     file = options.state / storage.FILE
     try:
-        rows = _ask(options.state, "/counts.json")
-    except _NoAgentError as error:
+        rows = ask(options.state, "/counts.json")
+    except NoAgentError as error:
         if not file.exists():
-            _fail(f"{options.state}: holds no counters yet, and {error}", NOT_RUNNING)
+            fail(f"{options.state}: holds no counters yet, and {error}", NOT_RUNNING)
         try:
             counts = storage.read(file)
         except storage.StoreError as problem:
-            _fail(str(problem), READ_FAILED)
+            fail(str(problem), READ_FAILED)
         click.echo("No agent runs; these are the counters as they were last written.", err=True)
         rows = [{**key._asdict(), "n": n} for key, n in sorted(counts.items())]
     rows = [row for row in rows if row["n"] or everything]
@@ -235,7 +159,7 @@ def stats(options: _Options, as_json: bool, everything: bool) -> None:
               help="Look only as deep as this policy says; otherwise as deep as there is evidence.")  # fmt: skip
 @click.pass_obj
 def inspect(
-    options: _Options, files: tuple[str, ...], as_json: bool, page_url: str | None, policy_file: Path | None
+    options: Options, files: tuple[str, ...], as_json: bool, page_url: str | None, policy_file: Path | None
 ) -> None:
     """Recognise services in recordings, as in live traffic.
 
@@ -247,15 +171,11 @@ def inspect(
 
     if page_url is not None and not observe("GET", page_url).host:
         raise click.BadParameter("give it like https://www.example.nl/x.", param_hint="--page")
-    with _clear_errors():
+    with clear_errors():
         bench = inspection.Bench.load(options.config, policy_file)
         report = inspection.as_json if as_json else inspection.as_text
-        failed = report(bench, files, page_url, out=_say, complain=lambda line: click.echo(line, err=True))
+        failed = report(bench, files, page_url, out=say, complain=lambda line: click.echo(line, err=True))
     sys.exit(READ_FAILED if failed else 0)
-
-
-def _say(line: str) -> None:
-    click.echo(line.encode("utf-8", "replace").decode())  # a file name on Linux may be no text
 
 
 @main.group(name="authority")
@@ -265,11 +185,11 @@ def authority_group() -> None:
 
 @authority_group.command(short_help="Show its names, its end, its fingerprint.")
 @click.pass_obj
-def show(options: _Options) -> None:
+def show(options: Options) -> None:
     """Show the authority: its names, its end, its fingerprint."""
     from bewust.authority import load
 
-    with _clear_errors():
+    with clear_errors():
         found = load(options.state / "authority")
         click.echo(
             f"Root:        {found.root_pem}\nSHA-256:     {found.fingerprint}\nValid until: {found.not_after.date()}"
@@ -281,18 +201,20 @@ def show(options: _Options) -> None:
 
 @authority_group.command(short_help="Make a new one for the decrypt list of now.")
 @click.pass_obj
-def renew(options: _Options) -> None:
+def renew(options: Options) -> None:
     """Make a new authority for the decrypt list as it is now; browsers must then trust its root."""
     from bewust import authority, routing
     from bewust.settings import load_rules, local_now
 
-    with _clear_errors():
+    with clear_errors():
         rules = load_rules(options.config)
         folder = options.state / "authority"
         made = authority.issue(folder, routing.decrypt_list(rules.matcher), local_now(rules))
         click.echo(f"New authority for {len(made.hosts)} names, until {made.not_after.date()}: {made.root_pem}")
         click.echo("Let browsers trust this root instead of the old one, and start the agent anew.")
 
+
+main.add_command(catalogue_group)
 
 if __name__ == "__main__":
     main()

@@ -163,7 +163,7 @@ class Service(msgspec.Struct, frozen=True):
     """One thing a person uses. `gap` in seconds: uses closer together are one activity.
 
     `aliases` are names it has elsewhere; an outside list may have one name for what are several
-    services here.
+    services here. `file` and `line` say where it was written; 0 where that is not known.
     """
 
     id: str
@@ -176,6 +176,8 @@ class Service(msgspec.Struct, frozen=True):
     reviewed: str
     signatures: tuple[Signature, ...]
     aliases: tuple[str, ...] = ()
+    file: str = ""
+    line: int = 0
 
     @property
     def counts(self) -> bool:

@@ -39,11 +39,14 @@ _PORT = re.compile(r":[0-9]*$")
 
 
 class CatalogueError(ValueError):
-    """A mistake in the catalogue: `file`, `entry` (where in it), what is wrong, what to do."""
+    """A mistake in the catalogue: `file`, `entry` (where in it), what is wrong, what to do.
 
-    def __init__(self, file: str, entry: str, problem: str, remedy: str) -> None:
+    `line` is 0 where it is not known.
+    """
+
+    def __init__(self, file: str, entry: str, problem: str, remedy: str, line: int = 0) -> None:
         super().__init__(f"{file}: {entry}: {problem}. {remedy}")
-        self.file, self.entry, self.problem, self.remedy = file, entry, problem, remedy
+        self.file, self.entry, self.problem, self.remedy, self.line = file, entry, problem, remedy, line
 
 
 class _RawContent(msgspec.Struct, forbid_unknown_fields=True):
@@ -121,44 +124,52 @@ def parse_duration(text: str) -> float:
 
 
 def service(entry: dict[str, Any], countries: Sequence[str]) -> Service:
-    """Return the service that an entry describes; its `file`, and its signatures' lines, are in it."""
-    file = entry.pop("file")
+    """Return the service that an entry describes; `file` and `line` of it and its signatures are in it."""
+    file, line = entry.pop("file"), entry.pop("line", 0)
     where = f"service {entry['id']!r}"
+
+    def wrong(problem: str, remedy: str) -> CatalogueError:
+        return CatalogueError(file, where, problem, remedy, line)
+
     try:
         raw = msgspec.convert(entry, _RawService)
     except msgspec.ValidationError as error:
-        raise CatalogueError(file, where, str(error), "Correct that key; docs/catalogue.md lists them all.") from error
+        raise wrong(str(error), "Correct that key; docs/catalogue.md lists them all.") from error
     ids = [signature.id for signature in raw.signature]
     if not ids or len(set(ids)) < len(ids):
-        raise CatalogueError(file, where, "has no signature, or one id twice", "Give each signature its own id.")
+        raise wrong("has no signature, or one id twice", "Give each signature its own id.")
     if not raw.evidence.strip():
-        raise CatalogueError(file, where, "has no evidence", "Say in a sentence where the rules come from.")
+        raise wrong("has no evidence", "Say in a sentence where the rules come from.")
     gap = DEFAULT_GAPS.get(raw.context, STAND_ALONE_GAP) if raw.embedded else STAND_ALONE_GAP
     if raw.gap is not None:
         gap = parse_duration(raw.gap)
         if not 0 < gap <= LONGEST_GAP:
-            raise CatalogueError(file, where, f"gap {raw.gap!r} is no duration of at most a day",
-                                 'Write it like "10s" or "30m".')  # fmt: skip
+            raise wrong(f"gap {raw.gap!r} is no duration of at most a day", 'Write it like "10s" or "30m".')
     return Service(
         id=raw.id, name=raw.name, vendor=raw.vendor, context=raw.context, embedded=raw.embedded,
         gap=gap, evidence=raw.evidence, reviewed=raw.reviewed.isoformat(), aliases=tuple(raw.aliases),
         signatures=tuple(_signature(signature, raw, where, countries) for signature in raw.signature),
+        file=file, line=line,
     )  # fmt: skip
+
+
+def _wrong(raw: _RawSignature, where: str, problem: str, remedy: str) -> CatalogueError:
+    return CatalogueError(raw.file, where, problem, remedy, raw.line)
 
 
 def _signature(raw: _RawSignature, owner: _RawService, service: str, countries: Sequence[str]) -> Signature:
     where = f"{service}, signature {raw.id!r} (line {raw.line})"
     if raw.path is not None and raw.path_regex is not None:
-        raise CatalogueError(raw.file, where, "has path and path_regex", "Keep one of them.")
+        raise _wrong(raw, where, "has path and path_regex", "Keep one of them.")
     for name, value in raw.query.items():
         if value is True:
-            raise CatalogueError(raw.file, where, f"query {name} = true", 'Write "*", or false for "not there".')
+            raise _wrong(raw, where, f"query {name} = true", 'Write "*", or false for "not there".')
     for name in raw.headers:
         if name.lower() not in OBSERVED_HEADERS:
-            raise CatalogueError(raw.file, where, f"header {name!r} is not one that a rule may read",
+            raise _wrong(raw, where, f"header {name!r} is not one that a rule may read",
                                  f"Use one of {', '.join(sorted(OBSERVED_HEADERS))}.")  # fmt: skip
     if [raw.body, raw.frame, raw.response].count(None) < 2:
-        raise CatalogueError(raw.file, where, "has more than one of body, frame and response",
+        raise _wrong(raw, where, "has more than one of body, frame and response",
                              "Make a signature of each.")  # fmt: skip
     return Signature(
         id=raw.id, level=raw.level, hosts=_hosts(raw, owner.hosts, where, countries),
@@ -178,7 +189,7 @@ def _path(raw: _RawSignature, where: str) -> str | None:
     try:
         re.compile(raw.path_regex)
     except (re.error, OverflowError, RecursionError) as error:
-        raise CatalogueError(raw.file, where, f"path_regex {error}", "Correct the expression.") from error
+        raise _wrong(raw, where, f"path_regex {error}", "Correct the expression.") from error
     return raw.path_regex
 
 
@@ -189,13 +200,13 @@ def _hosts(raw: _RawSignature, shared: Sequence[str], where: str, countries: Seq
         for host in expanded:
             name = host.removeprefix("*.")
             if host != ANY_HOST and (normalise_host(name) != name or "." not in name):
-                raise CatalogueError(raw.file, where, f"host {written!r} is not a normalised host name",
+                raise _wrong(raw, where, f"host {written!r} is not a normalised host name",
                                      'Write a bare lower-case name, or "*.name" for the names below it.')  # fmt: skip
             hosts.append(host)
     if not hosts:
-        raise CatalogueError(raw.file, where, "names no host", "List at least one in hosts.")
+        raise _wrong(raw, where, "names no host", "List at least one in hosts.")
     if ANY_HOST in hosts and (raw.body is None and raw.response is None):
-        raise CatalogueError(raw.file, where, 'is for any host ("*") without reading a body',
+        raise _wrong(raw, where, 'is for any host ("*") without reading a body',
                              "A path alone proves nothing on an unknown host: add body or response.")  # fmt: skip
     return tuple(dict.fromkeys(hosts))
 
@@ -205,9 +216,9 @@ def _content(raw: _RawSignature, content: _RawContent | None, where: str) -> Con
         return None
     types = [content.type] if isinstance(content.type, str) else content.type
     if raw.response is content and not types:
-        raise CatalogueError(raw.file, where, "reads a response of any type", 'Write type = "text/html", say.')
+        raise _wrong(raw, where, "reads a response of any type", 'Write type = "text/html", say.')
     if raw.body is content and any(m.split("=")[0] not in _NAMED for m in _flat(content)):
-        raise CatalogueError(raw.file, where, "asks for markup in a request",
+        raise _wrong(raw, where, "asks for markup in a request",
                              "In a body write field=name or key=name.")  # fmt: skip
     return _made(raw, content, where, tuple(kind.lower() for kind in types))
 
@@ -225,37 +236,40 @@ def _flat(content: _RawContent | _RawFrame) -> Iterable[str]:
 
 def _made(raw: _RawSignature, content: _RawContent | _RawFrame, where: str, types: tuple[str, ...]) -> Content:
     if raw.level is not Level.USE:
-        raise CatalogueError(raw.file, where, "reads a body without being a use",
+        raise _wrong(raw, where, "reads a body without being a use",
                              "Only a use may need to look that deep.")  # fmt: skip
     size = re.fullmatch(r"([1-9][0-9]{0,3})\s*(KiB|MiB)", content.within)
     written = ([content.markers] if content.markers else []) + [
         [item] if isinstance(item, str) else item for item in content.all
     ]
     if not size or not written or not all(written):
-        raise CatalogueError(raw.file, where, "needs markers and a limit",
+        raise _wrong(raw, where, "needs markers and a limit",
                              'Write markers = ["class~=name"] and within = "2 MiB".')  # fmt: skip
-    groups = tuple(tuple(parse_marker(text, raw.file, where) for text in group) for group in written)
+    groups = tuple(tuple(parse_marker(text, raw.file, where, raw.line) for text in group) for group in written)
     return Content(groups, int(size[1]) * _SIZES[size[2]], types)
 
 
-def parse_marker(text: str, file: str = "marker", where: str = "marker") -> Marker:
+def parse_marker(text: str, file: str = "marker", where: str = "marker", line: int = 0) -> Marker:
     """Return the marker that a text means, such as `class~=token`, `key=name` or `id=x & data-y^=`."""
-    first, *others = [_statement(part, text, file, where) for part in text.split(" & ")]
-    if others and (first.place in _NAMED or any(other.place in _NAMED for other in others)):
-        raise CatalogueError(file, where, f"marker {text!r} joins what is no attribute",
-                             'Join attributes of one element only, like "class~=a & class~=b".')  # fmt: skip
+
+    def wrong(problem: str, remedy: str) -> CatalogueError:
+        return CatalogueError(file, where, f"marker {text!r} {problem}", remedy, line)
+
+    statements = []
+    for part in text.split(" & "):
+        match = _MARKER.fullmatch(part)
+        place, test, value = (match[1].lower(), match[2], match[3]) if match else ("", "", "")
+        empty = not value and (test != "^=" or place in _NAMED)  # an empty beginning: the attribute is there
+        if empty or _NAMED.get(place, test) != test or not value.isascii() or len(value) > LONGEST_VALUE:
+            raise wrong(
+                "is none",
+                'Write "class~=token", "id^=prefix", "comment^=prefix", "key=name", "field=name" or "event=name", '
+                "of at most 63 characters.",
+            )
+        if test == "~=" and re.search(r"\s", value):
+            raise wrong("has a space in a token", "Use ^= or =.")
+        statements.append(Marker(place, test, value))
+    first, *others = statements
+    if others and any(statement.place in _NAMED for statement in statements):
+        raise wrong("joins what is no attribute", 'Join attributes of one element, like "class~=a & class~=b".')
     return msgspec.structs.replace(first, also=tuple(others)) if others else first
-
-
-def _statement(part: str, text: str, file: str, where: str) -> Marker:
-    match = _MARKER.fullmatch(part)
-    place = match[1].lower() if match else ""
-    test, value = (match[2], match[3]) if match else ("", "")
-    empty = not value and (test != "^=" or place in _NAMED)  # an empty beginning: the attribute is there
-    if empty or _NAMED.get(place, test) != test or not value.isascii() or len(value) > LONGEST_VALUE:
-        raise CatalogueError(file, where, f"marker {text!r} is none",
-                             'Write "class~=token", "id^=prefix", "comment^=prefix", "key=name", '
-                             '"field=name" or "event=name", of at most 63 characters.')  # fmt: skip
-    if test == "~=" and re.search(r"\s", value):
-        raise CatalogueError(file, where, f"marker {text!r} has a space in a token", "Use ^= or =.")
-    return Marker(place, test, value)

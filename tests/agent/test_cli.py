@@ -14,7 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from bewust import cli
+from bewust import cli, console
 from bewust.counters import Key
 from bewust.model import Kind
 from bewust.storage import FILE, Store
@@ -142,7 +142,14 @@ def test_the_help_names_every_command_and_every_exit_code() -> None:
     out = run("--help").stdout
     for name in cli.main.commands:
         assert f"\n  {name} " in out
-    codes = {cli.READ_FAILED, cli.CONFIG, cli.CANNOT_START, cli.NOT_RUNNING, cli.NO_BROWSER, cli.AUTHORITY}
+    codes = {
+        console.READ_FAILED,
+        console.CONFIG,
+        console.CANNOT_START,
+        console.NOT_RUNNING,
+        console.NO_BROWSER,
+        console.AUTHORITY,
+    }
     assert len(codes | {0, 2}) == 8
     assert all(f" {code} " in out[out.index("Exit codes") :] for code in codes | {0, 2})
 

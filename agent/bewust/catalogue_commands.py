@@ -1,0 +1,190 @@
+"""`bewust catalogue …`: the tools of whoever keeps the catalogue. Thin: load, ask, show."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bewust.console import READ_FAILED, Options, clear_errors, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bewust.model import Service
+    from bewust.policy import Policy
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="JSON, for scripts.")
+
+
+@click.group(name="catalogue")
+def catalogue_group() -> None:
+    """List, search, check and explain the services that are recognised."""
+
+
+def _loaded(options: Options) -> "tuple[Policy, Sequence[Service]]":
+    from bewust import catalogue, policy
+
+    rules = policy.load(options.config)
+    services = catalogue.load(options.config, rules.countries)
+    policy.check_services(rules, services, policy.name(options.config))
+    return rules, services
+
+
+def _show(table: object) -> None:
+    from rich.console import Console
+
+    # Whoever pipes it into a file or another program wants whole lines.
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _list(options: Options, services: "Sequence[Service]", rules: "Policy", as_json: bool) -> None:
+    from bewust.catalogue_tables import as_builtins, list_table
+
+    if as_json:
+        say(json.dumps([as_builtins(service, rules) for service in services]))
+    else:
+        _show(list_table(services, rules))
+
+
+@catalogue_group.command(name="list", short_help="List the services.")
+@click.option("--context", help="Only this context, such as search.")
+@as_json_option
+@click.pass_obj
+def list_services(options: Options, context: str | None, as_json: bool) -> None:
+    """List every service, with how deep the policy looks and when its rules were last reviewed."""
+    from bewust.model import Context
+
+    if context is not None and context not in list(Context):
+        raise click.BadParameter(f"use one of {', '.join(Context)}.", param_hint="--context")
+    with clear_errors():
+        rules, services = _loaded(options)
+        _list(options, [s for s in services if context in (None, s.context.value)], rules, as_json)
+
+
+@catalogue_group.command(short_help="Find services by a word.")
+@click.argument("word")
+@as_json_option
+@click.pass_obj
+def search(options: Options, word: str, as_json: bool) -> None:
+    """Find services by a part of their id, name, vendor, alias or host. Exit code 1 where there is none."""
+    with clear_errors():
+        rules, services = _loaded(options)
+        wanted = word.lower()
+        found = [s for s in services if any(wanted in text.lower() for text in _words(s))]
+        _list(options, found, rules, as_json)
+    sys.exit(0 if found else READ_FAILED)
+
+
+def _words(service: "Service") -> "Sequence[str]":
+    hosts = (host for signature in service.signatures for host in signature.hosts)
+    return (service.id, service.name, service.vendor, *service.aliases, *hosts)
+
+
+@catalogue_group.command(short_help="Show one service whole.")
+@click.argument("service_id", metavar="ID")
+@as_json_option
+@click.pass_obj
+def show(options: Options, service_id: str, as_json: bool) -> None:
+    """Show one service, by its id or an alias: every rule, what it asks, where it is written."""
+    from bewust.catalogue_tables import as_builtins, service_table
+
+    with clear_errors():
+        rules, services = _loaded(options)
+        found = [s for s in services if s.id == service_id] or [s for s in services if service_id in s.aliases]
+        if not found:
+            raise click.BadParameter(f"{service_id!r} is no service. Try: bewust catalogue search", param_hint="ID")
+        for service in found:
+            if as_json:
+                say(json.dumps(as_builtins(service, rules)))
+            else:
+                _show(service_table(service, rules))
+
+
+@catalogue_group.command(short_help="Check the catalogue; for CI.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False, exists=True))
+@as_json_option
+@click.pass_obj
+def check(options: Options, folder: Path | None, as_json: bool) -> None:
+    """Check the catalogue and, laid over it, a FOLDER of your own (or that of --config).
+
+    Each finding names file, line, entry and remedy. Exit code 0: nothing to mend; 1: something is.
+    """
+    from datetime import date
+
+    import msgspec
+
+    from bewust import catalogue, checking, policy, routing
+
+    overlay = folder or options.config
+    with clear_errors():
+        rules = policy.load(overlay)
+        services, mistakes = catalogue.gather(overlay, rules.countries)
+        decrypted = routing.decrypt_list(rules.compiled(services))
+        found = [*map(checking.of_mistake, mistakes), *checking.check(services, date.today(), decrypted)]  # noqa: DTZ011
+        if not mistakes:
+            policy.check_services(rules, services, policy.name(overlay))
+    if as_json:
+        say(msgspec.json.encode(found).decode())
+    else:
+        for finding in found:
+            say(str(finding))
+        rules_count = sum(len(service.signatures) for service in services)
+        say(f"{len(services)} services, {rules_count} signatures, {len(decrypted)} names decrypted: "
+            f"{len(found) or 'no'} finding{'s' * (len(found) != 1)}")  # fmt: skip
+    sys.exit(READ_FAILED if found else 0)
+
+
+@catalogue_group.command(short_help="Explain the verdict on a URL.")
+@click.argument("url")
+@click.option("--method", default="GET", show_default=True, help="The request's method.")
+@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header; repeatable.")
+@click.option("--websocket", is_flag=True, help="The request opens a WebSocket.")
+@as_json_option
+@click.pass_obj
+def explain(
+    options: Options, /, url: str, *, method: str, headers: tuple[str, ...], websocket: bool, as_json: bool
+) -> None:
+    """Explain what becomes of a request: where it goes, which rules were tried, where each fell, and
+    what would be needed for a use.
+    """
+    from bewust.catalogue_tables import explanation, explanation_table
+    from bewust.detection import observe
+
+    pairs = [(name.strip(), value.strip()) for name, _, value in (header.partition(":") for header in headers)]
+    seen = observe(method, url, pairs, websocket)
+    if not seen.host:
+        raise click.BadParameter("give it like https://www.example.nl/x.", param_hint="URL")
+    with clear_errors():
+        rules, services = _loaded(options)
+        found = explanation(seen, services, rules)
+        if as_json:
+            say(json.dumps(found))
+        else:
+            _show(explanation_table(found))
+
+
+@catalogue_group.command(short_help="List the hosts that are routed.")
+@click.option("--depth", type=click.Choice(["name", "request", "response"]), help="Only the hosts looked into so deep.")
+@as_json_option
+@click.pass_obj
+def hosts(options: Options, depth: str | None, as_json: bool) -> None:
+    """List exactly the names that the PAC file routes: tunnelled at depth name, decrypted at the others."""
+    from bewust.checking import MOST_NAMES
+    from bewust.model import Depth
+    from bewust.routing import decrypt_list
+
+    with clear_errors():
+        rules, services = _loaded(options)
+        matcher = rules.compiled(services)
+    wanted = [depth] if depth else [each.name.lower() for each in Depth]
+    listed = {name: matcher.hosts(Depth.parse(name)) for name in wanted}
+    if as_json:
+        say(json.dumps(listed))
+        return
+    for name, found in listed.items():
+        for host in found:
+            say(host if depth else f"{name:<9} {host}")
+    counted = ", ".join(f"{len(found)} at depth {name}" for name, found in listed.items())
+    click.echo(f"{counted}; {len(decrypt_list(matcher))} of at most {MOST_NAMES} are decrypted", err=True)

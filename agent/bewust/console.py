@@ -1,0 +1,90 @@
+"""What every command shares: its options, its exit codes, and one line for every error."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+READ_FAILED, CONFIG, CANNOT_START, NOT_RUNNING, NO_BROWSER, AUTHORITY = 1, 3, 4, 5, 6, 7
+EPILOG = """\b
+Exit codes: 0 done; 1 a file could not be read, or a check found something;
+2 usage; 3 a mistake in the catalogue, the policy or the texts; 4 the agent
+cannot start; 5 no agent runs; 6 no browser; 7 the authority cannot be used."""
+
+
+class Options:
+    """What holds for every command."""
+
+    def __init__(self, state: Path, config: Path | None) -> None:
+        self.state = state
+        self.config = config
+
+
+class NoAgentError(RuntimeError):
+    """No agent runs that could be asked."""
+
+    def __init__(self, state: Path, detail: str = "") -> None:
+        super().__init__(f"no agent runs with the state folder {state}{detail}. Start one: bewust run")
+
+
+@contextlib.contextmanager
+def clear_errors() -> Iterator[None]:
+    """Turn every error of a room into one line and its own exit code."""
+    from bewust.authority import AuthorityError
+    from bewust.browsers import BrowserError
+    from bewust.policy import PolicyError
+    from bewust.recordings import RecordingError
+    from bewust.reminders import TextsError
+    from bewust.schema import CatalogueError
+    from bewust.settings import AgentError
+    from bewust.storage import StoreError
+
+    codes: dict[type[Exception], int] = {
+        CatalogueError: CONFIG, PolicyError: CONFIG, TextsError: CONFIG, RecordingError: READ_FAILED,
+        AuthorityError: AUTHORITY, AgentError: CANNOT_START, StoreError: CANNOT_START,
+        NoAgentError: NOT_RUNNING, BrowserError: NO_BROWSER,
+    }  # fmt: skip
+    try:
+        yield
+    except tuple(codes) as error:
+        fail(str(error), codes[type(error)])
+
+
+def fail(problem: str, code: int) -> NoReturn:
+    """Write one line to standard error and end with an exit code."""
+    click.echo(f"bewust: {problem}", err=True)
+    sys.exit(code)
+
+
+def ask(state: Path, path: str) -> Any:
+    """Ask the running agent over loopback, proving with its token that we are its person.
+
+    Raises NoAgentError, also where an agent was killed and only what it wrote about itself is left.
+    """
+    from http.client import HTTPConnection, HTTPException
+
+    from bewust.settings import running_agent
+
+    running = running_agent(state)
+    if running is None:
+        raise NoAgentError(state)
+    connection = HTTPConnection("127.0.0.1", running.port, timeout=5)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {running.token}"})
+        with connection.getresponse() as answer:
+            if answer.status != 200:  # somebody else's port by now
+                raise NoAgentError(state)
+            return json.loads(answer.read())
+    except (OSError, HTTPException, ValueError):
+        raise NoAgentError(state, f": process {running.pid}, the last one, does not answer") from None
+    finally:
+        connection.close()
+
+
+def say(line: str) -> None:
+    """Write a line to standard output."""
+    click.echo(line.encode("utf-8", "replace").decode())  # a file name on Linux may be no text
