@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from bewust import __version__, counters, routing, storage
+from bewust import __version__, counters, health, routing, storage
 from bewust.counters import Key
 from bewust.detection import detection
 from bewust.front import Front
@@ -23,9 +23,22 @@ from bewust.model import Demoted, Depth, Detected, Failed, Message, Observation,
 from bewust.notify import Toaster
 from bewust.page import Page, Status
 from bewust.pipeline import Outcome, Pipeline
-from bewust.reminders import Held, Reminder
-from bewust.schema import parse_duration
-from bewust.settings import RUN_FILE, AgentError, Rules, Running, Settings, local_now, prepare, write_private
+from bewust.policy import PolicyError
+from bewust.reminders import Held, Reminder, TextsError
+from bewust.schema import CatalogueError, parse_duration
+from bewust.settings import (
+    RUN_FILE,
+    AgentError,
+    Rules,
+    Running,
+    Settings,
+    fingerprint,
+    in_force,
+    kept,
+    local_now,
+    prepare,
+    write_private,
+)
 from bewust.supervision import Inspector
 
 if sys.platform == "win32":
@@ -36,6 +49,8 @@ else:
 LOCK_FILE = "lock"
 ONE_PERSON = 0  # who, where the agent serves only the person who started it
 FAILURES_LIMIT = 50  # different ones remembered
+WATCH_SECONDS = 30.0  # between two looks at the organisation's folder: a few dozen calls of stat
+DRAIN_SECONDS = 5.0  # for what the inspector has in hand, before another takes over
 
 
 class Agent:
@@ -49,8 +64,9 @@ class Agent:
         on_reminder: Callable[[Reminder | Held], None] = lambda decided: None,
         toaster: Toaster | None = None,
     ) -> None:
-        self.settings, self.rules = settings, rules
+        self.settings = settings
         self.authority = prepare(settings, rules)
+        self.rules = rules = kept(rules, settings.state)
         self.uncovered = self.authority.uncovered(routing.decrypt_list(rules.matcher))
         self.toaster = toaster or Toaster()
         self.pipeline = Pipeline(rules.policy, rules.texts, rules.services)
@@ -58,21 +74,23 @@ class Agent:
         self.page = Page(self)
         self.front = Front(rules.matcher, self, self.page.protocol, settings.resolver)
         self.inspector = Inspector(
-            Start(
-                authority=str(settings.state / "authority"),
-                config=str(settings.config) if settings.config else None,
-                resolver=settings.resolver,
-                trust=str(settings.trust) if settings.trust else None,
-            ),
-            up=self.front.inspector_up, down=self.front.inspector_down, message=self.message,
-        )  # fmt: skip
+            self._start(), up=self.front.inspector_up, down=self.front.inspector_down, message=self.message
+        )
         self.token = secrets.token_urlsafe(24)
         self.port = 0
         self.since = self.now()
         self._on_reminder = on_reminder
         self._demoted: dict[str, tuple[str, datetime]] = {}
         self._failures: dict[str, int] = {}
-        self._demoted_for = timedelta(seconds=parse_duration(rules.policy.demoted_for))
+        self._opened = ""
+
+    def _start(self) -> Start:
+        return Start(
+            authority=str(self.settings.state / "authority"),
+            config=str(self.rules.folder) if self.rules.folder else None,
+            resolver=self.settings.resolver,
+            trust=str(self.settings.trust) if self.settings.trust else None,
+        )
 
     def now(self) -> datetime:
         """Return the time in the organisation's zone."""
@@ -105,7 +123,8 @@ class Agent:
     def _still(self, host: str) -> bool:
         """Whether a host was demoted, and not too long ago."""
         demoted = self._demoted.get(host)
-        return demoted is not None and self.now() - demoted[1] < self._demoted_for
+        seconds = parse_duration(self.rules.policy.demoted_for)
+        return demoted is not None and self.now() - demoted[1] < timedelta(seconds=seconds)
 
     # What the inspector tells.
 
@@ -139,8 +158,7 @@ class Agent:
     def perform(self, outcome: Outcome) -> None:
         """Count, then remind: what is shown has been counted."""
         if outcome.counts:
-            cells = counters.cells(outcome.counts[0].period, self.rules.services.values())
-            self.store.open_period(cells)
+            self._open(outcome.counts[0].period)
             self.store.add(outcome.counts)
         if outcome.reminder is not None:
             self.toaster.offer(outcome.reminder.title, outcome.reminder.message)
@@ -148,6 +166,42 @@ class Agent:
         if decided is not None:
             with self._guard("reminder"):
                 self._on_reminder(decided)
+
+    def _open(self, period: str) -> None:
+        """Make sure that every cell of the period is there; once a period, for there are thousands."""
+        if period != self._opened:
+            self.store.open_period(counters.cells(period, self.rules.services.values()))
+            self._opened = period
+
+    # What the organisation changes.
+
+    async def _watch(self) -> None:
+        """Notice a change in the organisation's folder; what is being written is read again when it is whole."""
+        before = self.rules.seen
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            now = await asyncio.to_thread(fingerprint, self.settings.config)
+            if now != before:
+                before = now
+                with self._guard("reload"):
+                    await self.reload()
+
+    async def reload(self) -> None:
+        """Put the organisation's folder in force as it is now; where it is broken, go on and say so."""
+        try:
+            found = await asyncio.to_thread(in_force, self.settings.config, self.settings.state)
+        except (CatalogueError, PolicyError, TextsError) as error:
+            found = msgspec.structs.replace(self.rules, problem=str(error))
+        if found.problem is not None:
+            self.rules = msgspec.structs.replace(self.rules, problem=found.problem)
+            return
+        self.rules = found = kept(found, self.settings.state)
+        self._opened = ""
+        self.pipeline.adopt(found.policy, found.texts, found.services)
+        self.uncovered = self.authority.uncovered(routing.decrypt_list(found.matcher))
+        self.front.adopt(found.matcher)
+        await asyncio.sleep(DRAIN_SECONDS)
+        self.inspector.renew(self._start())
 
     # Running.
 
@@ -169,7 +223,7 @@ class Agent:
             write_private(run_file, msgspec.json.encode(Running(self.port, self.token, os.getpid())))
             started()
             async with asyncio.TaskGroup() as group:
-                for work in (self.inspector.run(), self.toaster.run(), self._flush()):
+                for work in (self.inspector.run(), self.toaster.run(), self._flush(), self._watch()):
                     group.create_task(work)
         finally:
             self.store.flush()  # first: who presses Ctrl-C twice shall not lose it
@@ -181,7 +235,7 @@ class Agent:
         every = self.rules.policy.flush_seconds
         while True:
             await asyncio.sleep(every - self.now().timestamp() % every)
-            self.store.open_period(counters.cells(self.pipeline.period(self.now()), self.rules.services.values()))
+            self._open(self.pipeline.period(self.now()))
             with self._guard("flush"):
                 await asyncio.to_thread(self.store.flush)
 
@@ -192,7 +246,7 @@ class Agent:
         toasts = self.toaster
         return Status(
             version=__version__, pid=os.getpid(), port=self.port,
-            since=self.since.isoformat(timespec="seconds"),
+            since=self.since.isoformat(timespec="seconds"), today=self.now().date().isoformat(),
             inspector="running" if self.inspector.alive else "starting or down; browsing goes on undecrypted",
             inspector_starts=self.inspector.starts,
             tunnelled=by_name,
@@ -202,6 +256,8 @@ class Agent:
             authority_until=self.authority.not_after.date().isoformat(),
             authority_fingerprint=self.authority.fingerprint,
             uncovered=self.uncovered,
+            silent=health.silent(self.rules.services.values(), self.counts(), self.pipeline.period(self.now())),
+            reviews=health.reviews(self.rules.services.values(), self.rules.policy),
             toasts_shown=toasts.shown, toasts_failed=toasts.failed, toasts_dropped=toasts.dropped,
             failures=dict(self._failures),
             problems=tuple(p for p in self._problems() if p),
@@ -217,6 +273,7 @@ class Agent:
         )
         soon = f"the authority ends on {self.authority.not_after.date()}. Run: bewust authority renew"
         return [
+            self.rules.problem,
             self.rescued,
             self.store.problem,
             self.inspector.problem,

@@ -50,11 +50,11 @@ def run(options: Options, port: int) -> None:
     The first start makes an authority for this machine and a state folder that only you can read.
     """
     from bewust.app import Agent, serve
-    from bewust.settings import Settings, load_rules
+    from bewust.settings import Settings, in_force
 
     with clear_errors():
         settings = Settings(state=options.state, config=options.config, port=port)
-        agent = Agent(settings, load_rules(options.config), on_reminder=_tell)
+        agent = Agent(settings, in_force(options.config, options.state), on_reminder=_tell)
         asyncio.run(serve(agent, lambda: _welcome(agent)))
         click.echo("Stopped; the counters are on disk.")
 

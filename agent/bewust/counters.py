@@ -32,14 +32,14 @@ def period_of(now: datetime, weeks: int) -> str:
 
 def cells(period: str, services: Iterable[Service]) -> list[Key]:
     """Return every counter a period can have: the closed list."""
-    return [Key(period, service.id, kind) for service in services for kind in Kind]
+    return [Key(period, service.id, kind) for service in services if service.counts for kind in Kind]
 
 
-def of_activity(detection: Detection, period: str) -> list[Key]:
-    """Return what the start of an activity adds one to."""
+def of_activity(detection: Detection, period: str, *, began: bool, internal: bool) -> list[Key]:
+    """Return what the start of an activity adds one to, and of its internal part."""
     if detection.level is Level.IGNORE:
         return []
-    kinds = [Kind(detection.level)] + [Kind.INTERNAL] * detection.internal
+    kinds = [Kind(detection.level)] * began + [Kind.INTERNAL] * internal
     return [Key(period, detection.service, kind) for kind in kinds]
 
 

@@ -140,14 +140,14 @@ class Activities:
     """Says whether a sign of use begins an activity or goes on with one."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[int, str, Level], datetime] = {}
+        self._last: dict[tuple[int, str, str], datetime] = {}
 
-    def begins(self, who: int, service: str, level: Level, gap: float, now: datetime) -> bool:
-        """Record the sign; True where none came from this person within `gap` seconds before.
+    def begins(self, who: int, service: str, kind: str, gap: float, now: datetime) -> bool:
+        """Record the sign; True where none of its kind came from this person within `gap` seconds before.
 
         A clock set back must not make a person look new for ever, so a gap counts both ways.
         """
-        key = (who, service, level)
+        key = (who, service, kind)
         last = self._last.get(key)
         self._last[key] = now
         if len(self._last) > ACTIVITIES_LIMIT:

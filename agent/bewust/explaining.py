@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from bewust.matching import Matcher, Rule
-from bewust.model import Content, Level, Observation, Signature
+from bewust.model import ANY_HOST, Content, Level, Observation, Signature
 
 # The clauses in the order in which they are tried: the later one fell, the nearer it was.
 _ORDER = ("path", "method", "websocket", "query", "header")
@@ -39,8 +39,12 @@ def trials(seen: Observation, matcher: Matcher) -> list[Trial]:
 
 
 def nearest(tried: Iterable[Trial]) -> Trial | None:
-    """Return the rule for a use that got furthest; the catalogue's order decides among equals."""
+    """Return the rule for a use that got furthest; the catalogue's order decides among equals.
+
+    A rule for any host that fell says nothing about this one.
+    """
     uses = [trial for trial in tried if trial.rule.signature.level is Level.USE]
+    uses = [trial for trial in uses if trial.fell is None or ANY_HOST not in trial.rule.signature.hosts]
     return max(uses, key=lambda trial: trial.nearness, default=None)
 
 

@@ -66,6 +66,11 @@ class Front:
                 link.abort()
                 link.inspector.abort()
 
+    def adopt(self, matcher: Matcher) -> None:
+        """Route by another catalogue, and hand nothing over until an inspector with it is up."""
+        self.matcher = matcher
+        self.inspector_port = None
+
     def ways(self) -> dict[Way, int]:
         """Return how many connections go which way now."""
         counts: dict[Way, int] = {}

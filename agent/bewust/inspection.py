@@ -4,13 +4,17 @@
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bewust import catalogue, policy, recordings
+from bewust.explaining import alternatives, looks_like_ai, nearest, reason, trials
 from bewust.matching import Matcher, compile_services
-from bewust.model import ANY_HOST, Depth, Detection, Level, Service
+from bewust.model import ANY_HOST, Depth, Detection, Level, Service, Signature
 from bewust.recordings import Exchange, RecordingError
+
+MISSED_SHOWN = 20  # hosts; more would bury the nearest
 
 type Say = Callable[[str], object]
 
@@ -75,29 +79,96 @@ def as_text(bench: Bench, paths: Iterable[str], page_url: str | None, *, out: Sa
     """Write a summary a file for people; True where a file could not be read."""
     failed = False
     for path in paths:
-        counts: dict[tuple[str, str], int] = {}
-        entries = 0
+        summary = Summary(bench)
         try:
             for exchange in bench.read(Path(path), page_url):
                 _complain_of(path, exchange, complain)
-                entries += 1
-                found = bench.examine(exchange)
-                if found is not None:
-                    key = (found.level.value, found.service)
-                    counts[key] = counts.get(key, 0) + 1
+                summary.add(exchange)
         except RecordingError as error:
             complain(f"bewust: {error}")
             failed = True
-            if not entries:
+            if not summary.entries:
                 continue
-        out(f"{path}: {entries} {'entry' if entries == 1 else 'entries'}")
-        for level in Level:
-            for (at, service), n in sorted(counts.items()):
-                if at == level:
-                    out(f"  {level:<6}  {bench.matcher.services[service].name} ({n}×)")
-        if not counts:
-            out("  nothing that the catalogue knows")
+        out(f"{path}: {summary.entries} {'entry' if summary.entries == 1 else 'entries'}")
+        for line in summary.lines():
+            out(f"  {line}")
     return failed
+
+
+class Summary:
+    """What one recording shows: services at their levels, and why an AI-looking host did not count."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.entries = 0
+        self._bench = bench
+        self._found: Counter[tuple[str, str]] = Counter()
+        self._counted: set[str] = set()
+        self._missed: dict[str, tuple[int, str]] = {}
+        self._requests: Counter[str] = Counter()
+
+    def add(self, exchange: Exchange) -> None:
+        """Take one entry."""
+        self.entries += 1
+        host = exchange.seen.host
+        found = self._bench.examine(exchange)
+        if found is not None:
+            self._found[found.level.value, found.service] += 1
+        if found is not None and found.level is not Level.IGNORE:
+            self._counted.add(host)
+        elif host not in self._counted and (self._known(host) or looks_like_ai(host)):
+            self._requests[host] += 1
+            near, why = self._why(exchange, found)
+            if near > self._missed.get(host, (-1, ""))[0]:
+                self._missed[host] = (near, why)
+
+    def _known(self, host: str) -> bool:
+        """Whether the catalogue has a rule that counts for this very host, and not just for any."""
+        plan = self._bench.matcher.plan(host)
+        rules = (*plan.visits, *plan.rules) if plan else ()
+        signatures = [rule.signature for rule in rules]
+        return any(s.level is not Level.IGNORE and ANY_HOST not in s.hosts for s in signatures)
+
+    def _why(self, exchange: Exchange, found: Detection | None) -> tuple[int, str]:
+        """Return how near an entry was to a use, and in words what kept it from one."""
+        if not self._known(exchange.seen.host):
+            return 0, "not in the catalogue"
+        trial = nearest(trials(exchange.seen, self._bench.matcher))
+        if trial is None or (trial.fell == "path" and found is not None):
+            kind = f"housekeeping of {found.service} ({found.signature})" if found else "no rule for a use that deep"
+            return 0, kind
+        why = lacking(exchange, trial.rule.signature) if trial.fell is None else reason(trial, exchange.seen)
+        return trial.nearness, f"{trial.rule.service.id}/{trial.rule.signature.id}: {why}"
+
+    def lines(self) -> Iterator[str]:
+        """Yield the summary: use, visit, ignore, then what did not count, the nearest first."""
+        for level in Level:
+            for (at, service), n in sorted(self._found.items()):
+                if at == level:
+                    yield f"{level:<6}  {self._bench.matcher.services[service].name} ({n}×)"
+        if not self._found:
+            yield "nothing that the catalogue knows"
+        missed = sorted((-near, host, why) for host, (near, why) in self._missed.items() if host not in self._counted)
+        for _, host, why in missed[:MISSED_SHOWN]:
+            yield f"no use  {host} ({self._requests[host]}×): {why}"
+        if len(missed) > MISSED_SHOWN:
+            yield f"no use  {len(missed) - MISSED_SHOWN} more hosts"
+
+
+def lacking(exchange: Exchange, signature: Signature) -> str:
+    """Return in words what a rule whose request fits did not find in the rest of an entry."""
+    if signature.body is not None:
+        there = "the request's body has no" if exchange.sent else "no request body was recorded, to look for"
+        return f"{there} {alternatives(signature.body)}"
+    if signature.frame is not None:
+        return f"no message has {alternatives(signature.frame.content)}"
+    assert signature.response is not None
+    wanted = signature.response
+    if exchange.type not in wanted.types:
+        return f"the response is {exchange.type or 'of no type'}, not {' or '.join(wanted.types)}"
+    if not 200 <= (exchange.status or 200) < 300:
+        return f"the response has status {exchange.status}"
+    there = "the response has no" if exchange.body else "no response body was recorded, to look for"
+    return f"{there} {alternatives(wanted)}"
 
 
 def _complain_of(path: str, exchange: Exchange, complain: Say) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from bewust import counters
 from bewust.counters import Key
 from bewust.detection import Activities
-from bewust.model import Detection, Level, Service
+from bewust.model import Detection, Kind, Level, Service
 from bewust.policy import PERIOD_WEEKS, Policy
 from bewust.reminders import Held, Reminder, Reminders, Texts
 
@@ -32,10 +32,15 @@ class Pipeline:
     """One chain for all people of this machine; `who` tells them apart, in memory only."""
 
     def __init__(self, policy: Policy, texts: Texts, services: Mapping[str, Service]) -> None:
-        self._weeks = PERIOD_WEEKS[policy.mechanism]
-        self._services = services
         self._activities = Activities()
         self._reminders = Reminders(policy, texts, services)
+        self.adopt(policy, texts, services)
+
+    def adopt(self, policy: Policy, texts: Texts, services: Mapping[str, Service]) -> None:
+        """Go on under other rules; what people are doing and have read is not forgotten."""
+        self._weeks = PERIOD_WEEKS[policy.mechanism]
+        self._services = {key: service for key, service in services.items() if service.counts}
+        self._reminders.adopt(policy, texts, services)
 
     def period(self, now: datetime) -> str:
         """Return the period that `now`, in the organisation's zone, is counted in."""
@@ -46,12 +51,18 @@ class Pipeline:
         service = self._services.get(detection.service)
         if service is None or detection.level is Level.IGNORE:
             return NOTHING
-        # In UTC: two times of one zone differ by the wall clock, which jumps twice a year.
-        if not self._activities.begins(who, service.id, detection.level, service.gap, now.astimezone(UTC)):
+        at = now.astimezone(UTC)  # two times of one zone differ by the wall clock, which jumps twice a year
+        began = self._activities.begins(who, service.id, detection.level, service.gap, at)
+        # A page of one's own amid public ones is the same activity of translating, and yet the serious event.
+        internal = detection.internal and self._activities.begins(who, service.id, Kind.INTERNAL, service.gap, at)
+        if not began and not internal:
             return NOTHING
         period = self.period(now)
-        decided = self._reminders.decide(who, detection, now)
-        counts = (*counters.of_activity(detection, period), counters.of_reminder(decided, period))
+        decided = self._reminders.decide(who, msgspec.structs.replace(detection, internal=internal), now)
+        counts = (
+            *counters.of_activity(detection, period, began=began, internal=internal),
+            counters.of_reminder(decided, period),
+        )
         if isinstance(decided, Reminder):
             return Outcome(counts, reminder=decided)
         return Outcome(counts, held=decided)

@@ -31,7 +31,10 @@ class TextsError(ValueError):
 
 
 class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One reminder. Empty `contexts`, `statuses` and `levels`, or `embedded` None, mean any."""
+    """One reminder. Empty `contexts`, `statuses` and `levels`, or `embedded` None, mean any.
+
+    An `internal` one is for pages of the organisation itself, and for nothing else.
+    """
 
     id: str
     text: str
@@ -40,11 +43,13 @@ class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     statuses: tuple[Status, ...] = ()
     levels: tuple[Level, ...] = ()
     embedded: bool | None = None
+    internal: bool = False
 
-    def suits(self, service: Service, level: Level, status: Status) -> bool:
+    def suits(self, service: Service, level: Level, status: Status, internal: bool = False) -> bool:
         """Whether the text is true of this use."""
         return (
-            (not self.contexts or service.context in self.contexts)
+            internal is self.internal
+            and (not self.contexts or service.context in self.contexts)
             and (not self.statuses or status in self.statuses)
             and (not self.levels or level in self.levels)
             and self.embedded in (None, service.embedded)
@@ -52,7 +57,7 @@ class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One language. `titles` per context (`other` for the rest), `names` of services in words."""
+    """One language. `titles` per context (`internal` for own pages, `other` for the rest), `names` of services."""
 
     titles: Mapping[str, str] = {}
     text: tuple[Text, ...] = ()
@@ -115,22 +120,28 @@ class Reminders:
     """Chooses and paces reminders for each person; `who` is an opaque number."""
 
     def __init__(self, policy: Policy, texts: Texts, services: Mapping[str, Service]) -> None:
+        self.adopt(policy, texts, services)
+        self._last: dict[tuple[int, Context, bool], tuple[datetime, str]] = {}
+        self._read: dict[int, str] = {}  # the text each person saw last, in whatever context
+        self._by_name: dict[tuple[int, str], date] = {}
+
+    def adopt(self, policy: Policy, texts: Texts, services: Mapping[str, Service]) -> None:
+        """Go on under other rules, without forgetting what was shown."""
         self._policy = policy
         self._texts = texts
         self._services = services
         self._gap = timedelta(seconds=parse_duration(policy.reminders.gap))
-        self._last: dict[tuple[int, Context], tuple[datetime, str]] = {}
-        self._read: dict[int, str] = {}  # the text each person saw last, in whatever context
-        self._by_name: dict[tuple[int, str], date] = {}
 
     def decide(self, who: int, detection: Detection, now: datetime) -> Reminder | Held:
         """Return the reminder that is due for the start of an activity, or why there is none.
 
         A service of which only the name is known reminds at most once a day: opening it proves
-        less than using it.
+        less than using it. A page of the organisation itself that goes to a translator is the
+        serious case: it has a gap of its own, so that a milder reminder never holds it back.
         """
         service = self._services[detection.service]
-        last = self._last.get((who, service.context))
+        turn = (who, service.context, detection.internal)
+        last = self._last.get(turn)
         at = now.astimezone(UTC)  # two times of one zone differ by the wall clock, wrong by an hour twice a year
         by_name = detection.level is Level.VISIT
         if not self._policy.reminders.enabled:
@@ -139,19 +150,22 @@ class Reminders:
             return Held(service.id, "gap")
         if by_name and self._by_name.get((who, service.id)) == now.date():
             return Held(service.id, "daily")
-        text = self._next(service, detection.level, last[1] if last else None, self._read.get(who))
+        text = self._next(service, detection, last[1] if last else None, self._read.get(who))
         if text is None:
             return Held(service.id, "text")
-        self._last[who, service.context] = (at, text.id)
+        self._last[turn] = (at, text.id)
         self._read[who] = text.id
         if by_name:
             self._by_name[who, service.id] = now.date()
         return self._filled(service, text)
 
-    def _next(self, service: Service, level: Level, previous: str | None, seen: str | None) -> Text | None:
+    def _next(self, service: Service, about: Detection, previous: str | None, seen: str | None) -> Text | None:
         """Return the text after the context's previous one in turn, but not the one just seen if there is another."""
         status = self._policy.decision(service.id).status
-        fitting = [t for t in self._texts.text if t.suits(service, level, status) and self._complete(service, t)]
+        complete = [text for text in self._texts.text if self._complete(service, text)]
+        fitting = [text for text in complete if text.suits(service, about.level, status, about.internal)]
+        if about.internal and not fitting:  # a language without a strong text still has its others
+            fitting = [text for text in complete if text.suits(service, about.level, status)]
         # What is about just this kind of use comes before what holds for more, or for all AI.
         fitting.sort(key=lambda text: len(text.contexts) or len(Context))
         ids = [text.id for text in fitting]
@@ -173,7 +187,10 @@ class Reminders:
 
     def _filled(self, service: Service, text: Text) -> Reminder:
         fill = self._fill(service)
-        pattern = self._texts.titles.get(service.context, self._texts.titles.get("other", "{dienst}"))
+        titles = self._texts.titles
+        pattern = titles.get(service.context, titles.get("other", "{dienst}"))
+        if text.internal:
+            pattern = titles.get("internal", pattern)
         return Reminder(service.id, text.id, _cut(_fill_in(pattern, fill), TITLE_LIMIT), _fill_in(text.text, fill))
 
 

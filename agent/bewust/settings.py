@@ -5,6 +5,7 @@ Belongs here: loading it together and preparing the state folder. Not here: runn
 
 import contextlib
 import os
+import shutil
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +15,15 @@ import msgspec
 from bewust import authority, catalogue, policy, reminders, routing
 from bewust.matching import Matcher
 from bewust.model import Service
-from bewust.policy import Policy
-from bewust.reminders import Texts
+from bewust.policy import Policy, PolicyError
+from bewust.reminders import Texts, TextsError
+from bewust.schema import CatalogueError
 
 RUN_FILE = "run.json"
-_OURS = ("authority", "counters.db", "lock", RUN_FILE)
+LAST_GOOD = "last-good"  # a copy of the organisation's folder as it was last found to be right
+_OURS = ("authority", "counters.db", "lock", RUN_FILE, LAST_GOOD)
+type Fingerprint = tuple[tuple[str, int, int], ...]  # name, time and size of each file
+_PARTS = ("policy.toml", "services/*.toml", "texts/*.toml")  # what is read of an organisation's folder
 
 
 class AgentError(RuntimeError):
@@ -36,12 +41,19 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """Catalogue, policy and texts as they were loaded together; replaced whole."""
+    """Catalogue, policy and texts as they were loaded together; replaced whole.
+
+    `folder` is where the organisation's part was read, None where there is none, and `seen` its
+    fingerprint just before; `problem` says why a newer one is not in force.
+    """
 
     policy: Policy
     services: Mapping[str, Service]
     matcher: Matcher
     texts: Texts
+    folder: Path | None = None
+    seen: Fingerprint = ()
+    problem: str | None = None
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -54,11 +66,68 @@ class Running(msgspec.Struct, frozen=True):
 
 def load_rules(config: Path | None) -> Rules:
     """Load what an organisation can set, all of it or nothing. Raises the room's own error."""
+    seen = fingerprint(config)
     rules = policy.load(config)
     services = catalogue.load(config, rules.countries)
     policy.check_services(rules, services, policy.name(config))
     matcher = rules.compiled(services)
-    return Rules(rules, {s.id: s for s in services}, matcher, reminders.load(rules.language, config))
+    return Rules(rules, {s.id: s for s in services}, matcher, reminders.load(rules.language, config), config, seen)
+
+
+def in_force(config: Path | None, state: Path) -> Rules:
+    """Load what an organisation has set; where that is broken, what was last right, and say so.
+
+    Raises the room's own error where nothing was ever right.
+    """
+    try:
+        return load_rules(config)
+    except (CatalogueError, PolicyError, TextsError) as error:
+        if config is None or not (state / LAST_GOOD).is_dir():
+            raise
+        problem = f"{error} Until that is mended, what was last right stays in force."
+        return msgspec.structs.replace(load_rules(state / LAST_GOOD), problem=problem)
+
+
+def kept(rules: Rules, state: Path) -> Rules:
+    """Copy what is right into the state folder, and return the rules as read from there.
+
+    The inspector reads the copy, so that a file that breaks later cannot keep it from starting.
+    """
+    copy = state / LAST_GOOD
+    if rules.folder is None or rules.problem is not None or fingerprint(rules.folder) != rules.seen:
+        return rules  # none, or being written just now and soon read again
+    return msgspec.structs.replace(rules, folder=copy) if _copied(rules.folder, copy) else rules
+
+
+def fingerprint(config: Path | None) -> Fingerprint:
+    """Return name, time and size of every file that is read of an organisation's folder."""
+    found = []
+    for path in _files(config) if config is not None else ():
+        with contextlib.suppress(OSError):  # gone since it was listed
+            about = path.stat()
+            found.append((str(path), about.st_mtime_ns, about.st_size))
+    return tuple(found)
+
+
+def _files(config: Path) -> list[Path]:
+    return sorted(path for part in _PARTS for path in config.glob(part) if path.is_file())
+
+
+def _copied(config: Path, copy: Path) -> bool:
+    fresh = copy.with_suffix(".new")
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        for path in _files(config):
+            target = fresh / path.relative_to(config)
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(target, path.read_bytes())
+        fresh.mkdir(exist_ok=True, mode=0o700)  # an organisation's folder may hold nothing yet
+        shutil.rmtree(copy, ignore_errors=True)
+        os.replace(fresh, copy)
+    except (OSError, AgentError):
+        shutil.rmtree(fresh, ignore_errors=True)
+        return False
+    return True
 
 
 def prepare(settings: Settings, rules: Rules) -> authority.Authority:

@@ -134,8 +134,9 @@ class Inspector:
             await asyncio.sleep(0.01)
         return False
 
-    def restart(self) -> None:
-        """End the child now; `run` starts another."""
+    def renew(self, start: Start) -> None:
+        """Start with this from now on, and end the child now; `run` starts another."""
+        self._start = start
         if self._child is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._child.terminate()

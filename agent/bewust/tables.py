@@ -1,12 +1,14 @@
 """What the commands show as tables; built with rich, printed by the command line only."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
+from bewust.health import age
 from bewust.model import Kind
 
 
@@ -25,7 +27,7 @@ def status_table(status: Mapping[str, Any]) -> Table:
     row("page", f"http://127.0.0.1:{status['port']}/")
     row("inspector", f"{status['inspector']} (started {status['inspector_starts']}×)")
     row("decrypted", _lines(status["decrypted"]))
-    row("by name only", _lines(status["tunnelled"]))
+    row("by name only", f"{len(status['tunnelled'])} names; see: bewust catalogue hosts --depth name")
     row("refused us", _lines(f"{h} ({why})" for h, why in status["demoted"].items()))
     row("never seen", "everything else")
     row("connections", ", ".join(f"{n} {way}" for way, n in status["connections"].items()) or "none")
@@ -34,6 +36,11 @@ def status_table(status: Mapping[str, Any]) -> Table:
         f"{status['toasts_shown']} shown, {status['toasts_failed']} failed, {status['toasts_dropped']} dropped",
     )
     row("our own errors", _lines(f"{where} ({n}×)" for where, n in status["failures"].items()))
+    for service, seen in status["silent"].items():
+        row("may be stale", f"{service}: no use in {seen} opportunities this period. Check its signatures.", "yellow")
+    today = date.fromisoformat(status["today"])
+    for reviewed, signatures in status["reviews"].items():
+        row("reviewed", f"{reviewed}, {age(reviewed, today)} days ago: {', '.join(signatures)}")
     row("authority", f"until {status['authority_until']}, SHA-256 {status['authority_fingerprint']}")
     return table
 

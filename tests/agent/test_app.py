@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bewust import storage
+from bewust import health, storage
 from bewust.app import Agent
 from bewust.counters import Key
 from bewust.model import Demoted, Detected, Detection, Failed, Kind, Level, Seen
@@ -154,3 +154,74 @@ def test_a_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
             asyncio.run(second.run())
 
     run_a_moment(first, start_another)
+
+
+# The organisation's folder changes while the agent runs.
+
+OURS = (
+    '[[service]]\nid = "ours"\nname = "Ours"\nvendor = "Us"\ncontext = "chat"\nevidence = "We built it ourselves."\n'
+    'reviewed = 2026-11-23\n[[service.signature]]\nid = "name"\nlevel = "visit"\nhosts = ["chat.example.nl"]\n'
+)
+
+
+def test_a_new_catalogue_is_put_in_force_and_a_broken_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bewust.app.DRAIN_SECONDS", 0)
+    config = tmp_path / "config"
+    (config / "services").mkdir(parents=True)
+    made = Agent(Settings(tmp_path / "state", config), load_rules(config), toaster=Toaster(silent))
+    made.message(USE)
+    file = config / "services" / "ours.toml"
+
+    file.write_text(OURS)
+    asyncio.run(made.reload())
+    assert made.front.matcher.plan("chat.example.nl") is not None
+    made.visited("chat.example.nl", 1)
+    assert count(made, "ours", Kind.VISIT) == 1
+    assert count(made, "google-ai-overview", Kind.USE) == 1, "what was counted stays"
+    assert made.status().problems == ()
+
+    file.write_text(OURS[:-9])
+    asyncio.run(made.reload())
+    assert made.front.matcher.plan("chat.example.nl") is not None
+    assert any(str(file) in problem for problem in made.status().problems)
+
+    file.write_text(OURS.replace("chat.example", "praat.example"))
+    asyncio.run(made.reload())
+    assert made.front.matcher.plan("chat.example.nl") is None
+    assert made.front.matcher.plan("praat.example.nl") is not None
+    assert made.status().problems == ()
+
+
+async def silent(title: str, message: str, /) -> str | None:
+    return None
+
+
+def test_a_folder_is_looked_at_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bewust.app.DRAIN_SECONDS", 0)
+    monkeypatch.setattr("bewust.app.WATCH_SECONDS", 0.02)
+    config = tmp_path / "config"
+    (config / "services").mkdir(parents=True)
+    made = Agent(Settings(tmp_path / "state", config), load_rules(config), toaster=Toaster(silent))
+
+    async def main() -> bool:
+        watching = asyncio.ensure_future(made._watch())
+        await asyncio.sleep(0.1)
+        (config / "services" / "ours.toml").write_text(OURS)
+        for _ in range(200):
+            await asyncio.sleep(0.02)
+            if "ours" in made.rules.services:
+                break
+        watching.cancel()
+        return "ours" in made.rules.services
+
+    assert asyncio.run(main())
+
+
+def test_a_service_that_was_looked_at_often_without_a_use_is_named(tmp_path: Path) -> None:
+    made = agent(tmp_path)
+    for _ in range(health.ENOUGH):
+        made.message(Seen(1, "brave-answer"))
+    assert dict(made.status().silent) == {"brave-answer": health.ENOUGH}
+    assert "google-ai-overview/inline" in made.status().reviews["2026-11-24"]

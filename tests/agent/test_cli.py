@@ -27,7 +27,8 @@ COUNTS = [
 ]
 STATUS: dict[str, Any] = {
     "version": "0.1.0", "pid": 1, "since": "2026-11-23T12:00:00+01:00", "inspector": "running", "inspector_starts": 1,
-    "tunnelled": ["chatgpt.com"], "decrypted": [], "demoted": {}, "connections": {}, "authority_until": "2028-11-23",
+    "tunnelled": ["chatgpt.com"], "decrypted": [], "demoted": {}, "connections": {},
+    "today": "2026-11-24", "silent": {}, "reviews": {}, "authority_until": "2028-11-23",
     "authority_fingerprint": "ab", "uncovered": [], "toasts_shown": 0, "toasts_failed": 0, "toasts_dropped": 0,
     "failures": {}, "problems": ["toasts: nobody answers"],
 }  # fmt: skip
@@ -212,7 +213,7 @@ def test_status_shows_what_the_agent_answers(agent: FakeAgent, tmp_path: Path) -
     result = run("status", state=tmp_path)
     assert (result.exit_code, result.stderr) == (0, "")
     assert "toasts: nobody answers" in result.stdout
-    assert "chatgpt.com" in result.stdout
+    assert "1 names; see: bewust catalogue hosts" in result.stdout
 
 
 def test_status_for_scripts_is_one_object(agent: FakeAgent, tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ def test_all_of_a_week_lies_in_one_period_and_periods_sort_in_time(at: datetime,
 
 def test_the_cells_of_a_period_are_services_times_kinds() -> None:
     cells = counters.cells("2026-W48", SERVICES.values())
-    assert len(cells) == len(set(cells)) == len(SERVICES) * len(Kind)
+    assert len(cells) == len(set(cells)) == sum(service.counts for service in SERVICES.values()) * len(Kind)
+    assert "firefox-on-device" not in {cell.service for cell in cells}, "it has nothing but housekeeping"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,14 @@ def test_the_cells_of_a_period_are_services_times_kinds() -> None:
 )
 def test_an_activity_counts_its_level(level: Level, internal: bool, kinds: list[Kind]) -> None:
     found = Detection("chatgpt", level, "s", "f", 1, internal)
-    assert counters.of_activity(found, "2026-W48") == [Key("2026-W48", "chatgpt", kind) for kind in kinds]
+    counted = counters.of_activity(found, "2026-W48", began=True, internal=internal)
+    assert counted == [Key("2026-W48", "chatgpt", kind) for kind in kinds]
+
+
+def test_a_page_of_ones_own_amid_an_activity_counts_only_itself() -> None:
+    found = Detection("edge-translate", Level.USE, "s", "f", 1, internal=True)
+    (key,) = counters.of_activity(found, "2026-W48", began=False, internal=True)
+    assert key.kind is Kind.INTERNAL
 
 
 def test_a_reminder_counts_as_shown_or_held() -> None:

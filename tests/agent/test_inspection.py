@@ -12,7 +12,7 @@ import pytest
 from bewust.inspection import Bench, as_json, as_text
 from bewust.policy import PolicyError
 
-CAPTURES = Path("/work/shared/captures")
+CAPTURES = Path(__file__).parents[3] / "shared" / "captures"
 KEYS = ["file", "entry", "service", "context", "level", "signature", "embedded", "internal"]
 
 
@@ -154,16 +154,91 @@ def test_people_read_a_summary_with_uses_first(bench: Bench, tmp_path: Path) -> 
         "  use     Google AI Overview (2×)",
         "  visit   Claude (1×)",
         "  ignore  Edge page translation (1×)",
+        "  no use  edge.microsoft.com (1×): housekeeping of edge-translate (token)",
     ]
     assert not failed
 
 
 def test_people_read_that_there_was_nothing_or_what_went_wrong(bench: Bench, tmp_path: Path) -> None:
-    file, bad = har(tmp_path, ORDINARY), har(tmp_path, name="bad.har") + "x"
+    file, bad = har(tmp_path, get("https://example.nl/")), har(tmp_path, name="bad.har") + "x"
     out, failed = text(bench, file, bad)
     assert out[:2] == [f"{file}: 1 entry", "  nothing that the catalogue knows"]
     assert len(out) == 3
     assert failed
+
+
+def test_a_recording_cut_short_still_shows_what_was_read(bench: Bench, tmp_path: Path) -> None:
+    broken = {"request": {"method": "GET"}}
+    out, failed = text(bench, har(tmp_path, NAME, broken))
+    assert any("entry 1 was skipped" in line for line in out)
+    assert "  visit   Claude (1×)" in out
+    assert not failed
+
+
+MARKERS = "id^=folsrch or class~=mZJni or comment^=Sv6Kpe[ or comment^=TgQPHd|["
+META = "field=fb_api_req_friendly_name:useAbraSendMessageMutation"
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (ORDINARY, f"www.google.com (1×): google-ai-overview/inline: the response has no {MARKERS}"),
+        (
+            get("https://www.google.com/search?q=x"),
+            f"www.google.com (1×): google-ai-overview/inline: no response body was recorded, to look for {MARKERS}",
+        ),
+        (
+            get("https://www.google.com/search"),
+            "www.google.com (1×): google-ai-overview/people-also-ask: no response body was recorded, "
+            "to look for jsname=YrZdPb & data-evn^=",
+        ),
+        (get("https://www.bing.com/copilotsearch"), "www.bing.com (1×): bing-copilot-search/page: "
+         "query q: is not there, must be ?*"),
+        (get("https://substrate.office.com/m365Copilot/UploadFile"), "substrate.office.com (1×): "
+         "m365-copilot/upload: method: is GET, must be POST"),
+        (get("https://uniproxy.alice.yandex.net/uni.ws", Upgrade="websocket"), "uniproxy.alice.yandex.net (1×): "
+         "yandex-alice/text: no message has key=name:TextInput"),
+        (get("https://chat.somebody.ai/v1"), "chat.somebody.ai (1×): not in the catalogue"),
+        (get("https://my-gpt.example.nl/"), "my-gpt.example.nl (1×): not in the catalogue"),
+    ],
+)  # fmt: skip
+def test_people_read_why_what_looks_like_ai_did_not_count(
+    bench: Bench, tmp_path: Path, entry: dict[str, Any], reason: str
+) -> None:
+    out, _ = text(bench, har(tmp_path, entry))
+    assert f"  no use  {reason}" in out
+
+
+def test_the_reason_of_the_nearest_request_speaks_and_a_host_that_counted_has_none(
+    bench: Bench, tmp_path: Path
+) -> None:
+    far, near = get("https://www.bing.com/maps"), get("https://www.bing.com/copilotsearch")
+    out, _ = text(bench, har(tmp_path, far, near, far))
+    assert [line for line in out if "no use" in line] == [
+        "  no use  www.bing.com (3×): bing-copilot-search/page: query q: is not there, must be ?*"
+    ]
+    out, _ = text(bench, har(tmp_path, far, get("https://www.bing.com/copilotsearch?q=x")))
+    assert not [line for line in out if "no use" in line]
+
+
+def test_only_the_nearest_hosts_are_listed(bench: Bench, tmp_path: Path) -> None:
+    out, _ = text(bench, har(tmp_path, *[get(f"https://a{n}.example.ai/") for n in range(25)]))
+    assert out[-1] == "  no use  5 more hosts"
+    assert len(out) == 1 + 1 + 20 + 1
+
+
+def test_a_request_with_a_body_and_a_socket_are_read_from_a_har(bench: Bench, tmp_path: Path) -> None:
+    prompt = get("https://llm.example.org/v1/chat/completions", "POST")
+    prompt["request"]["postData"] = {"mimeType": "application/json", "text": '{"model": "m", "messages": ["hi"]}'}
+    form = get("https://graph.meta.ai/graphql", "POST")
+    name = {"name": "fb_api_req_friendly_name", "value": "useAbraSendMessageMutation"}
+    form["request"]["postData"] = {"mimeType": "application/x-www-form-urlencoded", "params": [name]}
+    socket = get("wss://uniproxy.alice.yandex.net/uni.ws")
+    socket["_webSocketMessages"] = [{"type": "send", "data": '{"header": {"name": "TextInput"}}'}]
+    found, _, _ = lines(bench, har(tmp_path, prompt, form, socket))
+    assert [(f["entry"], f["service"], f["level"]) for f in found] == [
+        (0, "openai-compatible", "use"), (1, "meta-ai", "use"), (2, "yandex-alice", "use"),
+    ]  # fmt: skip
 
 
 def manifest() -> list[dict[str, str]]:

@@ -114,3 +114,13 @@ def test_a_period_is_of_the_organisations_own_week() -> None:
     split = Pipeline(Policy(mechanism="split"), reminders.load("nl"), SERVICES)
     assert split.period(sunday) == "2026-W47"
     assert split.period(sunday.astimezone(ZoneInfo("Europe/Amsterdam"))) == "2026-W48"
+
+
+def test_an_internal_page_amid_public_ones_is_counted_once_and_reminded_at_once() -> None:
+    one = chain()
+    one.detected(0, found("edge-translate"), NOON)
+    amid = one.detected(0, found("edge-translate", internal=True), NOON + timedelta(seconds=5))
+    assert [key.kind for key in amid.counts] == [Kind.INTERNAL, Kind.REMINDED]
+    assert amid.reminder is not None and amid.reminder.text in ("R27", "R28")
+    assert one.detected(0, found("edge-translate", internal=True), NOON + timedelta(seconds=10)) == NOTHING
+    assert one.detected(0, found("edge-translate"), NOON + timedelta(seconds=15)) == NOTHING

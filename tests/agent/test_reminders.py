@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -322,3 +323,41 @@ def test_a_language_without_texts_is_refused(tmp_path: Path, text: str | None) -
     folder = tmp_path if text is None else overlay(tmp_path, text, "fy")
     with pytest.raises(TextsError, match=r"texts/fy.toml: .*(add the file|Begin)"):
         reminders.load("fy", folder)
+
+
+# Pages of the organisation itself.
+
+
+def internal(one: Reminders, at: datetime, is_internal: bool = True) -> Reminder | Held:
+    return one.decide(0, msgspec.structs.replace(found("translate"), internal=is_internal), at)
+
+
+def test_an_internal_page_gets_the_strong_text_at_once_and_a_title_that_says_so() -> None:
+    one = schedule()
+    mild = internal(one, NOON, is_internal=False)
+    strong = internal(one, NOON + timedelta(seconds=1))
+    assert isinstance(mild, Reminder) and isinstance(strong, Reminder)
+    assert mild.text not in ("R27", "R28")
+    assert strong.text in ("R27", "R28")
+    assert strong.title == "Interne tekst naar translate"
+
+
+def test_strong_reminders_have_a_gap_of_their_own_and_take_turns() -> None:
+    one = schedule()
+    assert isinstance(internal(one, NOON), Reminder)
+    assert internal(one, NOON + timedelta(minutes=29)) == Held("translate", "gap")
+    assert isinstance(internal(one, NOON + timedelta(minutes=29), is_internal=False), Reminder)
+    times = [NOON + timedelta(hours=hour) for hour in range(1, 5)]
+    texts = [decided.text for at in times if isinstance(decided := internal(one, at), Reminder)]
+    assert texts == ["R28", "R27", "R28", "R27"]
+
+
+def test_a_text_for_internal_pages_is_shown_for_nothing_else() -> None:
+    assert not {"R27", "R28"} & set(rotation(schedule(), "translate"))
+
+
+def test_a_language_without_a_strong_text_shows_another_rather_than_none() -> None:
+    texts = msgspec.structs.replace(NL, text=tuple(text for text in NL.text if not text.internal), titles={})
+    decided = internal(schedule(texts=texts), NOON)
+    assert isinstance(decided, Reminder)
+    assert decided.title == "translate"

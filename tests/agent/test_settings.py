@@ -12,7 +12,20 @@ from bewust.model import Depth
 from bewust.policy import PolicyError
 from bewust.reminders import TextsError
 from bewust.schema import CatalogueError
-from bewust.settings import AgentError, Rules, Running, Settings, load_rules, prepare, running_agent, write_private
+from bewust.settings import (
+    LAST_GOOD,
+    AgentError,
+    Rules,
+    Running,
+    Settings,
+    fingerprint,
+    in_force,
+    kept,
+    load_rules,
+    prepare,
+    running_agent,
+    write_private,
+)
 
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes are of POSIX")
 
@@ -53,7 +66,7 @@ def test_an_organisations_folder_is_laid_over_all_three(tmp_path: Path) -> None:
     assert theirs.matcher.hosts(Depth.REQUEST) != ()
     assert "www.google.be" in theirs.matcher.hosts(*Depth)
     assert "www.google.nl" not in theirs.matcher.hosts(*Depth)
-    assert (theirs.texts.titles["chat"], len(theirs.texts.text)) == ("Chat", 26)
+    assert (theirs.texts.titles["chat"], len(theirs.texts.text)) == ("Chat", 28)
 
 
 @pytest.mark.parametrize(
@@ -173,3 +186,87 @@ def test_what_an_agent_wrote_about_itself_is_read_or_there_is_none(
     if data is not None:
         (tmp_path / "run.json").write_bytes(data)
     assert running_agent(tmp_path) == expected
+
+
+# What an organisation changes while the agent runs, and breaks.
+
+GOOD = (
+    '[[service]]\nid = "ours"\nname = "Ours"\nvendor = "Us"\ncontext = "chat"\nevidence = "We built it ourselves."\n'
+    'reviewed = 2026-11-23\n[[service.signature]]\nid = "name"\nlevel = "visit"\nhosts = ["chat.example.nl"]\n'
+)
+
+
+def organisation(folder: Path, text: str = GOOD) -> Path:
+    config = folder / "config"
+    (config / "services").mkdir(parents=True, exist_ok=True)
+    (config / "services" / "ours.toml").write_text(text)
+    return config
+
+
+def test_what_is_right_is_copied_and_read_from_the_copy(tmp_path: Path) -> None:
+    config, state = organisation(tmp_path), tmp_path / "state"
+    state.mkdir()
+    (config / "policy.toml").write_text('language = "en"\n')
+    rules = kept(in_force(config, state), state)
+    assert (rules.folder, rules.problem) == (state / LAST_GOOD, None)
+    assert load_rules(rules.folder).services.keys() == rules.services.keys()
+    assert load_rules(rules.folder).policy.language == "en"
+    assert all(path.stat().st_mode & 0o077 == 0 for path in state.rglob("*"))
+    assert kept(in_force(config, state), state).folder == state / LAST_GOOD, "and again"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("services/ours.toml", GOOD[:-20]),
+        ("services/new.toml", GOOD),
+        ("policy.toml", "languages = 1"),
+        ("texts/nl.toml", "[[text]]"),
+    ],
+    ids=["half a catalogue file", "an id twice", "a policy", "texts"],
+)
+def test_what_is_broken_leaves_what_was_last_right_in_force_and_names_the_file(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    config, state = organisation(tmp_path), tmp_path / "state"
+    state.mkdir()
+    kept(in_force(config, state), state)
+    (config / name).parent.mkdir(exist_ok=True)
+    (config / name).write_text(text)
+    rules = in_force(config, state)
+    assert "ours" in rules.services
+    assert rules.problem is not None
+    assert str(config / name) in rules.problem
+    assert rules.problem.endswith("what was last right stays in force.")
+    assert kept(rules, state).folder == state / LAST_GOOD
+    assert "ours" in in_force(config, state).services, "the copy is not replaced by what is broken"
+
+
+def test_what_was_never_right_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError):
+        in_force(organisation(tmp_path, "[[service"), tmp_path / "state")
+
+
+def test_a_folder_that_changed_since_it_was_read_is_not_copied(tmp_path: Path) -> None:
+    config, state = organisation(tmp_path), tmp_path / "state"
+    state.mkdir()
+    rules = in_force(config, state)
+    (config / "services" / "ours.toml").write_text("[[service")
+    assert kept(rules, state).folder == config
+    assert not (state / LAST_GOOD).exists()
+
+
+def test_a_state_folder_that_cannot_be_written_still_gives_rules(tmp_path: Path) -> None:
+    config = organisation(tmp_path)
+    (tmp_path / "state").write_text("a file")
+    assert kept(in_force(config, tmp_path / "state"), tmp_path / "state").folder == config
+
+
+def test_a_fingerprint_changes_with_every_file_that_is_read_and_with_no_other(tmp_path: Path) -> None:
+    config = organisation(tmp_path)
+    before = fingerprint(config)
+    (config / "notes.md").write_text("x")
+    assert fingerprint(config) == before
+    (config / "policy.toml").write_text("")
+    assert fingerprint(config) != before
+    assert fingerprint(None) == fingerprint(tmp_path / "nowhere") == ()

@@ -178,7 +178,7 @@ def test_a_restart_that_is_asked_for(tmp_path: Path) -> None:
 
     async def test() -> None:
         await until(lambda: watched.ports)
-        watched.inspector.restart()
+        watched.inspector.renew(Start(authority="elsewhere"))
         await until(lambda: len(watched.ports) == 2)
 
     watched.run(test)

@@ -12,7 +12,8 @@ STATUS: dict[str, Any] = {
     "version": "0.1.0", "pid": 12, "port": 8787, "since": "2026-11-23T12:00:00+01:00", "inspector": "running",
     "inspector_starts": 1, "tunnelled": ["chatgpt.com"], "decrypted": ["*.translate.goog", "www.google.nl"],
     "demoted": {"www.bing.com": "its client refused"}, "connections": {"tunnelled": 3, "decrypted": 2},
-    "authority_until": "2028-11-23", "authority_fingerprint": "ab" * 32, "uncovered": [], "toasts_shown": 1,
+    "authority_until": "2028-11-23", "authority_fingerprint": "ab" * 32, "uncovered": [], "today": "2026-11-25",
+    "silent": {"brave-answer": 212}, "reviews": {"2026-11-23": ["bing/inline", "google/lazy"]}, "toasts_shown": 1,
     "toasts_failed": 2, "toasts_dropped": 0, "failures": {"visit: KeyError": 4}, "problems": [],
 }  # fmt: skip
 
@@ -31,7 +32,9 @@ def test_the_status_tells_all_that_a_person_asks() -> None:
         "inspector       running (started 1×)",
         "decrypted       *.translate.goog",
         "                www.google.nl",
-        "by name only    chatgpt.com",
+        "by name only    1 names; see: bewust catalogue hosts --depth name",
+        "may be stale    brave-answer: no use in 212 opportunities this period. Check its signatures.",
+        "reviewed        2026-11-23, 2 days ago: bing/inline, google/lazy",
         "refused us      www.bing.com (its client refused)",
         "never seen      everything else",
         "connections     3 tunnelled, 2 decrypted",
@@ -49,7 +52,7 @@ def test_problems_come_first_and_are_shown_as_they_are_written() -> None:
 def test_where_there_is_nothing_it_says_none() -> None:
     empty: dict[str, Any] = {"tunnelled": [], "decrypted": [], "demoted": {}, "connections": {}, "failures": {}}
     lines = drawn(status_table(STATUS | empty))
-    for label in ("decrypted", "by name only", "refused us", "connections", "our own errors"):
+    for label in ("decrypted", "refused us", "connections", "our own errors"):
         assert f"{label:<14}  none" in lines
 
 

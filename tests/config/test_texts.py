@@ -1,4 +1,4 @@
-"""The 26 texts, in both languages: complete, equal in meaning, short, and in the right tone."""
+"""The texts, in both languages: complete, equal in meaning, short, and in the right tone."""
 
 import re
 from pathlib import Path
@@ -26,8 +26,9 @@ both = pytest.mark.parametrize("texts", LANGUAGES.values(), ids=LANGUAGES)
 
 
 @both
-def test_there_are_the_26_of_the_guidance(texts: Texts) -> None:
-    assert [text.id for text in texts.text] == [f"R{number:02}" for number in range(1, 27)]
+def test_there_are_the_26_of_the_guidance_and_two_for_internal_pages(texts: Texts) -> None:
+    assert [text.id for text in texts.text] == [f"R{number:02}" for number in range(1, 29)]
+    assert [text.id for text in texts.text if text.internal] == ["R27", "R28"]
 
 
 def test_the_languages_differ_in_words_only() -> None:
@@ -44,7 +45,7 @@ def test_the_languages_differ_in_words_only() -> None:
 
 @pytest.mark.parametrize("text", EVERY)
 def test_a_text_is_short_and_its_placeholders_are_known(text: Text) -> None:
-    assert 0 < len(text.text) <= 120
+    assert 0 < len(text.text) <= (130 if text.internal else 120)
     assert text.text == text.text.strip()
     assert text.source
     assert set(re.findall(r"{(.*?)}", text.text)) <= KNOWN
@@ -62,7 +63,7 @@ def test_no_text_accuses_or_speaks_of_watching(text: Text) -> None:
 
 @both
 def test_titles_and_names_are_of_contexts_and_services_that_exist(texts: Texts) -> None:
-    assert set(texts.titles) <= {"other", *Context}
+    assert set(texts.titles) <= {"other", "internal", *Context}
     assert "other" in texts.titles
     assert set(texts.names) <= {service.id for service in catalogue.load()}
     for title in texts.titles.values():
@@ -72,15 +73,15 @@ def test_titles_and_names_are_of_contexts_and_services_that_exist(texts: Texts) 
 @both
 def test_every_title_fits_with_every_service(texts: Texts) -> None:
     for service in catalogue.load():
-        title = texts.titles.get(service.context, texts.titles["other"])
-        assert len(title.replace("{dienst}", texts.names.get(service.id, service.name))) <= 63
+        for title in (texts.titles.get(service.context, texts.titles["other"]), texts.titles["internal"]):
+            assert len(title.replace("{dienst}", texts.names.get(service.id, service.name))) <= 63
 
 
 @pytest.mark.skipif(not GUIDANCE.exists(), reason="the reference documents are not on this machine")
 def test_wording_and_contexts_are_those_of_the_guidance() -> None:
     table = re.findall(r"^\| (R\d\d) \| ([\w,]+) \| (.+?) \| (.+?) \|", GUIDANCE.read_text("utf-8"), re.MULTILINE)
     assert len(table) == 26
-    for (id_, letters, *wording), *ours in zip(table, *(t.text for t in LANGUAGES.values()), strict=True):
+    for (id_, letters, *wording), *ours in zip(table, *(t.text[:26] for t in LANGUAGES.values()), strict=True):
         assert [text.text for text in ours] == wording
         for text in ours:
             assert text.id == id_

@@ -39,12 +39,17 @@ HEADERS = {
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What `bewust status` shows. Lists of hosts are the catalogue's, never what was visited."""
+    """What `bewust status` shows. Lists of hosts are the catalogue's, never what was visited.
+
+    `silent` are services without a use in so many opportunities of this period; `reviews` are the
+    signatures that look into something, by the date of their last review.
+    """
 
     version: str
     pid: int
     port: int
     since: str
+    today: str
     inspector: str
     inspector_starts: int
     tunnelled: tuple[str, ...]
@@ -54,6 +59,8 @@ class Status(msgspec.Struct, frozen=True):
     authority_until: str
     authority_fingerprint: str
     uncovered: tuple[str, ...]
+    silent: Mapping[str, int]
+    reviews: Mapping[str, list[str]]
     toasts_shown: int
     toasts_failed: int
     toasts_dropped: int
@@ -112,7 +119,11 @@ class Page:
 
     async def home(self, request: Request) -> Response:
         """Say what Bewust does on this machine, now."""
-        page = self._templates.get_template("home.html").render(status=self._agent.status())
+        status = self._agent.status()
+        services = self._agent.rules.services
+        # The names alone: how often something was looked at is a count, and this page shows none.
+        silent = [services[key].name for key in status.silent]
+        page = self._templates.get_template("home.html").render(status=status, silent=silent)
         return HTMLResponse(page, headers=HEADERS)
 
     async def style(self, request: Request) -> Response:

@@ -1,0 +1,44 @@
+"""A service that is looked at often and never found is named, and every review has its age."""
+
+from datetime import date
+
+import pytest
+
+from bewust import catalogue, health, policy
+from bewust.counters import Key
+from bewust.model import Kind
+
+SERVICES = catalogue.load()
+NOW, BEFORE = "2026-P12", "2026-P11"
+
+
+@pytest.mark.parametrize(
+    ("seen", "use", "period", "expected"),
+    [
+        (health.ENOUGH, 0, NOW, {"brave-answer": health.ENOUGH}),
+        (health.ENOUGH - 1, 0, NOW, {}),
+        (10_000, 1, NOW, {}),
+        (10_000, 0, BEFORE, {}),
+        (0, 0, NOW, {}),
+    ],
+)
+def test_a_service_is_silent_without_a_use_in_enough_opportunities_of_this_period(
+    seen: int, use: int, period: str, expected: dict[str, int]
+) -> None:
+    counts = {Key(period, "brave-answer", Kind.SEEN): seen, Key(period, "brave-answer", Kind.USE): use}
+    assert health.silent(SERVICES, counts, NOW) == expected
+
+
+def test_the_signatures_that_look_into_something_are_named_by_the_date_of_their_review() -> None:
+    rules = policy.load()
+    found = health.reviews(SERVICES, rules)
+    named = [name for names in found.values() for name in names]
+    assert {"google-ai-overview/inline", "edge-translate/text"} <= set(named)
+    assert not {"chatgpt/name", "chatgpt/prompt", "m365-copilot/prompt"} & set(named), "these are not looked into"
+    assert list(found) == sorted(found)
+    dates = {f"{s.id}/{signature.id}": signature.reviewed for s in SERVICES for signature in s.signatures}
+    assert all(dates[name] == reviewed for reviewed, names in found.items() for name in names)
+
+
+def test_an_age_is_in_days() -> None:
+    assert health.age("2026-11-24", date(2027, 1, 3)) == 40
