@@ -35,8 +35,11 @@ def _loaded(options: Options) -> "tuple[Policy, Sequence[Service]]":
 def _show(table: object) -> None:
     from rich.console import Console
 
-    # Whoever pipes it into a file or another program wants whole lines.
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    # Whoever pipes it into a file or another program wants whole lines, and none with blanks at its end.
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    with console.capture() as drawn:
+        console.print(table)
+    say("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
 def _list(options: Options, services: "Sequence[Service]", rules: "Policy", as_json: bool) -> None:
@@ -126,7 +129,7 @@ def check(options: Options, folder: Path | None, as_json: bool) -> None:
         if not mistakes:
             policy.check_services(rules, services, policy.name(overlay))
     if as_json:
-        say(msgspec.json.encode(found).decode())
+        say(json.dumps(msgspec.to_builtins(found)))  # json: a folder's name on Linux may be no text
     else:
         for finding in found:
             say(str(finding))
@@ -152,13 +155,15 @@ def explain(
     from bewust.catalogue_tables import explanation, explanation_table
     from bewust.detection import observe
 
+    if wrong := [header for header in headers if ":" not in header]:
+        raise click.BadParameter(f"{wrong[0]!r} has no colon. Write 'Name: value'.", param_hint="--header")
     pairs = [(name.strip(), value.strip()) for name, _, value in (header.partition(":") for header in headers)]
     seen = observe(method, url, pairs, websocket)
     if not seen.host:
         raise click.BadParameter("give it like https://www.example.nl/x.", param_hint="URL")
     with clear_errors():
         rules, services = _loaded(options)
-        found = explanation(seen, services, rules)
+        found = explanation(seen, services, rules, routed=url.lower().startswith(("https:", "wss:")))
         if as_json:
             say(json.dumps(found))
         else:

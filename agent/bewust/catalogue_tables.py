@@ -7,14 +7,13 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from bewust.detection import detect
+from bewust.detection import detect, fetched_ahead
 from bewust.explaining import Trial, awaited, clauses, nearest, reason, trials
-from bewust.matching import Rule, compile_services
-from bewust.model import Depth, Observation, Service, Signature
+from bewust.matching import Plan, Rule, compile_services
+from bewust.model import ANY_HOST, Depth, Observation, Service, Signature
 from bewust.policy import Policy
 
 _WHERE = {
-    None: "not in the catalogue: the browser goes there directly, unseen",
     Depth.NAME: "known by name: passed through undecrypted",
     Depth.REQUEST: "looked into as far as requests",
     Depth.RESPONSE: "looked into as far as responses",
@@ -58,14 +57,14 @@ def service_table(service: Service, rules: Policy) -> Table:
         table.add_row()
         table.add_row("signature", Text(f"{signature.id} ({about}line {signature.line})", style="bold"))
         for name, wanted in clauses(signature):
-            table.add_row(f"  {name}", Text(wanted))
+            table.add_row(Text(f"  {name}"), Text(wanted))
     return table
 
 
 def _facts() -> Table:
     """Return an empty table of two columns, labels and values, that loses nothing in a narrow terminal."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold", max_width=30)
     table.add_column(overflow="fold")
     return table
 
@@ -90,26 +89,48 @@ def _signature(signature: Signature) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def explanation(seen: Observation, services: Sequence[Service], rules: Policy) -> dict[str, Any]:
-    """Return what becomes of a request under a policy, and what every rule of its host says to it."""
+def explanation(
+    seen: Observation, services: Sequence[Service], rules: Policy, *, routed: bool = True
+) -> dict[str, Any]:
+    """Return what becomes of a request under a policy, and what every rule of its host says to it.
+
+    `routed` is False for what the PAC file sends directly whatever the host: plain http and ws.
+    """
     live = rules.compiled(services)
-    plan = live.find(seen.host)
-    everything = compile_services(services, lambda service: Depth.RESPONSE, rules.inspected_hosts)
-    tried = sorted(trials(seen, everything), key=lambda trial: -trial.nearness)
+    plan = live.find(seen.host) if routed else None
+    tried = _tried(seen, services)
     findings = detect(seen, live, rules.internal_hosts) if plan and plan.depth > Depth.NAME else None
     found = findings.detection if findings else None
     by_name = [rule.service.id for rule in plan.visits if rule.signature.depth is Depth.NAME] if plan else []
     return {
         "host": seen.host,
         "depth": plan.depth.name.lower() if plan else None,
-        "where": _WHERE[plan.depth if plan else None],
+        "where": _where(plan, tried, routed),
         "verdict": f"{found.level}: {found.service}/{found.signature}" if found else None,
         "internal": bool(found and found.internal),
         "waits_for": [f"{_named(rule)}: {awaited(rule.signature)}" for rule in (findings.pending if findings else ())],
-        "visit_of": by_name,
+        "visit_of": list(dict.fromkeys(by_name)),
         "tried": [_trial(trial, seen, rules) for trial in tried],
         "for_a_use": _for_a_use(tried, seen, rules),
     }  # fmt: skip
+
+
+def _tried(seen: Observation, services: Sequence[Service]) -> list[Trial]:
+    """Return the rules of the host, the nearest first; one for any host only where it is all there is, or holds."""
+    everything = compile_services(services, lambda service: Depth.RESPONSE, (ANY_HOST,))
+    known = everything.listed(seen.host)
+    tried = [t for t in trials(seen, everything) if known or t.fell is None or ANY_HOST not in t.rule.signature.hosts]
+    return sorted(tried, key=lambda trial: -trial.nearness)
+
+
+def _where(plan: Plan | None, tried: Sequence[Trial], routed: bool) -> str:
+    if not routed:
+        return "the browser goes there directly, unseen: only https and wss are routed"
+    if plan is not None:
+        return _WHERE[plan.depth]
+    known = [trial for trial in tried if ANY_HOST not in trial.rule.signature.hosts]
+    why = "nothing here counts under this policy" if known else "not in the catalogue"
+    return f"{why}: the browser goes there directly, unseen"
 
 
 def _trial(trial: Trial, seen: Observation, rules: Policy) -> dict[str, Any]:
@@ -128,6 +149,8 @@ def _named(rule: Rule) -> str:
 
 
 def _for_a_use(tried: Sequence[Trial], seen: Observation, rules: Policy) -> str:
+    if fetched_ahead(seen):
+        return "what a browser fetches ahead of its user never is one"
     trial = nearest(tried)
     if trial is None:
         return "no rule for a use is known on this host" if tried else "a service with this host in the catalogue"

@@ -5,12 +5,12 @@ mistakes become findings as they are). Each finding names file, line, entry and 
 """
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 import msgspec
 
-from bewust.model import ANY_HOST, Depth, Level, Service, Signature
+from bewust.model import Depth, Level, Service, Signature
 from bewust.schema import CatalogueError
 
 OLD_DAYS = 365
@@ -92,7 +92,7 @@ def _rules(service: Service) -> Iterator[Finding]:
 def unreachable(signature: Signature) -> str:
     """Return why no request can satisfy a signature; "" where one can, as far as can be seen."""
     path = signature.path
-    if path is not None and path[:1] not in ("/", ".", "(", "[", "\\", "") and "|" not in path:
+    if path is not None and path[:1] not in ("/", ".", "(", "[", "\\", "^", "") and "|" not in path:
         return "a path begins with a slash"
     if signature.websocket and signature.methods and "GET" not in signature.methods:
         return "the upgrade of a WebSocket is a GET"
@@ -100,9 +100,9 @@ def unreachable(signature: Signature) -> str:
         return "a GET sends no body"
     if signature.response is not None and set(signature.methods) == {"HEAD"}:
         return "the answer to a HEAD has no body"
-    if any(method not in _METHODS for method in signature.methods):
+    if signature.methods and not set(signature.methods) & _METHODS:
         return f"{' or '.join(signature.methods)} is no method that browsers send"
-    return next((f"{host} is an address, and only names are routed" for host in signature.hosts if _address(host)), "")
+    return "only names are routed, and these are addresses" if all(map(_address, signature.hosts)) else ""
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -117,16 +117,17 @@ def _address(host: str) -> bool:
 
 
 def shadows(first: Signature, second: Signature) -> bool:
-    """Whether `first` speaks wherever `second` would, so that `second` never does.
+    """Whether `first`, written before `second`, speaks wherever `second` would, so that it never does.
 
-    A cautious test: a clause of `first` must be absent or the same in `second`. It sees what is
-    written twice and what is written too widely, and never accuses a rule that has work of its own.
+    A cautious test: levels and hosts must be the same, and a clause of `first` absent or the same in
+    `second`. It sees what is written twice and what is written too widely, and never accuses a rule
+    that has work of its own: a weaker level speaks where a browser fetches ahead, and a visit that
+    asks for more than a name speaks where housekeeping silences the name.
     """
-    weight = {Level.USE: 2, Level.VISIT: 1, Level.IGNORE: 0}
-    if weight[first.level] < weight[second.level] or not _covers(first.hosts, second.hosts):
+    if first.level is not second.level or not set(second.hosts) <= set(first.hosts):
         return False
-    if first.level is Level.VISIT and first.depth is Depth.NAME and second.level is Level.IGNORE:
-        return False  # housekeeping silences a visit by name
+    if first.level is Level.VISIT and first.depth is Depth.NAME and second.depth is not Depth.NAME:
+        return False
     waits = (first.body, first.frame, first.response)
     if first.waits and waits != (second.body, second.frame, second.response):
         return False
@@ -141,11 +142,6 @@ def shadows(first: Signature, second: Signature) -> bool:
 
 def _within(first: Mapping[str, str | None], second: Mapping[str, str | None]) -> bool:
     return all(name in second and second[name] == wanted for name, wanted in first.items())
-
-
-def _covers(first: Iterable[str], second: Iterable[str]) -> bool:
-    wide = set(first)
-    return ANY_HOST in wide or all(host in wide or bool(wide & set(_above(host))) for host in second)
 
 
 def _above(host: str) -> Iterator[str]:

@@ -75,8 +75,7 @@ def detect(seen: Observation, matcher: Matcher, internal_hosts: Sequence[str] = 
     prefetch`) is no use: nobody saw it.
     """
     rules = matcher.accepted(seen)
-    ahead = "prefetch" in (seen.headers.get("sec-purpose", "") + seen.headers.get("purpose", "")).lower()
-    if ahead:
+    if fetched_ahead(seen):
         rules = tuple(rule for rule in rules if rule.signature.level is not Level.USE)
     kept = {rule.service.id for rule in rules if rule.signature.level is Level.IGNORE}
     sure = [rule for rule in rules if not rule.signature.waits and not (rule.service.id in kept and _by_name(rule))]
@@ -86,6 +85,11 @@ def detect(seen: Observation, matcher: Matcher, internal_hosts: Sequence[str] = 
             if rule.signature.level is level:
                 return Findings(detection(rule, seen, internal_hosts), () if level is Level.USE else pending)
     return Findings(None, pending)
+
+
+def fetched_ahead(seen: Observation) -> bool:
+    """Whether a browser asked before its user did: nobody may ever see the answer."""
+    return "prefetch" in (seen.headers.get("sec-purpose", "") + seen.headers.get("purpose", "")).lower()
 
 
 def _by_name(rule: Rule) -> bool:

@@ -13,7 +13,7 @@ from bewust.model import ANY_HOST, Content, Level, Observation, Signature
 
 # The clauses in the order in which they are tried: the later one fell, the nearer it was.
 _ORDER = ("path", "method", "websocket", "query", "header")
-_ESCAPED = re.compile(r"\\([^A-Za-z0-9])")
+_PIECES = re.compile(r"\\(.)|\.\.\*|\.\*|\.(?![+?{])", re.DOTALL)  # what globs become
 # Words in a name that make a person think of AI or translation; what has one and is not catalogued is said to be so.
 _TELLING = re.compile(
     r"(?:^|[.-])(?:ai|gpt|chatgpt|openai|llm|copilot|gemini|claude|mistral|chatbot|translate|translator)(?:[.-]|$)|gpt|openai"
@@ -95,7 +95,13 @@ def alternatives(content: Content) -> str:
 
 def as_written(pattern: str) -> str:
     """Return a regular expression nearly as the catalogue's author wrote it: globs as globs."""
-    return _ESCAPED.sub(r"\1", pattern.replace("..*", "?*").replace(".*", "*"))
+    return _PIECES.sub(_piece, pattern)
+
+
+def _piece(match: re.Match[str]) -> str:
+    if match[1] is not None:
+        return match[0] if match[1].isalnum() else match[1]
+    return {".*": "*", "..*": "?*", ".": "?"}[match[0]]
 
 
 def clauses(signature: Signature) -> Sequence[tuple[str, str]]:

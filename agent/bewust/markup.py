@@ -6,7 +6,7 @@ scripts and style sheets of pages that have none.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from bewust.model import Marker
 
@@ -34,39 +34,44 @@ _IN_SCRIPT = {
     (_SCRIPT_DOUBLE, b"</script"): _SCRIPT_ESCAPED,
 }
 _BLANKS = re.compile(r"[ \t\n\f\r]+")  # what separates tokens in HTML; a no-break space does not
+_NOTHING: Set[tuple[int, int]] = frozenset()
 _PATIENCE = 64 << 10  # an open tag longer than this is tried again only when it has grown a quarter
 
 
 class Markup:
-    """Attributes and comments of HTML; scripts, style sheets and other raw text are passed over."""
+    """Attributes and comments of HTML; scripts, style sheets and other raw text are passed over.
 
-    def __init__(self, markers: Sequence[Marker]) -> None:
-        self._comments = tuple(m.value.encode() for m in markers if m.place == "comment")
-        self._elements = [(marker, *marker.also) for marker in markers if marker.place != "comment"]
-        self._names = {statement.place.encode() for statements in self._elements for statement in statements}
-        self._values = tuple(max(m.value for m in statements).encode() for statements in self._elements)
-        self._longest = max(map(len, [b"->", *self._comments]))
+    `sets` are markers by the token that any of them stands for.
+    """
+
+    def __init__(self, sets: Mapping[tuple[int, int], Sequence[Marker]]) -> None:
+        self.tokens = tuple(sets)
+        each = [(token, marker) for token, markers in sets.items() for marker in markers]
+        self._comments = [(m.value.encode(), token) for token, m in each if m.place == "comment"]
+        self._elements = [((m, *m.also), token) for token, m in each if m.place != "comment"]
+        self._names = {statement.place.encode() for statements, _ in self._elements for statement in statements}
+        self._values = tuple({max(m.value for m in statements).encode() for statements, _ in self._elements})
+        self._longest = max([2, *(len(prefix) for prefix, _ in self._comments)])
         self._closing: re.Pattern[bytes] | None = None
         self._buffer = b""
         self._need = 0
 
-    def feed(self, data: bytes, *, last: bool) -> bool:
-        """Take the next bytes; True once a marker was found."""
+    def feed(self, data: bytes, *, last: bool) -> set[tuple[int, int]]:
+        """Take the next bytes, of which `last` says that none follow; return the tokens that were found."""
         self._buffer += data
+        found: set[tuple[int, int]] = set()
         if len(self._buffer) < self._need and not last:
-            return False
-        position, hit = 0, False
-        while not hit:
-            step = self._step(position, last)
-            if step is None:
-                break
-            position, hit = step
+            return found
+        position = 0
+        while (step := self._step(position, last)) is not None:
+            position, here = step
+            found |= here
         self._buffer = self._buffer[position:]
         self._need = len(self._buffer) * 5 // 4 if len(self._buffer) > _PATIENCE else 0
-        return hit
+        return found
 
-    def _step(self, start: int, last: bool) -> tuple[int, bool] | None:
-        """Go on from `start`: return the new position and whether there was a hit; None to wait."""
+    def _step(self, start: int, last: bool) -> tuple[int, Set[tuple[int, int]]] | None:
+        """Go on from `start`: return the new position and what was found on the way; None to wait."""
         if self._closing is not None:
             return self._leave(start)
         if (plain := _PLAIN.match(self._buffer, start)) and plain.end() > start:
@@ -76,43 +81,45 @@ class Markup:
         if raw := _RAW_OPEN.match(self._buffer, start):
             name = raw[1].lower()
             self._closing = _SCRIPT if name == b"script" else re.compile(b"(?i)</" + name + rb"(?=[\s/>])")
-            return raw.end(), False
+            return raw.end(), _NOTHING
         return None
 
-    def _leave(self, start: int) -> tuple[int, bool] | None:
+    def _leave(self, start: int) -> tuple[int, Set[tuple[int, int]]] | None:
         """Find the end of the comment or raw text; keep only what could be the start of it."""
         assert self._closing is not None
         if found := self._closing.search(self._buffer, start):
             self._closing = _IN_SCRIPT.get((self._closing, found[0].lower()))
             passed = self._closing is not None or found[0].endswith(b">")
-            return found.end() if passed else found.start(), False
+            return found.end() if passed else found.start(), _NOTHING
         keep = max(start, len(self._buffer) - 16)
-        return (keep, False) if keep > start else None
+        return (keep, _NOTHING) if keep > start else None
 
-    def _enter_comment(self, start: int, last: bool) -> tuple[int, bool] | None:
+    def _enter_comment(self, start: int, last: bool) -> tuple[int, Set[tuple[int, int]]] | None:
         start += len(b"<!--")
         if whole := _COMMENT_ABRUPT.match(self._buffer, start):
-            return whole.end(), False
+            return whole.end(), _NOTHING
         head = self._buffer[start : start + self._longest]
         if len(head) < self._longest and not last:
             return None
         self._closing = _COMMENT_END
-        return start, head.startswith(self._comments)
+        return start, {token for prefix, token in self._comments if head.startswith(prefix)}
 
-    def _in_tags(self, region: bytes) -> bool:
+    def _in_tags(self, region: bytes) -> Set[tuple[int, int]]:
         # Almost every stretch of a page has none of the names: one fast look spares the tags.
         if not any(value in region for value in self._values):
-            return False
-        return any(tag[1] and self._fits(tag[1]) for tag in _TAGS.finditer(region))
+            return _NOTHING
+        return {token for tag in _TAGS.finditer(region) if tag[1] for token in self._fitting(tag[1])}
 
-    def _fits(self, attributes: bytes) -> bool:
+    def _fitting(self, attributes: bytes) -> Iterator[tuple[int, int]]:
         found: dict[str, str] = {}
         for match in _ATTRIBUTE.finditer(attributes):
             name = match[1].lower()
             if name in self._names:  # of an attribute that is there twice, the first counts
                 text = (match[2] or match[3] or match[4] or b"").decode("utf-8", "replace")
                 found.setdefault(name.decode(), text)
-        return any(all(holds(m, found.get(m.place)) for m in statements) for statements in self._elements)
+        for statements, token in self._elements:
+            if all(holds(statement, found.get(statement.place)) for statement in statements):
+                yield token
 
 
 def holds(marker: Marker, value: str | None) -> bool:

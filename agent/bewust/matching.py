@@ -13,6 +13,9 @@ import msgspec
 from bewust.model import ANY_HOST, Depth, Level, Observation, Service, Signature
 from bewust.schema import normalise_host
 
+_MEANING = re.compile(r"(?<!\\)(?:\\\\)*(?:[.*+?()\[\]{}|^$]|\\[A-Za-z0-9])")  # what is no plain letter
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
 
 class Rule:
     """One signature of one service, ready to be tried.
@@ -20,11 +23,12 @@ class Rule:
     Expressions are compiled at the first try: most of a catalogue is never asked on a given day.
     """
 
-    __slots__ = ("_clauses", "service", "signature")
+    __slots__ = ("_clauses", "_literal", "service", "signature")
 
     def __init__(self, service: Service, signature: Signature) -> None:
         self.service = service
         self.signature = signature
+        self._literal = _literal(signature.path)
         self._clauses: list[tuple[str, Clause]] | None = None
 
     def refusal(self, seen: Observation) -> str | None:
@@ -33,6 +37,8 @@ class Rule:
         None where all of them do. The host is known to fit. Clauses are tried from the broadest to
         the narrowest, so that a later one means a nearer miss.
         """
+        if self._literal is not None and self._literal != seen.path:
+            return "path"  # by far the most frequent answer, so it comes without an expression
         if self._clauses is None:
             self._clauses = list(_clauses(self.signature))
         for name, holds in self._clauses:
@@ -48,8 +54,15 @@ class Rule:
 type Clause = Callable[[Observation], object]
 
 
+def _literal(path: str | None) -> str | None:
+    """Return the one path that an expression stands for, None where there are several or none."""
+    if path is None or _MEANING.search(path):
+        return None
+    return _ESCAPE.sub(r"\1", path)
+
+
 def _clauses(signature: Signature) -> Iterator[tuple[str, Clause]]:
-    if signature.path is not None:
+    if signature.path is not None and _literal(signature.path) is None:
         path = re.compile(signature.path, re.DOTALL).fullmatch
         yield "path", lambda seen: path(seen.path)
     if signature.methods:
@@ -112,7 +125,7 @@ class Matcher:
 
     def accepted(self, seen: Observation) -> tuple[Rule, ...]:
         """Return the rules a request satisfies, visits included, in the catalogue's order."""
-        plan = self.find(seen.host)
+        plan = self.plan(seen.host)
         if plan is None:
             return ()
         return tuple(rule for rule in plan.visits + plan.rules if rule.accepts(seen))

@@ -5,9 +5,8 @@ verdict of the whole. Content codings are undone in decoding, HTML is read in ma
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
-from math import inf
 from typing import NamedTuple, Protocol
 
 from bewust.decoding import CORRUPT, PIECE, Decoder, decoders
@@ -23,18 +22,23 @@ _STRUCTURE = re.compile(rb'["{}\[\]]')
 _IN_STRING = re.compile(rb'(?:[^"\\]|\\.)*+', re.DOTALL)
 
 
-class Search(Protocol):
-    """Looks for one of several markers in a body; `last` says that nothing follows."""
+type Token = tuple[int, int]  # of which content, and which of its groups
 
-    def feed(self, data: bytes, *, last: bool) -> bool:
-        """Take the next bytes; True once a marker was found."""
+
+class Search(Protocol):
+    """Looks for markers in a body; each set of them stands for a token."""
+
+    @property
+    def tokens(self) -> Collection[Token]:
+        """What it can find."""
+
+    def feed(self, data: bytes, *, last: bool) -> Iterable[Token]:
+        """Take the next bytes, of which `last` says that none follow; return the tokens of what was found."""
 
 
 class _Open(NamedTuple):
-    """A search under way: of which content and which of its groups, and how far it may read."""
+    """A search under way, and how far it may read."""
 
-    nth: int
-    group: int
     within: int
     search: Search
 
@@ -49,12 +53,7 @@ class Scanner:
     def __init__(self, wanted: Sequence[Content], encoding: str = "") -> None:
         self._decoders = decoders(encoding)
         self._missing = [set(range(len(content.groups))) for content in wanted]
-        self._open = [
-            _Open(index, group, content.within, search)
-            for index, content in enumerate(wanted)
-            for group, markers in enumerate(content.groups)
-            for search in _searches(markers)
-        ]
+        self._open = list(_searches(wanted))
         self._read = 0
         self._best: int | None = None
         self.hit: int | None = None
@@ -88,48 +87,54 @@ class Scanner:
             yield from self._decode(piece, rest[1:])
 
     def _search(self, piece: bytes, *, last: bool = False) -> None:
-        for index, group, within, search in self._open:
+        for within, search in self._open:
             left = within - self._read
-            if group in self._missing[index] and search.feed(piece[:left], last=last or len(piece) >= left):
+            for index, group in search.feed(piece[:left], last=last or len(piece) >= left):
                 self._missing[index].discard(group)
-                if not self._missing[index]:
+                if not self._missing[index] and (self._best is None or index < self._best):
                     self._best = index
-                    break
         self._read += len(piece)
-        # Of the others, only what stands before it in `wanted` can still change the verdict.
-        best = inf if self._best is None else self._best
-        self._open = [
-            o for o in self._open if o.nth < best and o.within > self._read and o.group in self._missing[o.nth]
-        ]
+        self._open = [o for o in self._open if o.within > self._read and any(map(self._matters, o.search.tokens))]
         if not self._open:
             self._finish()
 
+    def _matters(self, token: Token) -> bool:
+        """Whether a token can still change the verdict: of the contents, only one before the best one can."""
+        index, group = token
+        return group in self._missing[index] and (self._best is None or index < self._best)
 
-def _searches(markers: Sequence[Marker]) -> Iterator[Search]:
-    """Yield a search for each kind of marker in a group; any of them decides it."""
-    places: dict[str, list[Marker]] = {}
-    for marker in markers:
-        places.setdefault(marker.place if marker.place in _SEARCHES else "", []).append(marker)
-    for place, those in places.items():
-        yield _SEARCHES[place](those) if place else Markup(those)
+
+def _searches(wanted: Sequence[Content]) -> Iterator[_Open]:
+    """Yield the searches that contents need; HTML is read once for all that read equally far."""
+    markup: dict[int, dict[Token, list[Marker]]] = {}
+    for index, content in enumerate(wanted):
+        for group, markers in enumerate(content.groups):
+            for kind, of_kind in _SEARCHES.items():
+                if those := [marker for marker in markers if marker.place == kind]:
+                    yield _Open(content.within, of_kind((index, group), those))
+            if those := [marker for marker in markers if marker.place not in _SEARCHES]:
+                markup.setdefault(content.within, {})[index, group] = those
+    for within, sets in markup.items():
+        yield _Open(within, Markup(sets))
 
 
 class Keys:
     """JSON keys with a value that is not empty, in any text: JSON, event streams, scripts."""
 
-    def __init__(self, markers: Sequence[Marker]) -> None:
+    def __init__(self, token: Token, markers: Sequence[Marker]) -> None:
+        self.tokens = (token,)
         keys = b"|".join(map(_key, markers))
         self._pattern = re.compile(rb"(?<!\\)(?:" + keys + rb")")
         self._keep = max(len(marker.value) for marker in markers) + 3 * SPACES + 8
         self._tail = b""
 
-    def feed(self, data: bytes, *, last: bool) -> bool:
-        """Take the next bytes; True once a key was found."""
+    def feed(self, data: bytes, *, last: bool) -> Sequence[Token]:
+        """Take the next bytes; return the token once a key was found."""
         text = self._tail + data
         if self._pattern.search(text):
-            return True
+            return self.tokens
         self._tail = text[-self._keep :]
-        return False
+        return ()
 
 
 def _key(marker: Marker) -> bytes:
@@ -144,8 +149,9 @@ class Fields:
     What is nested, and what is in texts, does not count: a chat's own words may hold anything.
     """
 
-    def __init__(self, markers: Sequence[Marker]) -> None:
-        self._keys = Keys(markers)
+    def __init__(self, token: Token, markers: Sequence[Marker]) -> None:
+        self.tokens = (token,)
+        self._keys = Keys(token, markers)
         self._named = [marker.value.encode().partition(b":")[::2] for marker in markers]
         self._is_form: bool | None = None
         self._rest = b""
@@ -153,16 +159,16 @@ class Fields:
         self._string: int | None = None  # bytes of the string that were kept, None outside of one
         self._entered = False
 
-    def feed(self, data: bytes, *, last: bool) -> bool:
-        """Take the next bytes; True once a field was found."""
+    def feed(self, data: bytes, *, last: bool) -> Sequence[Token]:
+        """Take the next bytes; return the token once a field was found."""
         if self._is_form is None:
             data = data.lstrip(b"\xef\xbb\xbf \t\r\n")  # a mark of UTF-8, and blanks
             if not data:
-                return False
+                return ()
             self._is_form = data[:1] not in b"{["
         return self._form(data, last) if self._is_form else self._keys.feed(self._outline(data), last=last)
 
-    def _form(self, data: bytes, last: bool) -> bool:
+    def _form(self, data: bytes, last: bool) -> Sequence[Token]:
         *whole, rest = (self._rest + data).split(b"&")
         self._rest = rest[: 4 * STRING_LIMIT]
         if last:
@@ -170,8 +176,8 @@ class Fields:
         for field in whole:
             name, _, value = field.partition(b"=")
             if any(name == wanted and (value == text if text else value) for wanted, text in self._named):
-                return True
-        return False
+                return self.tokens
+        return ()
 
     def _outline(self, data: bytes) -> bytes:
         """Return the outermost object alone: strings cut short, and of what is nested whether it is empty."""
@@ -226,19 +232,20 @@ class Fields:
 class Events:
     """Names of server-sent events."""
 
-    def __init__(self, markers: Sequence[Marker]) -> None:
+    def __init__(self, token: Token, markers: Sequence[Marker]) -> None:
+        self.tokens = (token,)
         names = b"|".join(re.escape(marker.value.encode()) for marker in markers)
         self._pattern = re.compile(rb"[\r\n]event:[ \t]?(?:" + names + rb")[\r\n]")
         self._keep = max(len(marker.value) for marker in markers) + 16
         self._tail = b"\n"
 
-    def feed(self, data: bytes, *, last: bool) -> bool:
-        """Take the next bytes; True once an event was named."""
+    def feed(self, data: bytes, *, last: bool) -> Sequence[Token]:
+        """Take the next bytes; return the token once an event was named."""
         text = self._tail + data + (b"\n" if last else b"")
         if self._pattern.search(text):
-            return True
+            return self.tokens
         self._tail = text[-self._keep :]
-        return False
+        return ()
 
 
 _SEARCHES: dict[str, type[Keys] | type[Fields] | type[Events]] = {"key": Keys, "field": Fields, "event": Events}

@@ -3,9 +3,12 @@
 import gzip
 
 import pytest
+from mitmproxy.http import HTTPFlow
 from mitmproxy.test import taddons, tflow, tutils
+from mitmproxy.websocket import WebSocketMessage
+from wsproto.frame_protocol import Opcode
 
-from bewust import catalogue
+from bewust import catalogue, policy
 from bewust.matching import Matcher, compile_services
 from bewust.model import Depth, Detected, Failed, Message, Observation, Seen
 from bewust.policy import every_country
@@ -176,3 +179,102 @@ def test_only_hosts_with_more_than_a_name_to_find_are_decrypted() -> None:
     assert test("www.google.nl")
     assert test("a-b.translate.goog")
     assert not any(map(test, ["chatgpt.com", "www.example.org", "translate.google.com", "", "google.nl"]))
+
+
+# Bodies of requests and messages of sockets.
+
+META = "https://graph.meta.ai/graphql?locale=user"
+PROMPT = b"av=0&fb_api_req_friendly_name=useAbraSendMessageMutation&variables=%7B%7D"
+
+
+def sending(bench: Bench, url: str, *chunks: bytes, **headers: str) -> tuple[HTTPFlow, list[bytes]]:
+    """A POST through the hooks, up to the end of its body; returns what the site gets."""
+    flow = tflow.tflow(req=tutils.treq(method=b"POST"))
+    flow.request.url = url
+    for name, value in headers.items():
+        flow.request.headers[name.replace("_", "-")] = value
+    bench.traffic.requestheaders(flow)
+    stream = flow.request.stream
+    assert stream, "a body would be held"
+    if not callable(stream):
+        return flow, list(chunks)
+    return flow, [bytes(stream(chunk)) for chunk in (*chunks, b"")]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_field_of_a_request_is_read_along_and_the_body_leaves_as_it_came(size: int) -> None:
+    bench = Bench()
+    chunks = [PROMPT[at : at + size] for at in range(0, len(PROMPT), size)]
+    _, got = sending(bench, META, *chunks)
+    assert b"".join(got) == PROMPT
+    assert detections(bench.told) == [("meta-ai", "prompt")]
+
+
+def test_a_compressed_request_is_read_too_and_an_unknown_coding_is_let_through() -> None:
+    bench = Bench()
+    packed = gzip.compress(PROMPT)
+    _, got = sending(bench, META, packed[:20], packed[20:], content_encoding="gzip")
+    assert b"".join(got) == packed
+    assert detections(bench.told) == [("meta-ai", "prompt")]
+    _, got = sending(bench, META, PROMPT, content_encoding="dcb")
+    assert got == [PROMPT]
+    assert len(bench.told) == 1
+
+
+def test_another_request_on_the_same_path_says_nothing() -> None:
+    bench = Bench()
+    sending(bench, META, b"fb_api_req_friendly_name=useAcceptCookiesMutation&v=useAbraSendMessageMutation")
+    assert bench.told == []
+
+
+def test_once_found_in_the_request_the_response_is_not_read() -> None:
+    bench = Bench(compile_services(catalogue.load(), lambda service: Depth.RESPONSE, ("llm.example.org",)))
+    flow, _ = sending(bench, "https://llm.example.org/v1/messages", b'{"model":"m","messages":["hi"]}')
+    flow.response = tutils.tresp(headers=_headers([(b"content-type", b"text/event-stream")]))
+    bench.traffic.responseheaders(flow)
+    assert flow.response is not None and flow.response.stream is True
+    assert detections(bench.told) == [("openai-compatible", "prompt")]
+
+
+def test_a_rule_for_any_host_holds_only_where_a_host_is_looked_into_or_listed() -> None:
+    services, rules = catalogue.load(), policy.load()
+    for also, expected in (((), []), (("llm.example.org",), [("openai-compatible", "prompt")])):
+        bench = Bench(compile_services(services, rules.depth_of, also))
+        sending(bench, "https://llm.example.org/v1/messages", b'{"model":"m","messages":["hi"]}')
+        sending(bench, "https://other.example.org/v1/messages", b'{"model":"m","messages":["hi"]}')
+        assert detections(bench.told) == expected
+    looked_into = Bench(rules.compiled(services))
+    sending(looked_into, "https://www.bing.com/v1/messages", b'{"model":"m","messages":["hi"]}')
+    assert detections(looked_into.told) == [("openai-compatible", "prompt")]
+
+
+def test_events_of_an_answer_are_read_where_the_request_did_not_decide() -> None:
+    bench = Bench(compile_services(catalogue.load(), lambda service: Depth.RESPONSE, ("llm.example.org",)))
+    stream = b"event: message_start\ndata: {}\n\nevent: content_block_delta\ndata: {}\n\n"
+    got = bench.exchange("https://llm.example.org/v1/messages", stream, method="POST", content_type="text/event-stream")
+    assert b"".join(got) == stream
+    assert detections(bench.told) == [("openai-compatible", "stream")]
+
+
+def said(flow: HTTPFlow, bench: Bench, from_client: bool, text: bytes) -> None:
+    assert flow.websocket is not None
+    flow.websocket.messages.append(WebSocketMessage(Opcode.TEXT, from_client, text))
+    bench.traffic.websocket_message(flow)
+
+
+def test_a_message_counts_in_its_direction_and_once() -> None:
+    bench = Bench()
+    flow = tflow.twebsocketflow()
+    flow.request.url = "https://uniproxy.alice.yandex.net/uni.ws"
+    flow.request.headers["upgrade"] = "websocket"
+    typed = b'{"event":{"header":{"namespace":"Vins","name":"TextInput"}}}'
+    flow.response, answer = None, flow.response
+    bench.traffic.requestheaders(flow)
+    flow.response = answer
+    said(flow, bench, False, typed)
+    said(flow, bench, True, typed.replace(b"Text", b"Voice"))
+    assert bench.told == []
+    said(flow, bench, True, typed)
+    said(flow, bench, True, typed)
+    assert detections(bench.told) == [("yandex-alice", "text")]
+    assert flow.websocket is not None and len(flow.websocket.messages) == 1

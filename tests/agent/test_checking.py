@@ -132,7 +132,7 @@ UNREACHABLE: dict[str, tuple[dict[str, Any], str]] = {
     "answer to a HEAD": ({"response": MARKED, "methods": ("HEAD",)}, "the answer to a HEAD has no body"),
     "unknown method": ({"methods": ("BREW",)}, "BREW is no method that browsers send"),
     "method of proxies": ({"methods": ("CONNECT",)}, "CONNECT is no method that browsers send"),
-    "address": ({"hosts": ("192.0.2.1",)}, "192.0.2.1 is an address, and only names are routed"),
+    "address": ({"hosts": ("192.0.2.1",)}, "only names are routed, and these are addresses"),
 }
 
 
@@ -167,6 +167,13 @@ def test_what_a_browser_may_send_is_left_alone(clauses: Mapping[str, Any]) -> No
     assert unreachable(changed(**clauses)) == ""
 
 
+@pytest.mark.parametrize(
+    "clauses", [{"path": "^/x"}, {"methods": ("POST", "TRACE")}, {"hosts": ("h.example", "10.0.0.1")}], ids=str
+)
+def test_what_can_hold_in_one_of_its_ways_is_left_alone(clauses: Mapping[str, Any]) -> None:
+    assert unreachable(changed(**clauses)) == ""
+
+
 # What never speaks.
 
 # Clauses of one rule, of another, whether the first shadows the second, and the second the first.
@@ -178,9 +185,9 @@ SHADOWS: dict[str, tuple[dict[str, Any], dict[str, Any], bool, bool]] = {
     ),
     "other host": ({"hosts": ("b.example",)}, {}, False, False),
     "some common host": ({"hosts": ("a.example", "b.example")}, {"hosts": ("b.example", "c.example")}, False, False),
-    "host below a pattern": ({"hosts": ("*.a.example",)}, {"hosts": ("b.a.example",)}, True, False),
-    "host far below a pattern": ({"hosts": ("*.a.example",)}, {"hosts": ("d.c.b.a.example",)}, True, False),
-    "pattern below a pattern": ({"hosts": ("*.a.example",)}, {"hosts": ("*.b.a.example",)}, True, False),
+    "host below a pattern": ({"hosts": ("*.a.example",)}, {"hosts": ("b.a.example",)}, False, False),
+    "any host and one, which is routed for it": ({"hosts": ("*",)}, {"hosts": ("b.a.example",)}, False, False),
+    "pattern below a pattern": ({"hosts": ("*.a.example",)}, {"hosts": ("*.b.a.example",)}, False, False),
     "the same pattern": ({"hosts": ("*.a.example",)}, {"hosts": ("*.a.example",)}, True, True),
     "pattern and its own name": ({"hosts": ("*.a.example",)}, {"hosts": ("a.example",)}, False, False),
     "pattern and what only ends like it": ({"hosts": ("*.a.example",)}, {"hosts": ("ba.example",)}, False, False),
@@ -224,7 +231,7 @@ SHADOWS: dict[str, tuple[dict[str, Any], dict[str, Any], bool, bool]] = {
     "body and frame": ({"body": MARKED}, {"frame": Frame(True, MARKED)}, False, False),
     "each wider in one clause": ({"path": "/x"}, {"methods": ("GET",)}, False, False),
     "wider in every clause": (
-        {"hosts": ("*.example",), "methods": ("GET", "POST"), "query": {"q": "x"}},
+        {"methods": ("GET", "POST"), "query": {"q": "x"}},
         {"methods": ("GET",), "path": "/x", "query": {"q": "x", "p": "y"}, "headers": {"accept": "x"},
          "websocket": False, "response": MARKED},
         True, False,
@@ -252,11 +259,16 @@ def test_a_weaker_level_never_shadows_a_stronger_one(
     assert not shadows(changed(level=weaker, **clauses), changed(level=stronger, **clauses))
 
 
-def test_a_visit_by_name_never_shadows_housekeeping_which_silences_it() -> None:
-    housekeeping = {"level": Level.IGNORE, "path": "/t"}
-    assert not shadows(changed(level=Level.VISIT), changed(level=Level.IGNORE))
-    assert not shadows(changed(level=Level.VISIT), changed(**housekeeping))
-    assert shadows(changed(level=Level.VISIT, path="/t"), changed(**housekeeping))
+def test_a_stronger_level_never_shadows_a_weaker_one_which_speaks_where_a_browser_fetches_ahead() -> None:
+    for stronger, weaker in ((Level.USE, Level.VISIT), (Level.USE, Level.IGNORE), (Level.VISIT, Level.IGNORE)):
+        assert not shadows(changed(level=stronger), changed(level=weaker, path="/t"))
+
+
+def test_a_visit_by_name_never_shadows_a_visit_that_housekeeping_does_not_silence() -> None:
+    name, page = changed(level=Level.VISIT), changed(level=Level.VISIT, path="/t")
+    assert not shadows(name, page)
+    assert shadows(name, changed(level=Level.VISIT))
+    assert shadows(page, changed(level=Level.VISIT, path="/t", methods=("GET",)))
 
 
 def test_only_a_rule_of_the_same_service_is_said_to_shadow() -> None:
@@ -372,7 +384,7 @@ def test_what_is_no_second_visit_by_name_is_left_alone(other: str) -> None:
 
 
 def test_one_service_may_know_a_name_and_the_names_below() -> None:
-    text = SOUND + visit("a.example") + visit("*.a.example", a='"b"') + visit("b.a.example", a='"c"') + 'path = "/x"'
+    text = SOUND + visit("a.example") + visit("*.a.example", a='"b"') + visit("b.a.example", a='"c"')
     assert [f.problem for f in found(text) if "visit" in f.problem] == []
 
 

@@ -314,7 +314,7 @@ def test_markers_are_a_sentence_without_doubt_what_belongs_together(groups: list
 @pytest.mark.parametrize(
     "written",
     ["/search", "/v1:Execute", "/edgedl/*chrome_component*", "?*", "*", "https://*.a.example/b-c_d", "/$rpc/x.y+(z)",
-     "50", "text/*;q=0.9", "a b", "\\", ""],
+     "50", "/a.*", "/a.b*?", "?*", "text/*;q=0.9", "a b", "\\", ""],
 )  # fmt: skip
 def test_a_glob_is_shown_as_it_was_written(written: str) -> None:
     assert as_written(glob(written)) == written

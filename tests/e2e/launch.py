@@ -11,9 +11,13 @@ import sys
 
 import msgspec
 
+from bewust import app
 from bewust.app import Agent, serve
 from bewust.reminders import Held, Reminder
-from bewust.settings import Settings, load_rules
+from bewust.settings import Settings, in_force
+
+app.WATCH_SECONDS = 0.2  # a test does not wait half a minute
+app.DRAIN_SECONDS = 0.2
 
 
 def _say(what: Reminder | Held) -> None:
@@ -22,7 +26,7 @@ def _say(what: Reminder | Held) -> None:
 
 def main() -> None:
     settings = msgspec.json.decode(sys.argv[1], type=Settings, dec_hook=lambda kind, value: kind(value))
-    agent = Agent(settings, load_rules(settings.config), on_reminder=_say)
+    agent = Agent(settings, in_force(settings.config, settings.state), on_reminder=_say)
     asyncio.run(serve(agent))
 
 

@@ -1,0 +1,67 @@
+"""What the documentation shows is true: its examples are read, checked and tried."""
+
+import re
+from datetime import date
+from pathlib import Path
+
+import msgspec
+import pytest
+import tomli
+from click.testing import CliRunner
+
+from bewust import catalogue, checking
+from bewust.cli import main
+from bewust.detection import observe
+from bewust.inspection import Bench
+from bewust.recordings import Exchange
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def blocks(name: str, language: str) -> list[str]:
+    text = (DOCS / name).read_text(encoding="utf-8")
+    return [match[1] for match in re.finditer(rf"```{language}\n(.*?)```", text, re.DOTALL)]
+
+
+def test_the_entry_in_the_catalogues_document_can_be_read() -> None:
+    (service,) = catalogue.parse(blocks("catalogue.md", "toml")[0], "catalogue.md")
+    assert service.signatures[0].response is not None
+
+
+def test_the_signature_of_ten_minutes_works_as_its_document_says(tmp_path: Path) -> None:
+    entry, rows = blocks("signature.md", "toml")
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services" / "example.toml").write_text(entry, encoding="utf-8")
+    services, mistakes = catalogue.gather(tmp_path)
+    assert not mistakes
+    assert not [f for f in checking.check(services, date(2026, 11, 24)) if "example" in f.file]
+    bench = Bench.load(tmp_path, None)
+    for page in tomli.loads(rows)["page"]:
+        exchange = Exchange(0, observe("GET", page["url"]), type="text/html", status=200, body=page["body"].encode())
+        found = bench.examine(exchange)
+        assert (found.level.value if found else "none") == page["verdict"], page["why"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [c for block in blocks("catalogue.md", "console") for c in re.findall(r"^bewust (.*?)(?:\s+#.*)?$", block, re.M)],
+)
+def test_the_keepers_commands_exist_and_run(command: str) -> None:
+    result = CliRunner().invoke(main, [part.strip("'") for part in command.split()])
+    assert result.exit_code in (0, 1), result.output  # 1: a check found something, one day
+    assert result.stdout
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in DOCS.glob("*.md")))
+def test_links_between_documents_lead_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", (DOCS / name).read_text(encoding="utf-8")):
+        assert (DOCS / target).exists(), target
+
+
+def test_the_keys_of_an_entry_are_all_in_the_document() -> None:
+    text = (DOCS / "catalogue.md").read_text(encoding="utf-8")
+    for raw in ("_RawService", "_RawSignature", "_RawContent"):
+        kind = vars(__import__("bewust.schema", fromlist=["schema"]))[raw]
+        for field in msgspec.structs.fields(kind):
+            if field.name not in ("file", "line", "signature"):
+                assert re.search(rf"\b{field.name}\b", text), f"{raw}.{field.name}"
