@@ -1,18 +1,24 @@
 # The front door. `make` lists what there is.
-.PHONY: help demo test lint unit e2e bench evaluate setup clean
+.PHONY: help demo test test-all lint unit e2e bench evaluate setup clean
 .DEFAULT_GOAL := help
 run := .venv/bin/
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: setup ## the main job, end to end, in about half a minute; contacts no other machine
+demo: ## the main job, end to end, in about half a minute; contacts no other machine
+	@dev/setup python
 	@dev/setup system demo
 	@PYTHONPATH=tests $(run)python -m e2e.demo
 
 test: setup lint ## everything: checks, unit tests, real browsers, a real desktop
 	@dev/setup system test
 	@$(run)pytest
+
+test-all: test ## and the long ones: privacy audits, 100,000 workstations, Spark
+	@dev/setup python fleet spark
+	@dev/setup system all
+	@$(run)pytest tests/long -o python_files='*.py' --timeout=1800 -s
 
 lint: setup ## ruff, mypy, import-linter
 	@$(run)ruff format --check --quiet .
@@ -34,7 +40,7 @@ evaluate: setup ## recordings with a manifest against the catalogue: make evalua
 	@PYTHONPATH=tests $(run)python -m corpus.evaluate $(CAPTURES)
 
 setup:
-	@dev/setup python
+	@dev/setup python fleet
 
 clean: ## remove what these commands made
 	rm -rf .venv .uv artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
