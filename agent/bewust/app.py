@@ -25,6 +25,7 @@ from bewust.page import Page, Status
 from bewust.pipeline import Outcome, Pipeline
 from bewust.policy import PolicyError
 from bewust.reminders import Held, Reminder, TextsError
+from bewust.retention import delivered, settle
 from bewust.schema import CatalogueError, parse_duration
 from bewust.settings import (
     RUN_FILE,
@@ -82,6 +83,8 @@ class Agent:
         self._on_reminder = on_reminder
         self._demoted: dict[str, tuple[str, datetime]] = {}
         self._failures: dict[str, int] = {}
+        self.unsealed: str | None = None
+        self.undelivered: str | None = None
         self._opened = ""
 
     def _start(self) -> Start:
@@ -170,7 +173,8 @@ class Agent:
     def _open(self, period: str) -> None:
         """Make sure that every cell of the period is there; once a period, for there are thousands."""
         if period != self._opened:
-            self.store.open_period(counters.cells(period, self.rules.services.values()))
+            cells = counters.cells(period, self.rules.services.values())
+            self.store.open_period(cells, self.rules.policy.release.services)
             self._opened = period
 
     # What the organisation changes.
@@ -232,12 +236,24 @@ class Agent:
 
     async def _flush(self) -> None:
         """Write the counters at fixed times of the clock, used or not: the times tell nothing."""
-        every = self.rules.policy.flush_seconds
+        await self._settle()
         while True:
+            every = self.rules.policy.flush_seconds
             await asyncio.sleep(every - self.now().timestamp() % every)
+            await self._settle()
+
+    async def _settle(self) -> None:
+        """Open the period, seal the ones that ended, write it all down, and deliver what is due."""
+        with self._guard("settle"):
             self._open(self.pipeline.period(self.now()))
-            with self._guard("flush"):
-                await asyncio.to_thread(self.store.flush)
+            wrong = settle(self.store, self.rules.policy, self.now(), secrets.randbelow)
+            self.unsealed = wrong or self.unsealed  # it is told until the next start
+        with self._guard("flush"):
+            await asyncio.to_thread(self.store.flush)
+        folder = self.rules.policy.release.folder
+        if folder and self.store.problem is None:
+            with self._guard("delivery"):
+                self.undelivered = await asyncio.to_thread(delivered, self.store.contents().sealed, Path(folder))
 
     def status(self) -> Status:
         """Return what is true now."""
@@ -275,6 +291,8 @@ class Agent:
         return [
             self.rules.problem,
             self.rescued,
+            self.unsealed,
+            self.undelivered,
             self.store.problem,
             self.inspector.problem,
             f"toasts: {self.toaster.problem}" if self.toaster.problem else None,

@@ -6,7 +6,7 @@ part of one; there is no person, device, host, address, day or hour in it.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from bewust.model import Detection, Kind, Level, Service
@@ -28,6 +28,19 @@ def period_of(now: datetime, weeks: int) -> str:
     """
     year, week, _ = now.isocalendar()
     return f"{year}-W{week:02}" if weeks == 1 else f"{year}-P{(week - 1) // weeks + 1:02}"
+
+
+def period_start(period: str) -> date:
+    """Return the first day of a period. Raises ValueError for a text that is none."""
+    weeks = 1 if period[5] == "W" else 4
+    return date.fromisocalendar(int(period[:4]), (int(period[6:]) - 1) * weeks + 1, 1)
+
+
+def period_end(period: str) -> date:
+    """Return the first day after a period. Raises ValueError for a text that is none."""
+    year, weeks = int(period[:4]), 1 if period[5] == "W" else 4
+    last = min(int(period[6:]) * weeks, date(year, 12, 28).isocalendar().week)  # 28 December is in the last week
+    return date.fromisocalendar(year, last, 7) + timedelta(days=1)
 
 
 def cells(period: str, services: Iterable[Service]) -> list[Key]:

@@ -6,6 +6,7 @@ Belongs here: what may be decided and its checks. Not here: acting on it. Every 
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Literal
@@ -20,8 +21,16 @@ from bewust.model import Depth, Service, Status
 from bewust.schema import normalise_host, parse_duration
 
 Mechanism = Literal["local", "split"]
+# Privacy of one report, by block: a release has no more than these (reports.BLOCKS). Under local for
+# four weeks, 2 in all; under split for a week, 1 in all.
+EPSILONS: Mapping[Mechanism, Mapping[str, str]] = {
+    "local": {"any": "1/2", "service": "1/1", "internal": "1/4", "reminder": "1/4"},
+    "split": {"any": "1/5", "service": "1/2", "internal": "3/20", "reminder": "3/20"},
+}
+YEARLY: Mapping[Mechanism, str] = {"local": "28", "split": "53"}  # years of 53 weeks have 14 periods
 PERIOD_WEEKS: Mapping[Mechanism, int] = {"local": 4, "split": 1}
 LONGEST = 366 * 86400.0  # seconds; far above any sensible schedule, far below what a clock can add
+_FRACTION = re.compile(r"[1-9][0-9]{0,3}/[1-9][0-9]{0,3}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")  # it becomes part of a file name
 
 
@@ -44,6 +53,27 @@ class ReminderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enabled: bool = True
 
 
+class Keeper(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of the two who add up shares under `split`; `key` is public, 32 bytes in base64."""
+
+    name: str
+    key: str
+
+
+class ReleaseRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What leaves a machine. `epsilon` by block and `yearly` are fractions; "" and {} mean the default.
+
+    `folder` is where sealed reports are written, "" for nowhere. `services` are those that a release
+    names, at most 24; the others are one cell together.
+    """
+
+    folder: str = ""
+    services: tuple[str, ...] = ()
+    epsilon: Mapping[str, str] = {}
+    yearly: str = ""
+    keepers: tuple[Keeper, ...] = ()
+
+
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything an organisation decides; the defaults are those of policy.toml.
 
@@ -59,6 +89,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flush: str = "15m"
     demoted_for: str = "24h"
     reminders: ReminderRules = ReminderRules()
+    release: ReleaseRules = ReleaseRules()
     fill: Mapping[str, str] = {}
     service: Mapping[str, Decision] = {}
 
@@ -76,6 +107,16 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if decided is not None:
             return Depth.parse(decided)
         return Depth.RESPONSE if service.embedded else Depth.NAME
+
+    @property
+    def epsilons(self) -> Mapping[str, str]:
+        """What each block of a report costs, as fractions, in the order of reports.BLOCKS."""
+        return {**EPSILONS[self.mechanism], **self.release.epsilon}
+
+    @property
+    def yearly_epsilon(self) -> Fraction:
+        """What all reports of a year may cost together."""
+        return Fraction(self.release.yearly or YEARLY[self.mechanism])
 
     @property
     def flush_seconds(self) -> float:
@@ -151,6 +192,7 @@ def _mistakes(policy: Policy) -> Iterator[tuple[str, str]]:
     if not policy.countries:
         yield "countries", 'is empty. List at least one, such as "nl".'
     yield from _mistaken_hosts(policy)
+    yield from _mistaken_release(policy)
 
 
 def _mistaken_hosts(policy: Policy) -> Iterator[tuple[str, str]]:
@@ -158,6 +200,33 @@ def _mistaken_hosts(policy: Policy) -> Iterator[tuple[str, str]]:
         for host in hosts:
             if not host or normalise_host(host.removeprefix("*.")) != host.removeprefix("*."):
                 yield key, f'{host!r} is no host name. Write a bare lower-case name like "intranet.example".'
+
+
+def _mistaken_release(policy: Policy) -> Iterator[tuple[str, str]]:
+    rules = policy.release
+    for block, epsilon in rules.epsilon.items():
+        if block not in EPSILONS["local"]:
+            yield "release.epsilon", f"{block!r} is no block. The blocks are {', '.join(EPSILONS['local'])}."
+        elif not _FRACTION.fullmatch(epsilon):
+            yield f"release.epsilon.{block}", f'{epsilon!r} is no fraction. Write it like "1/2".'
+    if rules.yearly and not re.fullmatch(r"[1-9][0-9]{0,3}(/[1-9][0-9]{0,3})?", rules.yearly):
+        yield "release.yearly", f'{rules.yearly!r} is no budget. Write it like "26".'
+    if len(set(rules.services)) < len(rules.services) or len(rules.services) > 24:
+        yield "release.services", "are more than 24, or one is there twice. The others are counted together."
+    if rules.keepers:
+        yield from _mistaken_keepers(rules.keepers)
+    if policy.mechanism == "split" and len({keeper.key for keeper in rules.keepers}) != 2:
+        yield "release.keepers", "under split there are two, with keys of their own. Each makes one: bewust keeper new."
+
+
+def _mistaken_keepers(keepers: Iterable[Keeper]) -> Iterator[tuple[str, str]]:
+    from bewust.sharing import PublicKeyError, parse_key  # noqa: PLC0415 - most organisations have no keepers
+
+    for keeper in keepers:
+        try:
+            parse_key(keeper.key)
+        except PublicKeyError as error:
+            yield f"release.keepers {keeper.name!r}", str(error)
 
 
 def every_country() -> tuple[str, ...]:
@@ -169,6 +238,11 @@ def every_country() -> tuple[str, ...]:
 def check_services(policy: Policy, services: Iterable[Service], file: str = "policy.toml") -> None:
     """Refuse a decision about a service that the catalogue does not have: it would do nothing."""
     known = {service.id for service in services}
+    for name in policy.release.services:
+        if name not in known:
+            raise PolicyError(
+                f"{file}: release.services: {name!r} is not in the catalogue. Correct the id, or remove it."
+            )
     for name in policy.service:
         if name not in known:
             raise PolicyError(f"{file}: service.{name}: is not in the catalogue. Correct the id, or remove it.")

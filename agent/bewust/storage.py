@@ -1,6 +1,6 @@
-"""Counters in SQLite; the only room that imports sqlite_utils.
+"""Counters and sealed reports in SQLite; the only room that imports sqlite_utils.
 
-The counters live in memory. A flush writes the whole database to a new file and puts that in the
+They live in memory. A flush writes the whole database to a new file and puts that in the
 place of the old one, so that a crash loses at most what came after the last flush, never leaves a
 half-written file, and no journal of single events ever exists on disk.
 """
@@ -10,58 +10,124 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import sqlite_utils
 
-from bewust.counters import Key
+from bewust import reports
+from bewust.counters import Key, period_start
 from bewust.model import Kind
 
 FILE = "counters.db"
-SCHEMA = 1  # kept in SQLite's own user_version: a migrations table would hold times
-MOST = 1_000_000  # a counter stops here; far above any person's period
-
+SCHEMA = 2  # kept in SQLite's own user_version: a migrations table would hold times
+MOST = 9_999  # a counter stops here
+MOST_BEFORE = 1_000_000  # the same in the first version
+BASE = 10_000  # added on disk, so that every number has one width and none moves another in the file
 
 _PERIOD = re.compile(r"[0-9]{4}-[WP][0-9]{2}")
 _SERVICE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_TABLES = {
+    "counter": f"""CREATE TABLE counter(period TEXT NOT NULL, service TEXT NOT NULL, kind TEXT NOT NULL,
+        n INTEGER NOT NULL CHECK(n BETWEEN {BASE} AND {BASE + MOST}),
+        PRIMARY KEY(period, service, kind)) STRICT, WITHOUT ROWID""",
+    "domain": """CREATE TABLE domain(period TEXT NOT NULL, place INTEGER NOT NULL, service TEXT NOT NULL,
+        PRIMARY KEY(period, place)) STRICT, WITHOUT ROWID""",
+    "sealed": """CREATE TABLE sealed(period TEXT PRIMARY KEY, line TEXT NOT NULL) STRICT, WITHOUT ROWID""",
+    "ledger": """CREATE TABLE ledger(period TEXT NOT NULL, block TEXT NOT NULL, epsilon TEXT NOT NULL,
+        PRIMARY KEY(period, block)) STRICT, WITHOUT ROWID""",
+}
+_VIEW = f"CREATE VIEW counts AS SELECT period, service, kind, n - {BASE} AS n FROM counter WHERE n > {BASE}"
 
 
 class StoreError(RuntimeError):
     """The file on disk cannot be used: names it, says why and what to do."""
 
 
+class Contents(msgspec.Struct, frozen=True):
+    """All that is kept.
+
+    `counts` are the cells of the current period. `domains` are the services a period's release names,
+    frozen when it opened. `sealed` are the reports of past periods, byte for byte. `ledger` is the
+    privacy budget they spent, a fraction for each period and block.
+    """
+
+    counts: Mapping[Key, int] = {}
+    domains: Mapping[str, tuple[str, ...]] = {}
+    sealed: Mapping[str, str] = {}
+    ledger: Mapping[tuple[str, str], str] = {}
+
+
 class Store:
-    """The counters of one machine; `add` is memory only, `flush` replaces the file."""
+    """What one machine keeps; all changes are memory only, `flush` replaces the file."""
 
     def __init__(self, folder: Path, cells: Iterable[Key]) -> None:
         self.path = folder / FILE
         self.problem: str | None = None
         self._writing = threading.Lock()  # the last flush may begin while a timed one still writes
-        self._counts: dict[Key, int] = dict.fromkeys(cells, 0)
-        self._counts |= read(self.path) if self.path.exists() else {}
+        found = contents(self.path) if self.path.exists() else Contents()
+        self._counts: dict[Key, int] = dict.fromkeys(cells, 0) | dict(found.counts)
+        self._domains, self._sealed, self._ledger = dict(found.domains), dict(found.sealed), dict(found.ledger)
 
-    def open_period(self, cells: Iterable[Key]) -> None:
-        """Make sure every cell of a period is there, so that an empty one does not stand out."""
+    def open_period(self, cells: Iterable[Key], services: Sequence[str] = ()) -> None:
+        """Make sure every cell of a period is there, so that an empty one does not stand out.
+
+        `services` are what its release names; those of a period that is open already stay.
+        """
         for key in cells:
             self._counts.setdefault(key, 0)
+            if services:
+                self._domains.setdefault(key.period, tuple(services))
 
     def add(self, keys: Iterable[Key]) -> None:
         """Add one to each counter; a key outside the opened cells is a bug and raises KeyError."""
         for key in keys:
             self._counts[key] = min(self._counts[key] + 1, MOST)
 
+    def seal(self, period: str, line: str | None, spent: Mapping[str, str]) -> None:
+        """Put a report in the place of a period's counters; None where none may be made.
+
+        One change of memory, and so one replacement of the file: there is never a report beside the
+        counters it was made of, and never neither. A period that has a report keeps it.
+        """
+        if line is not None and period not in self._sealed:
+            self._sealed[period] = line
+            self._ledger |= {(period, block): epsilon for block, epsilon in spent.items()}
+        self.forget(period)
+
+    def forget(self, period: str) -> None:
+        """Delete a period's counters."""
+        self._counts = {key: n for key, n in self._counts.items() if key.period != period}
+        self._domains.pop(period, None)
+
+    def retain(self, sealed: Container[str], years: Container[str]) -> None:
+        """Keep only the reports of these periods and the budget of these years ("2026")."""
+        self._sealed = {period: line for period, line in self._sealed.items() if period in sealed}
+        self._ledger = {key: epsilon for key, epsilon in self._ledger.items() if key[0][:4] in years}
+
+    def contents(self) -> Contents:
+        """Return all that is kept now, each part sorted."""
+        return Contents(
+            dict(sorted(self._counts.items())),
+            dict(sorted(self._domains.items())),
+            dict(sorted(self._sealed.items())),
+            dict(sorted(self._ledger.items())),
+        )
+
     def counts(self) -> Mapping[Key, int]:
         """Return every counter, sorted."""
-        return dict(sorted(self._counts.items()))
+        return self.contents().counts
 
     def flush(self) -> None:
-        """Write the counters to disk; where that fails they stay in memory and `problem` says why."""
+        """Write everything to disk; where that fails it stays in memory and `problem` says why."""
         fresh = self.path.with_suffix(".new")
         with self._writing:
             try:
-                self._write(fresh)
+                build(self.contents(), fresh)
                 os.replace(fresh, self.path)
             except (OSError, sqlite3.Error) as error:
                 with contextlib.suppress(OSError):
@@ -70,29 +136,52 @@ class Store:
             else:
                 self.problem = None
 
-    def _write(self, fresh: Path) -> None:
-        database = sqlite_utils.Database(memory=True, execute_plugins=False)
-        try:
-            database.table("counter").create(
-                {"period": str, "service": str, "kind": str, "n": int},
-                pk=("period", "service", "kind"), not_null={"n"}, strict=True,
-            )  # fmt: skip
-            database.table("counter").insert_all(
-                {"period": key.period, "service": key.service, "kind": key.kind.value, "n": n}
-                for key, n in self.counts().items()
-            )
-            database.execute(f"PRAGMA user_version = {SCHEMA}")
-            fresh.unlink(missing_ok=True)
-            os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            database.execute("VACUUM INTO ?", [str(fresh)])
-        finally:
-            database.close()
-        with fresh.open("r+b") as written:  # Windows syncs only what is open for writing
-            os.fsync(written.fileno())
+
+def build(kept: Contents, fresh: Path) -> None:
+    """Write a new file with all that is kept: nothing in it depends on how that came about.
+
+    Raises OSError and sqlite3.Error.
+    """
+    database = sqlite_utils.Database(memory=True, execute_plugins=False)
+    try:
+        for table, rows in _rows(kept).items():
+            database.execute(_TABLES[table])
+            database.conn.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * _WIDTHS[table])})", rows)
+        database.execute(_VIEW)
+        database.conn.commit()
+        database.execute(f"PRAGMA user_version = {SCHEMA}")
+        fresh.unlink(missing_ok=True)
+        os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        database.execute("VACUUM INTO ?", [str(fresh)])
+    finally:
+        database.close()
+    with fresh.open("r+b") as written:  # Windows syncs only what is open for writing
+        os.fsync(written.fileno())
+    # The time of the file is that of its period: when it was last written tells when somebody came and went.
+    begun = max((period_start(key.period) for key in kept.counts), default=date(2000, 1, 1))
+    at = datetime.combine(begun, time(), UTC).timestamp()
+    os.utime(fresh, (at, at))
 
 
-def read(path: Path) -> dict[Key, int]:
+_WIDTHS = {"counter": 4, "domain": 3, "sealed": 2, "ledger": 3}
+
+
+def _rows(kept: Contents) -> dict[str, list[tuple[str | int, ...]]]:
+    return {
+        "counter": [(key.period, key.service, key.kind.value, BASE + n) for key, n in kept.counts.items()],
+        "domain": [(p, place, s) for p, services in kept.domains.items() for place, s in enumerate(services)],
+        "sealed": list(kept.sealed.items()),
+        "ledger": [(period, block, epsilon) for (period, block), epsilon in kept.ledger.items()],
+    }
+
+
+def read(path: Path) -> Mapping[Key, int]:
     """Return the counters in a file. Raises StoreError for one that is none of ours."""
+    return contents(path).counts
+
+
+def contents(path: Path) -> Contents:
+    """Return all that a file keeps, one of the first version too. Raises StoreError."""
     remedy = "Move it aside; Bewust starts a new one."
     try:
         # as_uri, because a % or a ? in the folder's name would be read as part of the URI
@@ -101,23 +190,46 @@ def read(path: Path) -> dict[Key, int]:
         )
         try:
             version = database.execute("PRAGMA user_version").fetchone()[0]
-            rows = list(database.query("SELECT period, service, kind, n FROM counter")) if version == SCHEMA else None
+            if version not in (1, SCHEMA):
+                raise StoreError(f"{path}: has schema {version}, not {SCHEMA}. {remedy}")
+            return _contents(database, BASE if version == SCHEMA else 0, version)
         finally:
             database.close()
-        if rows is None:
-            raise StoreError(f"{path}: has schema {version}, not {SCHEMA}. {remedy}")
-        return dict(map(_counter, rows))
     except (sqlite3.Error, TypeError, ValueError) as error:
         raise StoreError(f"{path}: is not a store of Bewust ({error}). {remedy}") from error
 
 
-def _counter(row: Mapping[str, Any]) -> tuple[Key, int]:
-    """Return one counter. A service may have left the catalogue since: what was counted is kept."""
-    if not _PERIOD.fullmatch(row["period"]) or not _SERVICE.fullmatch(row["service"]):
+def _contents(database: sqlite_utils.Database, base: int, version: int) -> Contents:
+    counts = dict(_counter(row, base) for row in database.query("SELECT period, service, kind, n FROM counter"))
+    if version == 1:
+        return Contents(counts)
+    domains: dict[str, tuple[str, ...]] = {}
+    for row in database.query("SELECT period, service FROM domain ORDER BY period, place"):
+        domains[_checked(row["period"], row["service"])] = (*domains.get(row["period"], ()), row["service"])
+    sealed = {_checked(row["period"]): str(row["line"]) for row in database.query("SELECT period, line FROM sealed")}
+    for period, line in sealed.items():
+        if reports.decode(line).period != period:
+            raise ValueError("a report of another period")
+    ledger = {}
+    for row in database.query("SELECT period, block, epsilon FROM ledger"):
+        Fraction(row["epsilon"])  # ValueError where it is none
+        ledger[_checked(row["period"]), str(row["block"])] = str(row["epsilon"])
+    return Contents(counts, domains, sealed, ledger)
+
+
+def _checked(period: str, service: str = "x") -> str:
+    if not _PERIOD.fullmatch(period) or not _SERVICE.fullmatch(service):
         raise ValueError("a key that Bewust never writes")
-    if not 0 <= row["n"] <= MOST:
+    return period
+
+
+def _counter(row: Mapping[str, Any], base: int) -> tuple[Key, int]:
+    """Return one counter. A service may have left the catalogue since: what was counted is kept."""
+    _checked(row["period"], row["service"])
+    n = row["n"] - base
+    if not 0 <= n <= (MOST if base else MOST_BEFORE):
         raise ValueError("a count that Bewust never writes")
-    return Key(row["period"], row["service"], Kind(row["kind"])), int(row["n"])
+    return Key(row["period"], row["service"], Kind(row["kind"])), min(int(n), MOST)
 
 
 def rescue(path: Path) -> Path:

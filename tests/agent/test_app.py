@@ -5,12 +5,13 @@ import contextlib
 import socket
 import stat
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from bewust import health, storage
+from bewust import counters, health, storage
 from bewust.app import Agent
 from bewust.counters import Key
 from bewust.model import Demoted, Detected, Detection, Failed, Kind, Level, Seen
@@ -225,3 +226,30 @@ def test_a_service_that_was_looked_at_often_without_a_use_is_named(tmp_path: Pat
         made.message(Seen(1, "brave-answer"))
     assert dict(made.status().silent) == {"brave-answer": health.ENOUGH}
     assert "google-ai-overview/inline" in made.status().reviews["2026-11-24"]
+
+
+# A period ends.
+
+
+def test_a_period_that_ended_is_sealed_and_delivered_by_the_agent_itself(tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    release = msgspec.structs.replace(RULES.policy.release, folder=str(share))
+    rules = msgspec.structs.replace(RULES, policy=msgspec.structs.replace(RULES.policy, release=release))
+    (tmp_path / "state").mkdir(mode=0o700)
+    ended = counters.period_of(datetime.now(UTC) - timedelta(days=29), 4)
+    old = storage.Store(tmp_path / "state", [Key(ended, "chatgpt", Kind.USE)])
+    old.add([Key(ended, "chatgpt", Kind.USE)])
+    old.flush()
+
+    made = Agent(Settings(tmp_path / "state"), rules, toaster=Toaster(silent))
+    asyncio.run(made._settle())
+    kept = storage.contents(tmp_path / "state" / storage.FILE)
+    assert set(kept.sealed) == {ended}
+    assert {key.period for key in kept.counts} == {made.pipeline.period(made.now())}
+    assert any(str(share) in problem for problem in made.status().problems), "the share is away"
+
+    share.mkdir()
+    asyncio.run(made._settle())
+    (file,) = share.iterdir()
+    assert file.read_text() == kept.sealed[ended] + "\n"
+    assert not any(str(share) in problem for problem in made.status().problems)

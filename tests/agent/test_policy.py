@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bewust import catalogue, policy
+from bewust import catalogue, policy, sharing
 from bewust.model import Context, Depth, Service, Status
-from bewust.policy import Decision, Policy, PolicyError
+from bewust.policy import Decision, Policy, PolicyError, ReleaseRules
 
 
 def service(id_: str = "chatgpt", embedded: bool = False) -> Service:
@@ -24,7 +24,9 @@ def written(folder: Path, text: str) -> Path:
 
 def test_the_shipped_file_says_what_the_defaults_of_the_code_say() -> None:
     shipped = policy.load()
-    assert shipped == Policy(fill=shipped.fill, service=shipped.service)
+    assert shipped == Policy(
+        fill=shipped.fill, service=shipped.service, release=ReleaseRules(services=shipped.release.services)
+    )
 
 
 def test_a_folder_without_a_policy_changes_nothing(tmp_path: Path) -> None:
@@ -160,3 +162,46 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
     written(tmp_path, "").chmod(0)
     with pytest.raises(PolicyError, match="owner and mode"):
         policy.load(tmp_path)
+
+
+# What leaves the machine.
+
+PUBLIC = [sharing.key_text(sharing.generate().public_key()) for _ in range(2)]
+KEEPERS = "".join(f'[[release.keepers]]\nname = "k{n}"\nkey = "{key}"\n' for n, key in enumerate(PUBLIC))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('[release.epsilon]\nweek = "1/2"', "release.epsilon: 'week' is no block"),
+        ('[release.epsilon]\nany = "0.5"', "release.epsilon.any: '0.5' is no fraction"),
+        ('[release]\nyearly = "-1"', "release.yearly: '-1' is no budget"),
+        (
+            "[release]\nservices = [" + '"chatgpt", ' * 2 + "]",
+            "release.services: are more than 24, or one is there twice",
+        ),
+        ('mechanism = "split"', "release.keepers: under split there are two"),
+        ('mechanism = "split"\n' + KEEPERS.replace(PUBLIC[1], PUBLIC[0]), "release.keepers: under split there are two"),
+        (KEEPERS.replace(PUBLIC[1], "AAAA"), "release.keepers 'k1': "),
+        (KEEPERS.replace(PUBLIC[1], "é"), "release.keepers 'k1': "),
+    ],
+)
+def test_a_mistake_about_releases_is_one_error_with_its_key(tmp_path: Path, text: str, problem: str) -> None:
+    written(tmp_path, text)
+    with pytest.raises(PolicyError) as caught:
+        policy.load(tmp_path)
+    assert problem in str(caught.value)
+
+
+def test_two_keepers_make_split_possible_and_a_fraction_replaces_one_epsilon(tmp_path: Path) -> None:
+    written(tmp_path, 'mechanism = "split"\n[release.epsilon]\nservice = "1/4"\n' + KEEPERS)
+    rules = policy.load(tmp_path)
+    assert rules.epsilons == {"any": "1/5", "service": "1/4", "internal": "3/20", "reminder": "3/20"}
+    assert rules.yearly_epsilon == 53
+    assert [keeper.key for keeper in rules.release.keepers] == PUBLIC
+
+
+def test_a_release_names_services_of_the_catalogue_only(tmp_path: Path) -> None:
+    written(tmp_path, '[release]\nservices = ["chatgtp"]\n')
+    with pytest.raises(PolicyError, match=r"release.services: 'chatgtp' is not in the catalogue"):
+        policy.check_services(policy.load(tmp_path), catalogue.load(), "theirs")

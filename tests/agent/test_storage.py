@@ -10,6 +10,7 @@ import textwrap
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from bewust import storage
 from bewust.counters import Key
 from bewust.model import Kind
+from bewust.reports import domain_of
 from bewust.storage import FILE, MOST, Store, StoreError, read, rescue
 
 CELLS = [Key("2026-P12", service, kind) for service in ("chatgpt", "claude") for kind in Kind]
@@ -139,7 +141,7 @@ def test_a_file_of_a_relative_folder_is_read(tmp_path: Path, monkeypatch: pytest
 def test_the_sqlite_utils_command_reads_it(tmp_path: Path) -> None:
     counted(tmp_path).flush()
     done = subprocess.run(
-        [sys.executable, "-m", "sqlite_utils", "rows", str(tmp_path / FILE), "counter", "--where", "n"],
+        [sys.executable, "-m", "sqlite_utils", "rows", str(tmp_path / FILE), "counts"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout) == [{"period": "2026-P12", "service": "chatgpt", "kind": "use", "n": 3}]
@@ -148,9 +150,16 @@ def test_the_sqlite_utils_command_reads_it(tmp_path: Path) -> None:
 def test_no_table_can_hold_a_time_and_the_schema_is_in_the_header(tmp_path: Path) -> None:
     counted(tmp_path).flush()
     with closing(sqlite3.connect(tmp_path / FILE)) as database:
-        assert database.execute("SELECT name FROM sqlite_master WHERE type != 'index'").fetchall() == [("counter",)]
-        columns = [(name, kind) for _, name, kind, *_ in database.execute("PRAGMA table_info(counter)")]
-    assert columns == [("period", "TEXT"), ("service", "TEXT"), ("kind", "TEXT"), ("n", "INTEGER")]
+        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        columns = {
+            table: [name for _, name, *_ in database.execute(f"PRAGMA table_info({table})")] for table in sorted(names)
+        }
+    assert columns == {
+        "counter": ["period", "service", "kind", "n"],
+        "domain": ["period", "place", "service"],
+        "ledger": ["period", "block", "epsilon"],
+        "sealed": ["period", "line"],
+    }
     # https://sqlite.org/fileformat.html section 1.3: user_version is at offset 60, four bytes.
     assert int.from_bytes((tmp_path / FILE).read_bytes()[60:64]) == storage.SCHEMA
 
@@ -305,7 +314,8 @@ UNREADABLE: dict[str, Callable[[Path], object]] = {
     "somebody else's": _sqlite("CREATE TABLE places (url)"),
     "somebody else's with our version": _sqlite("CREATE TABLE places (url)", VERSION),
     "other columns": _sqlite("CREATE TABLE counter (url)", VERSION, "INSERT INTO counter VALUES ('x')"),
-    "a later schema": _sqlite(OURS, "PRAGMA user_version = 2"),
+    "a later schema": _sqlite(OURS, "PRAGMA user_version = 3"),
+    "half of ours": _sqlite(OURS, "PRAGMA user_version = 2"),
     "an unknown kind": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'read', 1)"),
     "an URL as service": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'https://x/', 'use', 1)"),
     "a day as period": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-11-23', 'chatgpt', 'use', 1)"),
@@ -314,7 +324,7 @@ UNREADABLE: dict[str, Callable[[Path], object]] = {
     "a text for a number": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', 'x')"),
     "a negative number": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', -1)"),
     "too large a number": _sqlite(
-        OURS, VERSION, f"INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', {MOST + 1})"
+        OURS, VERSION, f"INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', {storage.MOST_BEFORE + 1})"
     ),
 }
 
@@ -344,3 +354,97 @@ def test_each_rescued_file_gets_a_name_of_its_own(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_moved_aside_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be moved aside"):
         rescue(tmp_path / "gone" / FILE)
+
+
+# What is kept beside the counters.
+
+LINE = (
+    '{"schema":"bewust-report/1","period":"2026-P12","mechanism":"local","domain":"DOMAIN","services":["chatgpt"],'
+    '"blocks":{"any":{"epsilon":"1/2","flip":"2/5","bits":"1"},"service":{"epsilon":"1/1","flip":"23/50","bits":"'
+    + "01" * 12 + '0"},"internal":{"epsilon":"1/4","flip":"11/25","bits":"0"},'
+    '"reminder":{"epsilon":"1/4","flip":"11/25","bits":"0"}},"id":"' + "0a" * 16 + '"}'
+).replace("DOMAIN", domain_of(["chatgpt"]))  # fmt: skip
+SPENT = {"any": "1/2", "service": "1/1"}
+
+
+def test_a_report_takes_the_place_of_its_counters_and_survives_a_restart(tmp_path: Path) -> None:
+    store = counted(tmp_path)
+    store.open_period(CELLS, ["chatgpt"])
+    assert store.contents().domains == {"2026-P12": ("chatgpt",)}
+    store.seal("2026-P12", LINE, SPENT)
+    store.flush()
+    kept = storage.contents(tmp_path / FILE)
+    assert kept == store.contents()
+    assert (kept.counts, kept.domains, kept.sealed) == ({}, {}, {"2026-P12": LINE})
+    assert kept.ledger == {("2026-P12", "any"): "1/2", ("2026-P12", "service"): "1/1"}
+    assert Store(tmp_path, []).contents() == kept
+
+
+def test_a_period_is_sealed_once(tmp_path: Path) -> None:
+    store = counted(tmp_path)
+    store.seal("2026-P12", LINE, SPENT)
+    store.seal("2026-P12", LINE.replace("0a", "0b"), {"any": "9/1"})
+    assert store.contents().sealed == {"2026-P12": LINE}
+    assert store.contents().ledger["2026-P12", "any"] == "1/2"
+
+
+def test_where_no_report_may_be_made_the_counters_go_all_the_same(tmp_path: Path) -> None:
+    store = counted(tmp_path)
+    store.seal("2026-P12", None, {})
+    assert store.contents() == storage.Contents()
+
+
+def test_the_services_of_a_period_are_frozen_when_it_opens(tmp_path: Path) -> None:
+    store = Store(tmp_path, [])
+    store.open_period(CELLS, ["chatgpt"])
+    store.open_period(CELLS, ["claude"])
+    assert store.contents().domains == {"2026-P12": ("chatgpt",)}
+
+
+def test_only_what_is_fresh_is_retained(tmp_path: Path) -> None:
+    store = Store(tmp_path, [])
+    store.seal("2026-P12", LINE, SPENT)
+    store.retain(set(), {"2027"})
+    assert store.contents() == storage.Contents()
+
+
+@given(st.permutations([USE] * 5 + [CELLS[0]] * 3 + [CELLS[-1]] * 4), st.lists(st.integers(0, 12), max_size=5))
+def test_the_file_tells_neither_the_order_nor_the_flushes(
+    tmp_path_factory: pytest.TempPathFactory, order: list[Key], flushes: list[int]
+) -> None:
+    one, other = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("other")
+    store = Store(one, CELLS)
+    for number, key in enumerate(order):
+        store.add([key])
+        if number in flushes:
+            store.flush()
+            store = Store(one, CELLS)
+    store.flush()
+    plain = Store(other, reversed(CELLS))
+    plain.add(sorted(order))
+    plain.flush()
+    assert (one / FILE).read_bytes() == (other / FILE).read_bytes()
+
+
+def test_an_idle_and_a_busy_person_have_files_of_one_size_and_time(tmp_path: Path) -> None:
+    files = []
+    for name, n in (("idle", 0), ("busy", MOST + 5)):
+        (tmp_path / name).mkdir()
+        counted(tmp_path / name, n).flush()
+        files.append((tmp_path / name / FILE).stat())
+    assert files[0].st_size == files[1].st_size
+    begun = datetime(2026, 11, 2, tzinfo=UTC).timestamp()  # 2026-P12 begins with week 45
+    assert [file.st_mtime for file in files] == [begun, begun]
+
+
+def test_a_file_of_the_first_version_is_read_and_written_anew(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE)) as database, database:
+        database.execute("CREATE TABLE counter (period TEXT, service TEXT, kind TEXT, n INTEGER)")
+        database.execute("INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', 3)")
+        database.execute("INSERT INTO counter VALUES ('2026-P12', 'claude', 'use', 200000)")
+        database.execute("PRAGMA user_version = 1")
+    store = Store(tmp_path, CELLS)
+    assert store.counts()[USE] == 3
+    store.flush()
+    assert read(tmp_path / FILE)[USE] == 3
+    assert read(tmp_path / FILE)[Key("2026-P12", "claude", Kind.USE)] == MOST

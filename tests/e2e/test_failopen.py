@@ -85,5 +85,5 @@ def test_without_the_agent_browsers_go_direct_and_the_last_flush_can_be_read(
         _keep_trying(browser.goto, SEARCH + "weather", time.monotonic() + 10)
         assert "AI Mode" in browser.text()
     with closing(sqlite3.connect(agent.settings.state / "counters.db")) as database:
-        rows = database.execute("select n from counter where service = 'google-ai-overview' and kind = 'use'")
+        rows = database.execute("select n from counts where service = 'google-ai-overview' and kind = 'use'")
         assert rows.fetchall() == [(1,)], "what was flushed is there, and only what came after is lost"

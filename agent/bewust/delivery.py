@@ -1,0 +1,91 @@
+"""Sealed reports -> files in a folder, such as a share: each once, whole, and the same whenever it is asked.
+
+Belongs here: files and their names. Not here: what is in them (release), or when (app). The name, the
+length and the time of a file tell the period and nothing of the person.
+"""
+
+import contextlib
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from pathlib import Path
+
+from bewust import reports
+from bewust.counters import period_end
+from bewust.reports import LocalReport, Report
+
+
+class DeliveryError(RuntimeError):
+    """A report cannot be written: names the file, says why and what to do."""
+
+
+def deliver(sealed: Mapping[str, str], folder: Path) -> list[Path]:
+    """Write every report that is not there yet; return the new files. Raises DeliveryError.
+
+    A file is made under another name and put in its place whole, so that whoever reads the folder
+    never sees half a report. Its time is the end of its period, whenever it was written.
+    """
+    written = []
+    for period, line in sorted(sealed.items()):
+        target = folder / name_of(reports.decode(line))
+        data = f"{line}\n".encode("ascii")
+        try:
+            if target.exists():
+                if target.read_bytes() != data:
+                    raise DeliveryError(f"{target}: holds something else under this name. Move it aside.")
+                continue
+            _write(target, data, period)
+        except OSError as error:
+            raise DeliveryError(
+                f"{target}: cannot be written ({error.strerror}). Check the folder and its mode."
+            ) from error
+        written.append(target)
+    return written
+
+
+def name_of(report: Report) -> str:
+    """Return the file name of a report: its period and its random number."""
+    return f"bewust-{report.period}-{report.id}.ndjson"
+
+
+def _write(target: Path, data: bytes, period: str) -> None:
+    fresh = target.with_suffix(".part")
+    try:
+        with fresh.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        at = datetime.combine(period_end(period), time(), UTC).timestamp()
+        os.utime(fresh, (at, at))
+        os.replace(fresh, target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise
+
+
+def in_words(report: Report) -> list[str]:
+    """Return what a report says, in sentences for the person whose workstation made it."""
+    weeks = "four weeks" if "-P" in report.period else "one week"
+    lines = [
+        f"This is all that leaves the workstation for the period {report.period} ({weeks}).",
+        f"It answers {reports.WIDTH} questions with yes or no: was there any use of AI; which of these services "
+        f"(at most {reports.BOUNDS['service']} of them can be a yes); did a page of the organisation go to a "
+        "translator; was a reminder shown.",
+        "No name, machine, address, day, hour or number of times is in it. Its id is drawn at random and used once.",
+    ]
+    if not isinstance(report, LocalReport):
+        return [
+            *lines,
+            "The answers are split into two shares, each locked for one keeper. One share alone is a row of random "
+            "numbers; only the sum over many workstations is ever opened, with noise of both keepers in it.",
+        ]
+    for block, cells in reports.cells(report.services).items():
+        made = report.blocks[block]
+        numerator, denominator = map(int, made.flip.split("/"))
+        named = [cell for cell, bit in zip(cells, made.bits, strict=True) if bit == "1" and cell]
+        lines.append(
+            f"{block}: reads yes for {', '.join(named) or 'nothing'}. Each answer was turned round by chance in "
+            f"{100 * numerator / denominator:.0f} of 100 cases, so nobody can know which of them are true."
+        )
+    return lines

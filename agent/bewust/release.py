@@ -1,0 +1,124 @@
+"""Counters -> private release: what leaves a workstation, and why it tells nothing about it.
+
+Belongs here: the bound, the noise or the shares, the budget. Not here: files, times, or what keepers
+do. `random` is a function that returns a uniform integer below its argument: `secrets.randbelow` but
+in tests. docs/privacy.md states the guarantee; the tests measure it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from math import exp
+
+from bewust import reports
+from bewust.counters import Key
+from bewust.model import Kind
+from bewust.policy import Policy
+from bewust.reports import BLOCKS, BOUNDS, SERVICES, LocalReport, Randomised, Report, Shared, SplitReport
+from bewust.sharing import parse_key, seal_report
+
+COIN = 1 << 32  # sides of the coin that flips a bit; its probability is an exact fraction of it
+
+type Random = Callable[[int], int]
+type Presence = tuple[int, ...]
+
+
+class BudgetError(ValueError):
+    """A report would spend more of the year's privacy budget than the policy allows."""
+
+
+def presence(counts: Mapping[Key, int], period: str, services: Sequence[str]) -> Presence:
+    """Return the WIDTH bits of a period: whether each cell was ever counted, not how often."""
+    used = {
+        key.service for key, n in counts.items() if n and key.period == period and key.kind in (Kind.USE, Kind.VISIT)
+    }
+    kinds = {key.kind for key, n in counts.items() if n and key.period == period}
+    named = [int(service in used) for service in services] + [0] * (SERVICES - len(services))
+    other = int(bool(used - set(services)))
+    return (int(bool(used)), *named, other, int(Kind.INTERNAL in kinds), int(Kind.REMINDED in kinds))
+
+
+def bounded(bits: Sequence[int], random: Random) -> Presence:
+    """Return the bits with at most BOUNDS ones in each block: which ones stay is drawn at random.
+
+    The bound is what the guarantee rests on. Not the first ones stay, for that would tell an order.
+    """
+    kept: list[int] = []
+    for name, block in blocks_of(bits).items():
+        ones = [place for place, bit in enumerate(block) if bit]
+        while len(ones) > BOUNDS[name]:
+            ones.pop(random(len(ones)))
+        kept += [int(place in ones) for place in range(len(block))]
+    return tuple(kept)
+
+
+def blocks_of(bits: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """Return the bits of each block, in the order of BLOCKS."""
+    found, start = {}, 0
+    for name, cells in BLOCKS.items():
+        found[name] = tuple(bits[start : start + len(cells)])
+        start += len(cells)
+    return found
+
+
+def flip(name: str, epsilon: Fraction) -> Fraction:
+    """Return the probability with which each bit of a block is flipped, so that the block costs `epsilon`.
+
+    Two vectors within the bound b differ in at most 2b bits (one, where there is only one), and each
+    differing bit multiplies the odds by (1 - p) / p; so p = 1 / (1 + e^(epsilon / bits)). Rounded up
+    to a fraction of COIN: a little more noise than needed, never less.
+    """
+    differing = min(2 * BOUNDS[name], len(BLOCKS[name]))
+    odds = exp(-epsilon / differing)
+    return Fraction(int(COIN * odds / (1 + odds)) + 1, COIN)
+
+
+def randomised(bits: Sequence[int], probability: Fraction, random: Random) -> Presence:
+    """Return the bits, each flipped with the probability and independently."""
+    return tuple(bit ^ (random(probability.denominator) < probability.numerator) for bit in bits)
+
+
+def spent(policy: Policy) -> dict[str, Fraction]:
+    """Return what one report costs, by block."""
+    return {name: Fraction(epsilon) for name, epsilon in policy.epsilons.items()}
+
+
+def check_budget(ledger: Mapping[tuple[str, str], str], period: str, policy: Policy) -> None:
+    """Raise BudgetError where a report for a period would exceed the year's cap."""
+    year = period[:4]
+    before = sum((Fraction(e) for (p, _), e in ledger.items() if p[:4] == year and p != period), Fraction())
+    cost = sum(spent(policy).values(), Fraction())
+    if before + cost > policy.yearly_epsilon:
+        raise BudgetError(
+            f"{period}: would spend {before + cost} of a privacy budget of {policy.yearly_epsilon} in {year}, so no "
+            "report is made. Raise release.yearly, or lower release.epsilon."
+        )
+
+
+def seal(counts: Mapping[Key, int], period: str, services: Sequence[str], policy: Policy, random: Random) -> Report:
+    """Return the report of a period: bounded, then randomised or shared. Drawn once, never again."""
+    bits = bounded(presence(counts, period, services), random)
+    report_id = f"{random(1 << 128):032x}"
+    domain = reports.domain_of(services)
+    if policy.mechanism == "local":
+        return LocalReport(
+            schema="bewust-report/1", period=period, mechanism="local", domain=domain, services=tuple(services),
+            blocks=_randomised_blocks(bits, policy, random), id=report_id,
+        )  # fmt: skip
+    draft = SplitReport(
+        schema="bewust-report/1", period=period, mechanism="split", domain=domain, services=tuple(services),
+        blocks={name: Shared(epsilon) for name, epsilon in policy.epsilons.items()},
+        keepers=("", ""), shares=("", ""), id=report_id,
+    )  # fmt: skip
+    if len(policy.release.keepers) != 2:
+        raise ValueError("under split there are two keepers, and the policy names others")
+    return seal_report(draft, bits, [parse_key(keeper.key) for keeper in policy.release.keepers])
+
+
+def _randomised_blocks(bits: Presence, policy: Policy, random: Random) -> dict[str, Randomised]:
+    made = {}
+    for name, block in blocks_of(bits).items():
+        epsilon = policy.epsilons[name]
+        chance = flip(name, Fraction(epsilon))
+        noisy = randomised(block, chance, random)
+        made[name] = Randomised(epsilon, f"{chance.numerator}/{chance.denominator}", "".join(map(str, noisy)))
+    return made

@@ -1,0 +1,66 @@
+"""What is kept for how long: a period that ended becomes a report, and then its counters are gone.
+
+Belongs here: the one path from counters to a sealed report, and when each thing is deleted. Not here:
+how a report is made private (release) or written (delivery). The clock is an argument.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from bewust import release, reports
+from bewust.counters import period_end
+from bewust.delivery import DeliveryError, deliver
+from bewust.policy import Policy
+from bewust.release import BudgetError, Random
+from bewust.storage import Store
+
+SEALED_DAYS = 90  # a report is kept so long after its period, in case a share was away
+
+
+def settle(store: Store, policy: Policy, now: datetime, random: Random) -> str | None:
+    """Seal the periods that ended, delete what is old; return what went wrong, in words.
+
+    Counters of a period that ended are deleted whatever happens: where no report may be made of them
+    there is none.
+    """
+    problem = None
+    kept = store.contents()
+    for period in sorted({key.period for key in kept.counts}):
+        if period_end(period) > now.date():
+            continue
+        if _is_old(period, now):  # the machine was off for months: nobody waits for it, and it shall cost nothing
+            store.seal(period, None, {})
+            continue
+        rules = msgspec.structs.replace(policy, mechanism="local" if "-P" in period else "split")
+        try:
+            release.check_budget(kept.ledger, period, rules)
+            services = kept.domains.get(period, rules.release.services)
+            line = reports.encode(release.seal(kept.counts, period, services, rules, random))
+            store.seal(period, line, rules.epsilons)
+        except BudgetError as error:
+            store.seal(period, None, {})
+            problem = str(error)
+        except (ValueError, ArithmeticError) as error:  # keepers that are gone, an epsilon that is none
+            store.seal(period, None, {})
+            problem = f"{period}: no report could be made ({error}). Its counters are deleted all the same."
+        kept = store.contents()
+    fresh = {period for period in kept.sealed if not _is_old(period, now)}
+    # A period that ends with a year is sealed in the next one, and counts in its own.
+    store.retain(fresh, {str((now - timedelta(days=back)).isocalendar().year) for back in (0, 35)})
+    return problem
+
+
+def _is_old(period: str, now: datetime) -> bool:
+    return now.date() - period_end(period) > timedelta(days=SEALED_DAYS)
+
+
+def delivered(sealed: Mapping[str, str], folder: Path) -> str | None:
+    """Write the reports that are due; return what went wrong, in words."""
+    try:
+        deliver(sealed, folder)
+    except (DeliveryError, OSError) as error:
+        return str(error)
+    return None
