@@ -1,0 +1,18 @@
+"""Fixtures that several tests of the agent share."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.keepers import PASSPHRASE
+from bewust import vault
+from bewust.vault import KeeperKey
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[KeeperKey, KeeperKey]:
+    """The keys of two keepers, each in a folder of its own."""
+    for name in ("security", "council"):
+        (tmp_path / name).mkdir()
+    made = [vault.new_key(name, PASSPHRASE, tmp_path / name / "key.json") for name in ("security", "council")]
+    return made[0], made[1]
