@@ -13,6 +13,9 @@ import click
 from bewust import __version__
 from bewust.catalogue_commands import catalogue_group
 from bewust.console import EPILOG, NOT_RUNNING, READ_FAILED, NoAgentError, Options, ask, clear_errors, fail, say
+from bewust.fleet_commands import fleet_group
+from bewust.keeper_commands import keeper_group
+from bewust.release_commands import export, prove
 
 if TYPE_CHECKING:
     from bewust.app import Agent
@@ -215,6 +218,8 @@ def renew(options: Options) -> None:
 
 
 main.add_command(catalogue_group)
+for _command in (export, prove, keeper_group, fleet_group):
+    main.add_command(_command)
 
 if __name__ == "__main__":
     main()

@@ -36,6 +36,7 @@ def clear_errors() -> Iterator[None]:
     """Turn every error of a room into one line and its own exit code."""
     from bewust.authority import AuthorityError
     from bewust.browsers import BrowserError
+    from bewust.delivery import DeliveryError
     from bewust.policy import PolicyError
     from bewust.recordings import RecordingError
     from bewust.reminders import TextsError
@@ -45,7 +46,7 @@ def clear_errors() -> Iterator[None]:
 
     codes: dict[type[Exception], int] = {
         CatalogueError: CONFIG, PolicyError: CONFIG, TextsError: CONFIG, RecordingError: READ_FAILED,
-        AuthorityError: AUTHORITY, AgentError: CANNOT_START, StoreError: CANNOT_START,
+        DeliveryError: READ_FAILED, AuthorityError: AUTHORITY, AgentError: CANNOT_START, StoreError: CANNOT_START,
         NoAgentError: NOT_RUNNING, BrowserError: NO_BROWSER,
     }  # fmt: skip
     try:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from bewust.health import age
 from bewust.model import Kind
+from bewust.proving import Row
 
 
 def status_table(status: Mapping[str, Any]) -> Table:
@@ -61,6 +62,17 @@ def stats_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         counts.setdefault((row["period"], row["service"]), {})[row["kind"]] = row["n"]
     for (period, service), kinds in sorted(counts.items()):
         table.add_row(period, service, *(str(kinds.get(kind.value, 0) or "") for kind in Kind))
+    return table
+
+
+def receipt_table(receipt: Sequence[Row]) -> Table:
+    """Return what `bewust prove` found: a row a table's column, or a file."""
+    table = Table(box=SIMPLE, padding=0)
+    table.add_column("what is kept", overflow="fold")
+    table.add_column("rows", justify="right")
+    table.add_column("what it means", overflow="fold")
+    for row in receipt:
+        table.add_row(Text(row.what), str(row.rows), Text(row.meaning))
     return table
 
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from bewust import browsers, tables
+from bewust import browsers, catalogue, proving, tables
 from bewust.settings import Settings
 from e2e.agents import RunningAgent, wait_for
 from e2e.chromium import QUIET, Chromium
@@ -139,6 +139,17 @@ def report(agent: RunningAgent) -> None:
         console.print("\nNo toasts, only the terminal: " + "; ".join(status["problems"]))
 
 
+def prove(state: Path) -> None:
+    """Do what a works council does: look for anything on disk that should not be there."""
+    proof = proving.prove(state, {service.id for service in catalogue.load()})
+    assert not proof.findings, f"found on disk: {'; '.join(proof.findings)}"
+    console.print("\n[bold]On disk[/bold], as `bewust prove` shows it")
+    for row in proof.receipt:
+        if row.what in ("counter.n", "sealed.line"):
+            console.print(f"  - {row.what}: {row.rows} rows - {row.meaning}")
+    console.print("  - and nothing else: the file is byte for byte what these rows make")
+
+
 def main() -> int:
     """Run it all; 0 when every promise was kept."""
     began = time.monotonic()
@@ -155,6 +166,7 @@ def main() -> int:
             check(agent, world)
             report(agent)
             assert agent.stop() == 0, "the agent did not stop cleanly"
+            prove(settings.state)
     except (AssertionError, browsers.BrowserError, OSError) as error:
         console.print(f"\n[bold red]The demonstration failed:[/bold red] {error}")
         return 1
