@@ -20,7 +20,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="JSON, for
 
 @click.group(name="catalogue")
 def catalogue_group() -> None:
-    """List, search, check and explain the services that are recognised."""
+    """List, search and check the services recognised."""
 
 
 def _loaded(options: Options) -> "tuple[Policy, Sequence[Service]]":

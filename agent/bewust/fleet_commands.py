@@ -66,7 +66,13 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
     "--policy", "policy_place", type=click.Path(path_type=Path, exists=True), help="Your policy: file or folder."
 )
 @click.option("--language", type=click.Choice(["nl", "en"]), help="Of the report; the policy's by default.")
-@click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(["duckdb", "spark"]),
+    default="duckdb",
+    show_default=True,
+    help="What aggregates; spark needs its extra.",
+)
 @click.option("--period", help="Report on this period, such as 2026-P12; the newest by default.")
 @click.pass_obj
 def report(options: Options, /, places: tuple[Path, ...], *, policy_place: Path | None, language: str | None,
@@ -156,10 +162,16 @@ def _summary(findings: "Findings") -> None:
 
 
 @fleet_group.command(short_help="Make a fleet with known truth.")
-@click.option("--workstations", type=click.IntRange(1, 10_000_000), required=True)
-@click.option("--periods", type=click.IntRange(1, 260), default=1, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--mechanism", type=click.Choice(["local", "split"]), default="local", show_default=True)
+@click.option("--workstations", type=click.IntRange(1, 10_000_000), required=True, help="How many to simulate.")
+@click.option("--periods", type=click.IntRange(1, 260), default=1, show_default=True, help="How many end to end.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same one, the same fleet.")
+@click.option(
+    "--mechanism",
+    type=click.Choice(["local", "split"]),
+    default="local",
+    show_default=True,
+    help="How reports are made private.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="A new folder.")
 def simulate(workstations: int, periods: int, seed: int, mechanism: Literal["local", "split"], out: Path) -> None:
     """Write invented reports to OUT/reports, and what is true of them to OUT/truth.

@@ -32,9 +32,9 @@ out_option = click.option("--out", type=click.Path(path_type=Path, dir_okay=Fals
 
 @click.group(name="keeper")
 def keeper_group() -> None:
-    """Hold one of the two keys of split releases; only both keepers together can read anything.
+    """Hold one of the two keys of split releases.
 
-    The passphrase is asked for, or taken from BEWUST_KEEPER_PASSPHRASE.
+    Only both keepers together can read anything. The passphrase is asked for, or taken from BEWUST_KEEPER_PASSPHRASE.
     """
 
 
