@@ -1,5 +1,6 @@
 """The report: complete in one file, in two languages, and without a number where nothing is certain."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -142,6 +143,21 @@ def test_lists_of_services_that_differ_each_have_their_sections() -> None:
     html = render(found(*cells), "en")
     assert html.count("<h3>Per service</h3>") == 2
     assert "Lists are not added together" in html
+
+
+@pytest.mark.parametrize("domains", [1, 2])
+def test_headings_go_down_one_level_at_a_time(domains: int) -> None:
+    cells = [cell(domain=letter * 12, estimate=300.0, low=280.0, high=320.0) for letter in "ab"[:domains]]
+    levels = [int(level) for level in re.findall(r"<h(\d)", render(found(*cells, *HEADLINES), "nl"))]
+    assert levels[0] == 1
+    assert all(below - above <= 1 for above, below in itertools.pairwise(levels))
+    assert domains + 2 in levels, "no advice was shown"
+
+
+def test_what_scrolls_on_a_narrow_screen_can_be_reached_with_the_keyboard(dutch: str) -> None:
+    scrolling = re.findall(r'<(?:figure|div) class="(?:chart|scroll)"[^>]*>', dutch)
+    assert len(scrolling) > 8
+    assert all('tabindex="0"' in tag and re.search('aria-label="[^"]+"', tag) for tag in scrolling)
 
 
 def test_light_dark_and_paper_have_their_colours(dutch: str) -> None:
