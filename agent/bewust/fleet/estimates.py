@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from bewust.fleet.engines import rows
-from bewust.fleet.reading import Batch, Layout, Read
+from bewust.fleet.reading import Batch, Layout, Place, Read
 from bewust.reports import BOUNDS, OTHER, WIDTH
 
 Z95 = 1.959964  # half the width of a 95 % interval, in standard deviations
@@ -24,7 +24,7 @@ _KEYS = ("period", "domain", "mechanism", "block", "cell")
 _TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
-class Cell(msgspec.Struct, frozen=True):
+class Cell(Place, frozen=True):
     """What is known of one cell: of `n_reports` workstations about `estimate` have it.
 
     `low` and `high` bound it with 95 % confidence. Where `usable` is false the three are no number to
@@ -32,12 +32,6 @@ class Cell(msgspec.Struct, frozen=True):
     (sums over services) the unit is the workstation-service pair: one workstation counts for each of its services.
     """
 
-    period: str
-    domain: str
-    mechanism: str
-    block: str
-    cell: str
-    epsilon: float
     n_reports: int
     usable: bool
     estimate: float

@@ -49,29 +49,28 @@ class Skipped(msgspec.Struct, frozen=True):
     why: str
 
 
-class Layout(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True):
+    """Where a figure belongs: `domain` is the hash of a list of services, `epsilon` that of the block."""
+
+    period: str
+    domain: str
+    mechanism: str
+    block: str
+    cell: str
+    epsilon: float
+
+
+class Layout(Place, frozen=True):
     """What the bits of a shape mean: one cell, by its position; `flip` is the probability p of a flip."""
 
     shape: int
     position: int
-    period: str
-    domain: str
-    mechanism: str
-    block: str
-    cell: str
-    epsilon: float
     flip: float
 
 
-class Batch(msgspec.Struct, frozen=True):
+class Batch(Place, frozen=True):
     """One cell of an opened batch: an estimate with the variance of its noise."""
 
-    period: str
-    domain: str
-    mechanism: str
-    block: str
-    cell: str
-    epsilon: float
     n_reports: int
     estimate: float
     variance: float
@@ -262,7 +261,7 @@ def _layout(shape: int, report: Report) -> list[Layout]:
             )
         for cell in cells:
             result.append(
-                Layout(shape, position, report.period, report.domain, report.mechanism, block, cell, epsilon, flip)
+                Layout(report.period, report.domain, report.mechanism, block, cell, epsilon, shape, position, flip)
             )
             position += 1
     return [each for each in result if each.cell]  # a cell beyond the listed services means nothing
