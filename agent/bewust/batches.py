@@ -36,6 +36,12 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
                 yield file
 
 
+def unread(paths: Iterable[Path]) -> list[Path]:
+    """Return what lies in the folders and is no *.ndjson: one that was renamed is easily missed."""
+    every = (file for path in paths if path.is_dir() for file in path.rglob("*"))
+    return sorted(file for file in every if file.suffix != ".ndjson" and file.is_file())
+
+
 def collect(paths: Iterable[Path]) -> Collected:
     """Read reports of `split` from files and folders. A bad line is a problem and stops nothing.
 
@@ -109,7 +115,7 @@ def choose(batch: Collected, key: KeeperKey, period: str | None = None, minimum:
             "Use the key that was in policy.toml when they were made."
         )
     if len(found) < minimum:
-        raise KeeperError(f"{len(found)} reports are fewer than {minimum}. Wait for more, or set --min-batch.")
+        raise KeeperError(f"{len(found)} reports are fewer than {minimum}. Wait for more.")
     return found
 
 

@@ -91,7 +91,7 @@ def new(_options: Options, name: str, out: Path | None, as_json: bool) -> None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--key", "key_file", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Your key.")
 @click.option("--period", help="Only this period, such as 2026-W47.")
-@click.option("--min-batch", type=click.IntRange(min=1), default=50, show_default=True,
+@click.option("--min-batch", type=click.IntRange(min=50), default=50, show_default=True,
               help="Refuse fewer reports than this.")  # fmt: skip
 @click.option("--skip-bad", is_flag=True, help="Leave out what cannot be read; the other keeper must too.")
 @click.option("--check", is_flag=True, help="Only say what would be added up. Do this first, both of you.")
@@ -111,6 +111,7 @@ def add_up(
 
     with _clear_errors():
         key = vault.load_key(key_file, _passphrase())
+        _complain([f"{file}: is no *.ndjson, so it was not read" for file in batches.unread(paths)])
         batch = batches.collect(_progress(list(batches.files(paths)), "Reading"))
         added, bad = _tallied(batch, key, period, min_batch, skip_bad)
         first = added.reports[0]
@@ -119,7 +120,9 @@ def add_up(
             "epsilons": {name: block.epsilon for name, block in first.blocks.items()},
             "left_out": bad, "duplicates": batch.duplicates,
         }  # fmt: skip
-        if not check:
+        if check:
+            said["again"] = keeping.was_sealed(added, key)
+        else:
             target = out or Path(f"{first.period}-{key.name}.sum.json")
             data, again = keeping.seal_sum(added, key)
             vault.save(target, data)
@@ -168,6 +171,8 @@ def _words(said: Mapping[str, Any]) -> str:
     ]
     if "file" in said:
         lines.append(f"{'The same as before' if said['again'] else 'Written'}: {said['file']}")
+    elif said["again"]:
+        lines.append("Just these reports were added up before: you will get the same file again.")
     else:
         lines.append("Nothing was added up yet. The other keeper must see the same manifest.")
     return "\n".join(lines)

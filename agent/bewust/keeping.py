@@ -16,7 +16,7 @@ from bewust import reports
 from bewust.batches import MIN_BATCH, Collected, choose, manifest
 from bewust.reports import BLOCKS, BOUNDS, WIDTH, Opened, OpenedBlock, ReportError, SplitReport, Sum, SumBlock
 from bewust.sharing import MODULUS, open_share
-from bewust.vault import KeeperError, KeeperKey, Remembered, alone, load_ledger, printable, read, write
+from bewust.vault import KeeperError, KeeperKey, Ledger, Remembered, alone, load_ledger, printable, read, write
 
 _SURE = 60  # noise is above this many scales with a probability below 1e-24
 
@@ -95,18 +95,29 @@ def seal_sum(added: Tally, key: KeeperKey) -> tuple[bytes, bool]:
     """
     with alone(key):
         ledger = load_ledger(key)
-        period, mine = added.reports[0].period, manifest(added.reports)
-        if (sealed := ledger.periods.get(period)) is not None:
-            if sealed.manifest != mine:
-                raise KeeperError(
-                    f"{key.ledger}: {period} was added up before, from other reports (manifest {sealed.manifest[:12]}, "
-                    f"now {mine[:12]}). That is done once: give exactly those reports, or leave this period as it is."
-                )
+        if (sealed := _remembered(ledger, added, key)) is not None:
             return sealed.sum.encode(), True
+        period, mine = added.reports[0].period, manifest(added.reports)
         made = reports.encode(_noisy(added, key)) + "\n"
         periods = {**ledger.periods, period: Remembered(mine, made)}
         write(key.ledger, msgspec.json.encode(msgspec.structs.replace(ledger, periods=periods)) + b"\n")
         return made.encode(), False
+
+
+def was_sealed(added: Tally, key: KeeperKey) -> bool:
+    """Return whether exactly this batch was added up before. Raises KeeperError where `seal_sum` would refuse it."""
+    return _remembered(load_ledger(key), added, key) is not None
+
+
+def _remembered(ledger: Ledger, added: Tally, key: KeeperKey) -> Remembered | None:
+    period, mine = added.reports[0].period, manifest(added.reports)
+    sealed = ledger.periods.get(period)
+    if sealed is not None and sealed.manifest != mine:
+        raise KeeperError(
+            f"{key.ledger}: {period} was added up before, from other reports (manifest {sealed.manifest[:12]}, "
+            f"now {mine[:12]}). That is done once: give exactly those reports, or leave this period as it is."
+        )
+    return sealed
 
 
 def load_sum(path: Path) -> Sum:

@@ -22,6 +22,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+MIN_DIFFERENT = 6  # characters; "aaaaaaaaaaaaaaaa" is long too
 MIN_PASSPHRASE = 16  # characters; PKCS8 stretches a passphrase by 2048 rounds only
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")  # it becomes part of file names and of policy.toml
 
@@ -73,6 +74,8 @@ def new_key(name: str, passphrase: str, path: Path) -> KeeperKey:
         raise KeeperError(f"{name!r} is no name for a keeper. Use at most 40 letters, digits, - and _.")
     if len(passphrase) < MIN_PASSPHRASE:
         raise KeeperError(f"the passphrase is shorter than {MIN_PASSPHRASE} characters. Take five or six random words.")
+    if len(set(passphrase)) < MIN_DIFFERENT:
+        raise KeeperError("the passphrase repeats a few characters. Take five or six random words.")
     private = generate()
     key = KeeperKey(name, id_of(private.public_key()), private, path)
     pem = private.private_bytes(
@@ -115,6 +118,8 @@ def _public_of(key: KeeperKey) -> tuple[str, str, str]:
 def load_ledger(key: KeeperKey) -> Ledger:
     """Return the ledger of a key. A missing one is no empty one: a batch could be added up twice."""
     remedy = "Put the ledger of this key beside it, from the latest copy."
+    if not os.path.lexists(key.ledger):
+        raise KeeperError(f"{key.ledger}: is not there. {remedy}")
     try:
         ledger = msgspec.json.decode(read(key.ledger), type=Ledger)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -147,7 +152,7 @@ def save(path: Path, data: bytes) -> None:
     if not os.path.lexists(path):
         write(path, data)
     elif path.is_dir() or read(path) != data:
-        raise KeeperError(f"{path}: is there already, and is something else. Choose another name with --out.")
+        raise KeeperError(f"{path}: is there already, and is something else. Keep it elsewhere, or use --out.")
 
 
 def read(path: Path) -> bytes:

@@ -66,6 +66,17 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.parametrize("kind", ["key", "ledger", "report", "sum", "opened"])
+def test_what_cannot_be_made_again_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "file.json"
+    file.write_text(f'{{"schema": "bewust-{kind}/1"}}')
+    with pytest.raises(FleetError, match=r"file\.json: is a file that cannot be made again"):
+        exporting.write(file, b"new")
+    file.write_text('{\n "schema": "bewust-fleet/1"}')
+    exporting.write(file, b"new")
+    assert file.read_bytes() == b"new"
+
+
 def test_a_file_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(FleetError, match=r"gone/cells.csv: cannot be written \(No such file"):
         exporting.write(tmp_path / "gone" / "cells.csv", b"")

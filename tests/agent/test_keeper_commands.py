@@ -126,6 +126,17 @@ def test_checking_adds_nothing_up(desk: Path) -> None:
     assert {path: path.read_bytes() for path in desk.iterdir() if path.is_file()} == before
 
 
+def test_checking_says_what_adding_up_will_do(desk: Path) -> None:
+    answered(*add_up("security"))
+    assert "you will get the same file again" in answered(*add_up("security", "--check"))
+    (desk / "reports" / "7-2026-W47.ndjson").rename(desk / "reports" / "7-2026-W47.ndjson.txt")
+    said = refused(*add_up("security", "--check"))
+    assert "! reports/7-2026-W47.ndjson.txt: is no *.ndjson, so it was not read\n" in said
+    assert "2026-W47 was added up before, from other reports" in said
+    (desk / "works-council.key.json.ledger").unlink()
+    assert "ledger: is not there. Put the ledger" in refused(*add_up("works-council", "--check"))
+
+
 def test_the_table_says_where_the_noise_is_too_large(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "noise", lambda bound, epsilon, cells: [0] * cells)
     for name in NAMES:
@@ -162,11 +173,13 @@ def test_a_mixed_folder_needs_a_period(desk: Path) -> None:
     assert json.loads(answered(*add_up("security", "--period", "2026-W48", "--json")))["reports"] == 50
 
 
-def test_a_small_batch_is_refused_unless_asked_for(desk: Path) -> None:
+def test_a_small_batch_is_refused_and_the_limit_cannot_be_lowered(desk: Path) -> None:
     for number in range(40):
         (desk / "reports" / f"{number}-2026-W47.ndjson").unlink()
     assert "20 reports are fewer than 50" in refused(*add_up("security"))
-    assert json.loads(answered(*add_up("security", "--min-batch", "20", "--json")))["reports"] == 20
+    assert "20 is not in the range x>=50" in run(*add_up("security", "--min-batch", "20")).stderr
+    fill(desk / "reports", range(60))
+    assert "60 reports are fewer than 61" in refused(*add_up("security", "--min-batch", "61"))
 
 
 def test_bad_lines_are_named_and_left_out_only_when_both_are_told(desk: Path) -> None:

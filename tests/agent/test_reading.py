@@ -149,14 +149,16 @@ def test_folders_are_searched_at_any_depth_for_reports_and_batches_only(tmp_path
 def test_an_opened_batch_counts_once_and_what_else_is_json_is_named(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / f"{name}.json").write_text(batch({"any": [400]}))
+    (tmp_path / "warped.json").write_text(batch({"any": [401]}))  # read last
     (tmp_path / "sum.json").write_text('{"schema":"bewust-sum/1"}')
     (tmp_path / "vast.json").write_bytes(b" " * (reading.OPENED_LIMIT + 1))
     (tmp_path / "wild.json").write_text(batch({}, manifest="cd", sd=1e300))
     found = read(tmp_path, scratch=tmp_path / "scratch")
-    assert (found.lines, found.skipped, len(found.opened)) == (5, 4, 1)
+    assert (found.lines, found.skipped, len(found.opened)) == (6, 5, 1)
     assert [cell.estimate for cell in found.batches if cell.block == "any"] == [400.0]
     why = {Path(each.place).name: each.why for each in found.named}
     assert why["two.json"].startswith("is an opened batch that was read already")
+    assert why["warped.json"].startswith("has other numbers than a batch of the same reports")
     assert why["sum.json"].startswith("is no opened batch")
     assert why["wild.json"] == "has a number that cannot be"
     assert why["vast.json"] == "is larger than 1 MiB"

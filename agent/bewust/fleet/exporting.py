@@ -5,6 +5,7 @@ Belongs here: what a row of the aggregate is, and writing files whole. Not here:
 
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,12 @@ def _table(findings: Findings) -> Any:
 
 
 def write(file: Path, data: bytes) -> None:
-    """Replace a file whole, so that nobody ever reads half of one. Raises FleetError."""
+    """Replace a file whole, so that nobody ever reads half of one. Raises FleetError.
+
+    A keeper's key, a report or a batch is never replaced: none of them can be made again.
+    """
+    if _is_precious(file):
+        raise FleetError(f"{file}: is a file that cannot be made again, such as a key or a batch. Choose another name.")
     scratch = ""
     try:
         descriptor, scratch = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
@@ -92,3 +98,11 @@ def write(file: Path, data: bytes) -> None:
         if scratch:
             Path(scratch).unlink(missing_ok=True)
         raise FleetError(f"{file}: cannot be written ({error.strerror}). Choose another place.") from error
+
+
+def _is_precious(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return re.match(rb'\s*\{\s*"schema"\s*:\s*"bewust-(?!fleet/)', stream.read(200)) is not None
+    except OSError:
+        return False  # writing says what is wrong

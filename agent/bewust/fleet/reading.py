@@ -87,7 +87,7 @@ class Read(msgspec.Struct):
     named: list[Skipped] = []
     layout: list[Layout] = []
     batches: list[Batch] = []
-    opened: set[str] = msgspec.field(default_factory=set)  # manifests: each batch counts once
+    opened: dict[str, Opened] = {}  # by manifest: each batch counts once
 
     def skip(self, place: str, why: str) -> None:
         """Count a row that is left out, and name it as long as there is room."""
@@ -227,10 +227,13 @@ def _read_opened(stream: BinaryIO, name: str, result: Read) -> None:
     except ReportError as error:
         result.skip(name, cut(str(error)))
         return
-    if batch.manifest in result.opened:
-        result.skip(name, "is an opened batch that was read already: counted once")
+    known = result.opened.setdefault(batch.manifest, batch)
+    if known is not batch:
+        same = "is an opened batch that was read already: counted once"
+        result.skip(name, same if known == batch else
+                    "has other numbers than a batch of the same reports that was read already: one was changed. Ask "
+                    "both keepers for their sums")  # fmt: skip
         return
-    result.opened.add(batch.manifest)
     result.batches += _batch(batch)
 
 
