@@ -126,8 +126,9 @@ class Agent:
     def _still(self, host: str) -> bool:
         """Whether a host was demoted, and not too long ago."""
         demoted = self._demoted.get(host)
-        seconds = parse_duration(self.rules.policy.demoted_for)
-        return demoted is not None and self.now() - demoted[1] < timedelta(seconds=seconds)
+        if demoted is None:  # nearly always, and asked at every connection
+            return False
+        return self.now() - demoted[1] < timedelta(seconds=parse_duration(self.rules.policy.demoted_for))
 
     # What the inspector tells.
 

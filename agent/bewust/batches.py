@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from bewust import reports
-from bewust.reports import LINE_LIMIT, ReportError, SplitReport
-from bewust.vault import KeeperError, KeeperKey, printable
+from bewust.reports import LINE_LIMIT, ReportError, SplitReport, printable
+from bewust.vault import KeeperError, KeeperKey
 
 MIN_BATCH = 50  # reports; the noise is what protects, this keeps out sums that could only be noise
 

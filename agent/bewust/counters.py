@@ -30,16 +30,22 @@ def period_of(now: datetime, weeks: int) -> str:
     return f"{year}-W{week:02}" if weeks == 1 else f"{year}-P{(week - 1) // weeks + 1:02}"
 
 
+def weeks_of(period: str) -> int:
+    """Return how many weeks a period has; the last of a year may have fewer."""
+    return 1 if period[5] == "W" else 4
+
+
 def period_start(period: str) -> date:
     """Return the first day of a period. Raises ValueError for a text that is none."""
-    weeks = 1 if period[5] == "W" else 4
-    return date.fromisocalendar(int(period[:4]), (int(period[6:]) - 1) * weeks + 1, 1)
+    return date.fromisocalendar(int(period[:4]), (int(period[6:]) - 1) * weeks_of(period) + 1, 1)
 
 
 def period_end(period: str) -> date:
     """Return the first day after a period. Raises ValueError for a text that is none."""
-    year, weeks = int(period[:4]), 1 if period[5] == "W" else 4
-    last = min(int(period[6:]) * weeks, date(year, 12, 28).isocalendar().week)  # 28 December is in the last week
+    year = int(period[:4])
+    last = min(
+        int(period[6:]) * weeks_of(period), date(year, 12, 28).isocalendar().week
+    )  # 28 December is in the last week
     return date.fromisocalendar(year, last, 7) + timedelta(days=1)
 
 

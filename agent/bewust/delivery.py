@@ -11,7 +11,7 @@ from datetime import UTC, datetime, time
 from pathlib import Path
 
 from bewust import reports
-from bewust.counters import period_end
+from bewust.counters import period_end, weeks_of
 from bewust.reports import LocalReport, Report
 
 
@@ -66,7 +66,7 @@ def _write(target: Path, data: bytes, period: str) -> None:
 
 def in_words(report: Report) -> list[str]:
     """Return what a report says, in sentences for the person whose workstation made it."""
-    weeks = "four weeks" if "-P" in report.period else "one week"
+    weeks = "one week" if weeks_of(report.period) == 1 else "four weeks"
     lines = [
         f"This is all that leaves the workstation for the period {report.period} ({weeks}).",
         f"It answers {reports.WIDTH} questions with yes or no: was there any use of AI; which of these services "

@@ -14,9 +14,21 @@ import msgspec
 
 from bewust import reports
 from bewust.batches import MIN_BATCH, Collected, choose, manifest
-from bewust.reports import BLOCKS, BOUNDS, WIDTH, Opened, OpenedBlock, ReportError, SplitReport, Sum, SumBlock
+from bewust.reports import (
+    BLOCKS,
+    BOUNDS,
+    WIDTH,
+    Opened,
+    OpenedBlock,
+    ReportError,
+    SplitReport,
+    Sum,
+    SumBlock,
+    blocks_of,
+    printable,
+)
 from bewust.sharing import MODULUS, open_share
-from bewust.vault import KeeperError, KeeperKey, Ledger, Remembered, alone, load_ledger, printable, read, write
+from bewust.vault import KeeperError, KeeperKey, Ledger, Remembered, alone, load_ledger, read, write
 
 _SURE = 60  # noise is above this many scales with a probability below 1e-24
 
@@ -136,16 +148,14 @@ def open_sums(a: Sum, b: Sum) -> Opened:
     _check_pair(a, b)
     totals = [(int(one) + int(other)) % MODULUS for one, other in zip(a.sum, b.sum, strict=True)]
     signed = [total - MODULUS if total >= MODULUS // 2 else total for total in totals]
-    opened, start = {}, 0
-    for name, cells in BLOCKS.items():
+    opened = {}
+    for name, estimates in blocks_of(signed).items():
         scale = Fraction(BOUNDS[name]) / Fraction(a.blocks[name].epsilon)
-        estimates = tuple(signed[start : start + len(cells)])
         if any(not -_SURE * scale <= estimate <= a.reports + _SURE * scale for estimate in estimates):
             raise KeeperError(
                 "the sums give numbers that cannot be: one was changed. Ask both keepers for theirs anew."
             )
         opened[name] = OpenedBlock(a.blocks[name].epsilon, estimates, deviation(scale))
-        start += len(cells)
     return Opened(
         "bewust-opened/1", period=a.period, mechanism="split", domain=a.domain, services=a.services,
         reports=a.reports, manifest=a.manifest, blocks=opened,

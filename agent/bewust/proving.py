@@ -79,7 +79,7 @@ def prove(state: Path, services: Collection[str], exports: Path | None = None) -
     for path in sorted(state.iterdir()) if state.is_dir() else ():
         if path.name in OTHERS:
             receipt.append(Row(path.name, sum(p.is_file() for p in [path, *path.rglob("*")]), OTHERS[path.name]))
-            findings += _telling(path) if path.name == "lock" else _run_file(path) if path.name == RUN_FILE else []
+            findings += _names(path) if path.name == "lock" else _run_file(path) if path.name == RUN_FILE else []
         elif path.name != FILE:
             findings.append(f"{path}: nothing of Bewust's is called so. Look at it and remove it.")
     if exports is not None and exports.is_dir():
@@ -101,7 +101,7 @@ def _store(path: Path, services: Collection[str]) -> tuple[Contents, list[str]]:
         storage.build(kept, again)
         if _steady(path.read_bytes()) != _steady(again.read_bytes()):
             findings.append(f"{path}: is not what its rows make: {_more(path, again)}. Ask who wrote to it.")
-    findings += _names(path, path.read_bytes())
+    findings += _names(path)
     for left in sorted(path.parent.glob(f"{path.name}-*")):
         findings.append(f"{left}: a journal of single events. Remove it.")
     return kept, findings
@@ -153,11 +153,8 @@ def _exported(path: Path) -> list[str]:
     return findings
 
 
-def _telling(path: Path) -> list[str]:
-    return _names(path, path.read_bytes())
-
-
-def _names(path: Path, data: bytes) -> list[str]:
+def _names(path: Path) -> list[str]:
+    data = path.read_bytes()
     found = [f"{path}: looks like {what} in it" for what, pattern in _TELLING.items() if pattern.search(data)]
     for what, name in (("login", _login()), ("machine", socket.gethostname())):
         if len(name) > 3 and re.search(rb"(?<![A-Za-z0-9-])" + re.escape(name.encode()) + rb"(?![A-Za-z0-9-])", data):

@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import exp
 
+import msgspec
+
 from bewust import reports
-from bewust.counters import Key
+from bewust.counters import Key, weeks_of
 from bewust.model import Kind
 from bewust.policy import Policy
-from bewust.reports import BLOCKS, BOUNDS, SERVICES, LocalReport, Randomised, Report, Shared, SplitReport
+from bewust.reports import BOUNDS, SERVICES, LocalReport, Randomised, Report, Shared, SplitReport, blocks_of, differing
 from bewust.sharing import parse_key, seal_report
 
 COIN = 1 << 32  # sides of the coin that flips a bit; its probability is an exact fraction of it
@@ -51,15 +53,6 @@ def bounded(bits: Sequence[int], random: Random) -> Presence:
     return tuple(kept)
 
 
-def blocks_of(bits: Sequence[int]) -> dict[str, tuple[int, ...]]:
-    """Return the bits of each block, in the order of BLOCKS."""
-    found, start = {}, 0
-    for name, cells in BLOCKS.items():
-        found[name] = tuple(bits[start : start + len(cells)])
-        start += len(cells)
-    return found
-
-
 def flip(name: str, epsilon: Fraction) -> Fraction:
     """Return the probability with which each bit of a block is flipped, so that the block costs `epsilon`.
 
@@ -67,14 +60,18 @@ def flip(name: str, epsilon: Fraction) -> Fraction:
     differing bit multiplies the odds by (1 - p) / p; so p = 1 / (1 + e^(epsilon / bits)). Rounded up
     to a fraction of COIN: a little more noise than needed, never less.
     """
-    differing = min(2 * BOUNDS[name], len(BLOCKS[name]))
-    odds = exp(-epsilon / differing)
+    odds = exp(-epsilon / differing(name))
     return Fraction(int(COIN * odds / (1 + odds)) + 1, COIN)
 
 
 def randomised(bits: Sequence[int], probability: Fraction, random: Random) -> Presence:
     """Return the bits, each flipped with the probability and independently."""
     return tuple(bit ^ (random(probability.denominator) < probability.numerator) for bit in bits)
+
+
+def rules_of(policy: Policy, period: str) -> Policy:
+    """Return the policy as it holds for a period: its length tells the mechanism it was opened under."""
+    return msgspec.structs.replace(policy, mechanism="split" if weeks_of(period) == 1 else "local")
 
 
 def spent(policy: Policy) -> dict[str, Fraction]:

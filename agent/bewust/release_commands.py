@@ -56,14 +56,12 @@ def _draft(kept: "Contents", rules: "Policy") -> dict[str, str]:
     """Return what the present period would release if it ended now; a draft of a draw, and no more."""
     import secrets
 
-    import msgspec
-
     from bewust import release, reports
 
     drafts = {}
     for period in sorted({key.period for key in kept.counts})[-1:]:
         services = kept.domains.get(period, rules.release.services)
-        of_period = msgspec.structs.replace(rules, mechanism="local" if "-P" in period else "split")
+        of_period = release.rules_of(rules, period)
         drafts[period] = reports.encode(release.seal(kept.counts, period, services, of_period, secrets.randbelow))
         click.echo(f"No period has ended yet. This is a draft of {period}, drawn for this look alone:", err=True)
     return drafts

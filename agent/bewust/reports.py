@@ -169,9 +169,8 @@ def _check_randomised(name: str, block: Randomised) -> None:
         raise ReportError(f"block {name} has not {len(BLOCKS[name])} bits")
     if not _FRACTION.fullmatch(block.flip) or not 0 < (flip := Fraction(block.flip)) < Fraction(1, 2):
         raise ReportError(f"block {name} has flip {block.flip[:40]!r}, which is no probability below one half")
-    # Two vectors within the bound differ in so many bits, and each multiplies the odds.
-    differing = min(2 * BOUNDS[name], len(BLOCKS[name]))
-    if differing * log(1 / flip - 1) > Fraction(block.epsilon) + Fraction(1, 10**6):
+    # Each bit that differs multiplies the odds.
+    if differing(name) * log(1 / flip - 1) > Fraction(block.epsilon) + Fraction(1, 10**6):
         raise ReportError(f"block {name} claims epsilon {block.epsilon}, which its flip {block.flip} does not give")
 
 
@@ -234,6 +233,25 @@ def decode_opened(data: bytes) -> Opened:
 def _check_batch(count: int, manifest: str) -> None:
     if count < 0 or not (_HEX.fullmatch(manifest) and len(manifest) == 64):
         raise ReportError("says of no batch how large it is and which reports are in it")
+
+
+def differing(block: str) -> int:
+    """Return in how many bits of a block two vectors within its bound can differ."""
+    return min(2 * BOUNDS[block], len(BLOCKS[block]))
+
+
+def blocks_of(vector: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """Return the WIDTH values of a vector by block, in the order of BLOCKS."""
+    found, start = {}, 0
+    for name, cells in BLOCKS.items():
+        found[name] = tuple(vector[start : start + len(cells)])
+        start += len(cells)
+    return found
+
+
+def printable(text: object) -> str:
+    """Return a text on one line that cannot steer a terminal: reports come from elsewhere."""
+    return "".join(character if character.isprintable() else "?" for character in str(text))
 
 
 def domain_of(services: Iterable[str]) -> str:

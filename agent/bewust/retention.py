@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import msgspec
-
 from bewust import release, reports
 from bewust.counters import period_end
 from bewust.delivery import DeliveryError, deliver
@@ -34,7 +32,7 @@ def settle(store: Store, policy: Policy, now: datetime, random: Random) -> str |
         if _is_old(period, now):  # the machine was off for months: nobody waits for it, and it shall cost nothing
             store.seal(period, None, {})
             continue
-        rules = msgspec.structs.replace(policy, mechanism="local" if "-P" in period else "split")
+        rules = release.rules_of(policy, period)
         try:
             release.check_budget(kept.ledger, period, rules)
             services = kept.domains.get(period, rules.release.services)

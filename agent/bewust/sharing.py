@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from bewust.reports import BLOCKS, BOUNDS, WIDTH, ReportError, SplitReport, header
+from bewust.reports import BOUNDS, WIDTH, ReportError, SplitReport, blocks_of, header
 
 MODULUS = 1 << 64  # shares and sums are integers modulo this, far above any number of workstations
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
@@ -96,11 +96,9 @@ def seal_report(draft: SplitReport, presence: Sequence[int], keys: Sequence[X255
 
 def _check_bounds(presence: Sequence[int]) -> None:
     """Refuse a vector that the noise would not cover: nobody can see that in a share any more."""
-    start = 0
-    for name, cells in BLOCKS.items():
-        if sum(presence[start : start + len(cells)]) > BOUNDS[name]:
+    for name, block in blocks_of(presence).items():
+        if sum(block) > BOUNDS[name]:
             raise ValueError(f"block {name} has more than {BOUNDS[name]} ones")
-        start += len(cells)
 
 
 def open_share(report: SplitReport, which: int, private: X25519PrivateKey) -> list[int]:

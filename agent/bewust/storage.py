@@ -192,14 +192,15 @@ def contents(path: Path) -> Contents:
             version = database.execute("PRAGMA user_version").fetchone()[0]
             if version not in (1, SCHEMA):
                 raise StoreError(f"{path}: has schema {version}, not {SCHEMA}. {remedy}")
-            return _contents(database, BASE if version == SCHEMA else 0, version)
+            return _contents(database, version)
         finally:
             database.close()
     except (sqlite3.Error, TypeError, ValueError) as error:
         raise StoreError(f"{path}: is not a store of Bewust ({error}). {remedy}") from error
 
 
-def _contents(database: sqlite_utils.Database, base: int, version: int) -> Contents:
+def _contents(database: sqlite_utils.Database, version: int) -> Contents:
+    base = BASE if version == SCHEMA else 0
     counts = dict(_counter(row, base) for row in database.query("SELECT period, service, kind, n FROM counter"))
     if version == 1:
         return Contents(counts)

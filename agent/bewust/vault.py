@@ -181,8 +181,3 @@ def write(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             fresh.unlink()
         raise KeeperError(f"{path}: cannot be written ({error.strerror}). Make room, or check its owner.") from error
-
-
-def printable(text: object) -> str:
-    """Return a text that cannot steer a terminal: reports come from elsewhere."""
-    return "".join(character if character.isprintable() else "?" for character in str(text))

@@ -123,14 +123,14 @@ def test_a_block_has_at_most_its_bound_and_only_ones_that_were_there(bits: list[
     kept = release.bounded(bits, seeded(seed))
     assert len(kept) == WIDTH
     assert all(a <= b for a, b in zip(kept, bits, strict=True))
-    before, after = release.blocks_of(bits), release.blocks_of(kept)
+    before, after = reports.blocks_of(bits), reports.blocks_of(kept)
     for name, block in after.items():
         assert sum(block) == min(sum(before[name]), BOUNDS[name]), "and no fewer than it may have"
 
 
 @given(BITS)
 def test_blocks_put_together_are_the_vector(bits: list[int]) -> None:
-    blocks = release.blocks_of(bits)
+    blocks = reports.blocks_of(bits)
     assert {name: len(block) for name, block in blocks.items()} == {name: len(c) for name, c in BLOCKS.items()}
     assert [bit for block in blocks.values() for bit in block] == bits
 
@@ -326,7 +326,7 @@ def test_the_bits_of_a_report_are_the_bounded_vector_through_its_coins() -> None
     chance = seeded(4)
     bits = release.bounded(release.presence(counts, PERIOD, NAMES), chance)
     assert report.id == f"{chance(1 << 128):032x}"
-    for name, block in release.blocks_of(bits).items():
+    for name, block in reports.blocks_of(bits).items():
         coin = release.flip(name, Fraction(EPSILONS["local"][name]))
         assert Fraction(report.blocks[name].flip) == coin
         assert report.blocks[name].bits == "".join(map(str, release.randomised(block, coin, chance)))
@@ -367,7 +367,7 @@ def test_what_is_shared_is_within_the_bound(counts: dict[Key, int], seed: int) -
     """The keepers cannot see a single vector and so cannot check it: the noise covers only what is bounded here."""
     found = opened(seal_split(counts, seeded(seed)))
     assert found == release.bounded(release.presence(counts, WEEK, NAMES), seeded(seed))
-    assert all(sum(block) <= BOUNDS[name] for name, block in release.blocks_of(found).items())
+    assert all(sum(block) <= BOUNDS[name] for name, block in reports.blocks_of(found).items())
 
 
 def test_a_share_opens_for_its_keeper_only_and_only_with_the_report_it_came_in() -> None:

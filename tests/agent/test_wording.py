@@ -5,8 +5,9 @@ from string import Formatter
 
 import pytest
 
+from bewust.counters import period_start
 from bewust.fleet.estimates import FACTS
-from bewust.fleet.wording import LANGUAGES, Words, first_day, last_day, step, texts
+from bewust.fleet.wording import LANGUAGES, Words, last_day, step, texts
 from bewust.model import Context, Status
 from bewust.policy import EPSILONS
 
@@ -55,7 +56,7 @@ def test_a_number_is_not_written_more_precisely_than_it_is_known(half: float, by
     ],
 )
 def test_a_period_has_its_days(period: str, first: date, last: date) -> None:
-    assert (first_day(period), last_day(period)) == (first, last)
+    assert (period_start(period), last_day(period)) == (first, last)
 
 
 def test_a_value_without_a_name_stands_for_itself() -> None:

@@ -22,8 +22,8 @@ from bewust import keeping, release
 from bewust.counters import Key
 from bewust.model import Kind
 from bewust.policy import Policy, ReleaseRules
-from bewust.release import Presence, blocks_of
-from bewust.reports import BOUNDS, SERVICES, LocalReport
+from bewust.release import Presence
+from bewust.reports import BOUNDS, SERVICES, LocalReport, blocks_of
 
 PERIOD = "2026-P12"
 NAMES = tuple(f"service-{n}" for n in range(SERVICES))

@@ -166,5 +166,5 @@ def test_what_was_audited_is_what_a_keeper_adds_to_a_real_batch(tmp_path: Path) 
     found = [(value + (1 << 63)) % sharing.MODULUS - (1 << 63) for value in noisy]
     noise = [a - b for a, b in zip(found, total, strict=True)]
     assert any(noise)
-    for name, block in release.blocks_of(noise).items():
+    for name, block in reports.blocks_of(noise).items():
         assert all(abs(value) <= 60 * BOUNDS[name] / Fraction(rules.epsilons[name]) for value in block)

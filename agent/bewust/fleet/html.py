@@ -12,11 +12,12 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from bewust.counters import period_start
 from bewust.fleet import drawing
 from bewust.fleet.drawing import FIRST, SECOND, SERIES, Bar, Point
 from bewust.fleet.estimates import FACTS, Cell
 from bewust.fleet.findings import FOLLOWED, LARGE, ONE_BIT, Findings, lever
-from bewust.fleet.wording import Words, first_day, last_day, step
+from bewust.fleet.wording import Words, last_day, step
 from bewust.reports import OTHER
 
 type Edition = tuple[str, str]
@@ -87,8 +88,8 @@ class _Page:
 
     @property
     def subtitle(self) -> str:
-        return self.words("subtitle", n=self.words.number(self.reports), period=self.period, **{
-            "from": self.words.day(first_day(self.period)), "to": self.words.day(last_day(self.period))})  # fmt: skip
+        days = {"from": self.words.day(period_start(self.period)), "to": self.words.day(last_day(self.period))}
+        return self.words("subtitle", n=self.words.number(self.reports), period=self.period, **days)
 
     @property
     def guarantee(self) -> str:

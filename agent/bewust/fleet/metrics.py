@@ -6,7 +6,7 @@ time of the export, and refuse negative numbers. Times are the bounds of the per
 
 import os
 from collections.abc import Iterator, Mapping
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 from zoneinfo import ZoneInfo
@@ -16,10 +16,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.util.re import parse_env_headers
 
+from bewust.counters import period_end, period_start
 from bewust.fleet.estimates import EVERY, Cell
 from bewust.fleet.findings import Findings
 from bewust.fleet.reading import FleetError
-from bewust.fleet.wording import first_day, last_day
 
 NAMES: Mapping[str, str] = {
     "genai_usage.workstations.estimate": "estimate",
@@ -65,7 +65,7 @@ def _add(metric: Metric, value: float, attributes: Mapping[str, str], bounds: tu
 
 
 def _bounds(period: str, zone: ZoneInfo) -> tuple[int, int]:
-    days = (first_day(period), last_day(period) + timedelta(days=1))
+    days = (period_start(period), period_end(period))
     start, end = (int(datetime.combine(day, time(), zone).timestamp()) * 1_000_000_000 for day in days)
     return start, end
 

@@ -18,7 +18,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from bewust import reports
-from bewust.reports import LINE_LIMIT, LocalReport, Opened, Report, ReportError
+from bewust.reports import LINE_LIMIT, LocalReport, Opened, Report, ReportError, printable
 
 NAMED = 1000  # skipped rows that are named; all are counted
 NOISIEST = 0.495  # flips above this: each bit would count for more than a hundred workstations
@@ -94,11 +94,6 @@ class Read(msgspec.Struct):
         self.skipped += 1
         if len(self.named) < NAMED:
             self.named.append(Skipped(printable(place), printable(why)))
-
-
-def printable(text: str) -> str:
-    """Return a text that a terminal and a file can show: on one line, without control characters."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def found(places: Iterable[Path]) -> list[Path]:

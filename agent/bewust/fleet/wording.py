@@ -55,12 +55,6 @@ def step(half: float, digits: int = 2) -> float:
     return float(10.0 ** (floor(log10(half)) - digits + 1)) if half > 0 else 1.0
 
 
-def first_day(period: str) -> date:
-    """Return the first day of a period such as "2026-P12" or "2026-W47"."""
-    year, number = int(period[:4]), int(period[6:])
-    return date.fromisocalendar(year, number if period[5] == "W" else 4 * number - 3, 1)
-
-
 def last_day(period: str) -> date:
     """Return the last day of a period."""
     return period_end(period) - timedelta(days=1)
