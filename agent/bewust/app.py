@@ -8,31 +8,35 @@ import contextlib
 import os
 import secrets
 import signal
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
-from bewust import __version__, counters, health, routing, storage
-from bewust.counters import Key
+from bewust import counters, routing, storage
+from bewust.answers import Answers
+from bewust.counters import Hold, Key
+from bewust.desk import Desk
 from bewust.detection import detection
 from bewust.front import Front
-from bewust.model import Demoted, Depth, Detected, Failed, Message, Observation, Seen, Start
-from bewust.notify import Toaster
-from bewust.page import Page, Status
-from bewust.pipeline import Outcome, Pipeline
+from bewust.model import Demoted, Detected, Failed, Message, Observation, Seen, Start
+from bewust.notify import Toast
+from bewust.page import Page
+from bewust.people import ME, People
+from bewust.pipeline import Pipeline
 from bewust.policy import PolicyError
-from bewust.reminders import Held, Reminder, TextsError
+from bewust.reminders import Held, Reminder
 from bewust.retention import delivered, settle
 from bewust.schema import CatalogueError, parse_duration
+from bewust.session import Desktop
 from bewust.settings import (
     RUN_FILE,
     AgentError,
     Rules,
     Running,
     Settings,
+    alone,
     fingerprint,
     in_force,
     kept,
@@ -41,14 +45,8 @@ from bewust.settings import (
     write_private,
 )
 from bewust.supervision import Inspector
+from bewust.texts import TextsError
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-LOCK_FILE = "lock"
-ONE_PERSON = 0  # who, where the agent serves only the person who started it
 FAILURES_LIMIT = 50  # different ones remembered
 WATCH_SECONDS = 30.0  # between two looks at the organisation's folder: a few dozen calls of stat
 DRAIN_SECONDS = 5.0  # for what the inspector has in hand, before another takes over
@@ -63,16 +61,19 @@ class Agent:
         rules: Rules,
         *,
         on_reminder: Callable[[Reminder | Held], None] = lambda decided: None,
-        toaster: Toaster | None = None,
+        desktop: Desktop | None = None,
     ) -> None:
         self.settings = settings
         self.authority = prepare(settings, rules)
         self.rules = rules = kept(rules, settings.state)
         self.uncovered = self.authority.uncovered(routing.decrypt_list(rules.matcher))
-        self.toaster = toaster or Toaster()
         self.pipeline = Pipeline(rules.policy, rules.texts, rules.services)
         self.store, self.rescued = self._open_store()
-        self.page = Page(self)
+        if desktop is None and settings.socket is None:
+            desktop = Desk(self._chosen)
+        self.people = People(self, desktop, settings.state, on_reminder)
+        self.answers = Answers(self)
+        self.page = Page(self.answers)
         self.front = Front(rules.matcher, self, self.page.protocol, settings.resolver)
         self.inspector = Inspector(
             self._start(), up=self.front.inspector_up, down=self.front.inspector_down, message=self.message
@@ -80,9 +81,8 @@ class Agent:
         self.token = secrets.token_urlsafe(24)
         self.port = 0
         self.since = self.now()
-        self._on_reminder = on_reminder
-        self._demoted: dict[str, tuple[str, datetime]] = {}
-        self._failures: dict[str, int] = {}
+        self.demoted: dict[str, tuple[str, datetime]] = {}
+        self.failures: dict[str, int] = {}
         self.unsealed: str | None = None
         self.undelivered: str | None = None
         self._opened = ""
@@ -112,20 +112,19 @@ class Agent:
     def visited(self, host: str, peer: int) -> None:
         """Count a visit by name, or keep its activity alive."""
         plan = self.rules.matcher.plan(host)
-        with self._guard("visit"):
+        with self.guard("visit"):
             for rule in plan.visits if plan else ():
-                found = detection(rule, Observation(host=host))
-                self.perform(self.pipeline.detected(ONE_PERSON, found, self.now()))
+                self.people.detected(detection(rule, Observation(host=host)), peer)
 
     def handed(self, host: str) -> bool:
         """Whether a host of the decrypt list is looked into now."""
-        if self._still(host):
+        if self.still(host):
             return False
         return not self.uncovered or not self.authority.uncovered((host,))
 
-    def _still(self, host: str) -> bool:
+    def still(self, host: str) -> bool:
         """Whether a host was demoted, and not too long ago."""
-        demoted = self._demoted.get(host)
+        demoted = self.demoted.get(host)
         if demoted is None:  # nearly always, and asked at every connection
             return False
         return self.now() - demoted[1] < timedelta(seconds=parse_duration(self.rules.policy.demoted_for))
@@ -134,20 +133,20 @@ class Agent:
 
     def message(self, message: Message) -> None:
         """Act on one message of the inspector."""
-        with self._guard("message"):
+        with self.guard("message"):
             match message:
-                case Detected(detection=found):
-                    self.perform(self.pipeline.detected(ONE_PERSON, found, self.now()))
+                case Detected(detection=found, peer=peer):
+                    self.people.detected(found, peer)
                 case Seen(service=service):
-                    self.perform(self.pipeline.seen(service, self.now()))
+                    self.count(self.pipeline.seen(service, self.now()).counts)
                 case Demoted(host=host, reason=reason) if self.rules.matcher.plan(host):
-                    self._demoted = {h: why for h, why in self._demoted.items() if self._still(h)}
-                    self._demoted[host] = (reason, self.now())
+                    self.demoted = {h: why for h, why in self.demoted.items() if self.still(h)}
+                    self.demoted[host] = (reason, self.now())
                 case Failed(where=where, error=error):
                     self._failed(where, error)
 
     @contextlib.contextmanager
-    def _guard(self, where: str) -> Iterator[None]:
+    def guard(self, where: str) -> Iterator[None]:
         """Count an exception of ours by its class and go on: browsing never breaks."""
         try:
             yield
@@ -156,20 +155,14 @@ class Agent:
 
     def _failed(self, where: str, error: str) -> None:
         key = f"{where}: {error}"
-        if key in self._failures or len(self._failures) < FAILURES_LIMIT:
-            self._failures[key] = self._failures.get(key, 0) + 1
+        if key in self.failures or len(self.failures) < FAILURES_LIMIT:
+            self.failures[key] = self.failures.get(key, 0) + 1
 
-    def perform(self, outcome: Outcome) -> None:
-        """Count, then remind: what is shown has been counted."""
-        if outcome.counts:
-            self._open(outcome.counts[0].period)
-            self.store.add(outcome.counts)
-        if outcome.reminder is not None:
-            self.toaster.offer(outcome.reminder.title, outcome.reminder.message)
-        decided = outcome.reminder or outcome.held
-        if decided is not None:
-            with self._guard("reminder"):
-                self._on_reminder(decided)
+    def count(self, keys: tuple[Key | Hold, ...]) -> None:
+        """Add one to each counter."""
+        if keys:
+            self._open(keys[0].period)
+            self.store.add(keys)
 
     def _open(self, period: str) -> None:
         """Make sure that every cell of the period is there; once a period, for there are thousands."""
@@ -188,7 +181,7 @@ class Agent:
             now = await asyncio.to_thread(fingerprint, self.settings.config)
             if now != before:
                 before = now
-                with self._guard("reload"):
+                with self.guard("reload"):
                     await self.reload()
 
     async def reload(self) -> None:
@@ -212,7 +205,7 @@ class Agent:
 
     async def run(self, started: Callable[[], None] = lambda: None) -> None:
         """Serve until cancelled, then stop cleanly: counters on disk, children ended."""
-        with _alone(self.settings.state):
+        with alone(self.settings.state):
             await self._run(started)
 
     async def _run(self, started: Callable[[], None]) -> None:
@@ -226,14 +219,25 @@ class Agent:
         run_file = self.settings.state / RUN_FILE
         try:
             write_private(run_file, msgspec.json.encode(Running(self.port, self.token, os.getpid())))
+            if self.settings.socket is not None:
+                await self._listen(self.settings.socket)
             started()
             async with asyncio.TaskGroup() as group:
-                for work in (self.inspector.run(), self.toaster.run(), self._flush(), self._watch()):
+                for work in (self.inspector.run(), self._flush(), self._watch()):
                     group.create_task(work)
         finally:
             self.store.flush()  # first: who presses Ctrl-C twice shall not lose it
             run_file.unlink(missing_ok=True)
+            await self.people.close()
             await self.front.close()
+
+    async def _listen(self, path: Path) -> None:
+        try:
+            await self.people.logins.open(path)
+        except (OSError, AttributeError, NotImplementedError) as error:  # the last two: Windows
+            raise AgentError(
+                f"{path}: no session could connect there ({error}). Choose another with --socket."
+            ) from error
 
     async def _flush(self) -> None:
         """Write the counters at fixed times of the clock, used or not: the times tell nothing."""
@@ -245,81 +249,20 @@ class Agent:
 
     async def _settle(self) -> None:
         """Open the period, seal the ones that ended, write it all down, and deliver what is due."""
-        with self._guard("settle"):
+        with self.guard("settle"):
             self._open(self.pipeline.period(self.now()))
             wrong = settle(self.store, self.rules.policy, self.now(), secrets.randbelow)
             self.unsealed = wrong or self.unsealed  # it is told until the next start
-        with self._guard("flush"):
+        with self.guard("flush"):
             await asyncio.to_thread(self.store.flush)
         folder = self.rules.policy.release.folder
         if folder and self.store.problem is None:
-            with self._guard("delivery"):
+            with self.guard("delivery"):
                 self.undelivered = await asyncio.to_thread(delivered, self.store.contents().sealed, Path(folder))
 
-    def status(self) -> Status:
-        """Return what is true now."""
-        decrypted = routing.decrypt_list(self.rules.matcher)
-        by_name = tuple(h for h in self.rules.matcher.hosts(*Depth) if h not in decrypted)
-        toasts = self.toaster
-        return Status(
-            version=__version__, pid=os.getpid(), port=self.port,
-            since=self.since.isoformat(timespec="seconds"), today=self.now().date().isoformat(),
-            inspector="running" if self.inspector.alive else "starting or down; browsing goes on undecrypted",
-            inspector_starts=self.inspector.starts,
-            tunnelled=by_name,
-            decrypted=tuple(h for h in decrypted if self.handed(h)),
-            demoted={self.rules.matcher.listed(h): why for h, (why, _) in self._demoted.items() if self._still(h)},
-            connections=self.front.ways(),
-            authority_until=self.authority.not_after.date().isoformat(),
-            authority_fingerprint=self.authority.fingerprint,
-            uncovered=self.uncovered,
-            silent=health.silent(self.rules.services.values(), self.counts(), self.pipeline.period(self.now())),
-            reviews=health.reviews(self.rules.services.values(), self.rules.policy),
-            toasts_shown=toasts.shown, toasts_failed=toasts.failed, toasts_dropped=toasts.dropped,
-            failures=dict(self._failures),
-            problems=tuple(p for p in self._problems() if p),
-        )  # fmt: skip
-
-    def counts(self) -> Mapping[Key, int]:
-        """Return every counter as it is now."""
-        return self.store.counts()
-
-    def _problems(self) -> list[str | None]:
-        outgrown = (
-            f"{', '.join(self.uncovered)}: outside the authority, so known by name only. Run: bewust authority renew"
-        )
-        soon = f"the authority ends on {self.authority.not_after.date()}. Run: bewust authority renew"
-        return [
-            self.rules.problem,
-            self.rescued,
-            self.unsealed,
-            self.undelivered,
-            self.store.problem,
-            self.inspector.problem,
-            f"toasts: {self.toaster.problem}" if self.toaster.problem else None,
-            outgrown if self.uncovered else None,
-            soon if self.authority.expires_soon(self.now()) else None,
-        ]
-
-
-@contextlib.contextmanager
-def _alone(state: Path) -> Iterator[None]:
-    """Hold the state folder: two agents on one would overwrite each other's counters.
-
-    The operating system lets go of it when the process ends, however it ends.
-    """
-    with (state / LOCK_FILE).open("ab") as lock:
-        os.chmod(lock.name, 0o600)
-        try:
-            if sys.platform == "win32":
-                msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise AgentError(
-                f"{state}: another agent is using this folder (bewust status). Stop it, or choose another with --state."
-            ) from error
-        yield
+    def _chosen(self, action: str, toast: Toast) -> None:
+        if action == "not-today":
+            self.people.snooze(ME, "today")
 
 
 async def serve(agent: Agent, started: Callable[[], None] = lambda: None) -> None:

@@ -16,6 +16,7 @@ from bewust.console import EPILOG, NOT_RUNNING, READ_FAILED, NoAgentError, Optio
 from bewust.fleet_commands import fleet_group
 from bewust.keeper_commands import keeper_group
 from bewust.release_commands import export, prove
+from bewust.reminder_commands import session, simulate_day, texts
 
 if TYPE_CHECKING:
     from bewust.app import Agent
@@ -62,12 +63,34 @@ def run(options: Options, port: int) -> None:
         click.echo("Stopped; the counters are on disk.")
 
 
+@main.command(short_help="Run the agent for every login of this machine.")
+@click.option("--port", default=8787, show_default=True, type=click.IntRange(0, 65535),
+              help="Loopback port of the proxy, the PAC and the page; 0 takes any.")  # fmt: skip
+@click.option("--socket", type=click.Path(path_type=Path, dir_okay=False), default="/run/bewust/session.sock",
+              show_default=True, help="Where sessions connect; only this account may write to its folder.")  # fmt: skip
+@click.pass_obj
+def service(options: Options, port: int, socket: Path) -> None:
+    """Run the agent under an account of its own, for every login of this machine.
+
+    It shows no reminders itself: each login runs a `bewust session`, which gets its own and no others.
+    Told whose a connection is by Linux only; elsewhere nobody is reminded by a service yet.
+    """
+    from bewust.app import Agent, serve
+    from bewust.settings import Settings, in_force
+
+    with clear_errors():
+        settings = Settings(state=options.state, config=options.config, port=port, socket=socket)
+        agent = Agent(settings, in_force(options.config, options.state))
+        asyncio.run(serve(agent, lambda: click.echo(f"Bewust serves port {agent.port} and sessions at {socket}.")))
+        click.echo("Stopped; the counters are on disk.")
+
+
 def _welcome(agent: "Agent") -> None:
     page = f"http://127.0.0.1:{agent.port}/"
     click.echo(f"Bewust runs. Page: {page}  PAC: {page}proxy.pac")
     click.echo(f"Its authority (trust it yourself only in a test): {agent.authority.root_pem}")
     click.echo("Try it without changing anything on this machine: bewust browse. Ctrl-C stops.")
-    for problem in agent.status().problems:
+    for problem in agent.answers.status().problems:
         click.echo(f"! {problem}")
 
 
@@ -218,7 +241,7 @@ def renew(options: Options) -> None:
 
 
 main.add_command(catalogue_group)
-for _command in (export, prove, keeper_group, fleet_group):
+for _command in (export, prove, keeper_group, fleet_group, session, simulate_day, texts):
     main.add_command(_command)
 
 if __name__ == "__main__":

@@ -39,10 +39,10 @@ def clear_errors() -> Iterator[None]:
     from bewust.delivery import DeliveryError
     from bewust.policy import PolicyError
     from bewust.recordings import RecordingError
-    from bewust.reminders import TextsError
     from bewust.schema import CatalogueError
     from bewust.settings import AgentError
     from bewust.storage import StoreError
+    from bewust.texts import TextsError
 
     codes: dict[type[Exception], int] = {
         CatalogueError: CONFIG, PolicyError: CONFIG, TextsError: CONFIG, RecordingError: READ_FAILED,

@@ -1,16 +1,17 @@
 """What is counted, on one page: this is the whole anonymisation.
 
 Everything Bewust keeps is a number beside one of these keys. A key is made of three closed lists:
-the period, the services of the catalogue, the six kinds. Nothing that a browser sent can become
-part of one; there is no person, device, host, address, day or hour in it.
+the period, the services of the catalogue, the six kinds; or of two: the period, and the reasons for
+which reminders were held back, whatever they were about. Nothing that a browser sent can become part
+of one; there is no person, device, host, address, day or hour in it.
 """
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from bewust.model import Detection, Kind, Level, Service
-from bewust.reminders import Held, Reminder
+from bewust.reminders import Held, HeldReason, Reminder
 
 
 class Key(NamedTuple):
@@ -19,6 +20,13 @@ class Key(NamedTuple):
     period: str
     service: str
     kind: Kind
+
+
+class Hold(NamedTuple):
+    """One counter of held reminders, of all services together: `period`, and why."""
+
+    period: str
+    reason: HeldReason
 
 
 def period_of(now: datetime, weeks: int) -> str:
@@ -52,6 +60,11 @@ def period_end(period: str) -> date:
 def cells(period: str, services: Iterable[Service]) -> list[Key]:
     """Return every counter a period can have: the closed list."""
     return [Key(period, service.id, kind) for service in services if service.counts for kind in Kind]
+
+
+def holds(period: str) -> list[Hold]:
+    """Return every counter of held reminders a period can have: the closed list."""
+    return [Hold(period, reason) for reason in get_args(HeldReason)]
 
 
 def of_activity(detection: Detection, period: str, *, began: bool, internal: bool) -> list[Key]:

@@ -78,6 +78,10 @@ class Front:
             counts[link.way] = counts.get(link.way, 0) + 1
         return counts
 
+    def link(self, peer: int) -> Link | None:
+        """Return the connection that the inspector and the app know by a port; None where it has ended."""
+        return next((link for link in self.links if link.peer == peer), None)
+
     async def dial(self, link: Link) -> Upstream:
         """Connect to a site. PermissionError for addresses of this machine: no back door to them."""
         host, port = link.host, link.port

@@ -5,7 +5,9 @@ file can hold a URL except `Observation`, which lives for one request and is nev
 """
 
 from collections.abc import Mapping
+from datetime import date
 from enum import IntEnum, StrEnum
+from typing import Literal
 
 import msgspec
 
@@ -67,6 +69,9 @@ class Status(StrEnum):
     CONDITIONAL = "conditional"
     UNCONTRACTED = "uncontracted"
     UNKNOWN = "unknown"
+
+
+Span = Literal["hour", "today", "week", "end"]  # how long somebody wants no reminders; "end" takes it back
 
 
 class Kind(StrEnum):
@@ -215,6 +220,17 @@ class Detection(msgspec.Struct, frozen=True):
     file: str
     line: int
     internal: bool = False
+
+
+class Memory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What outlives a restart: the contexts explained, and before which day no reminders are wanted.
+
+    `until` is that day for all of them, `snoozed` for single contexts.
+    """
+
+    explained: tuple[Context, ...] = ()
+    until: date | None = None
+    snoozed: Mapping[Context, date] = {}
 
 
 # What the inspector tells the front's process: one JSON object a line, told apart by `type`.

@@ -1,8 +1,9 @@
 """A toast on the desktop, shown through plyer in a child process that can be killed.
 
-Belongs here: making a text safe, showing it, and saying in one line why it could not be shown. Not
-here: which text, and when. Only the child (`python -m bewust.notify`) imports plyer: it may block
-for a minute and keeps its errors to itself (reference/deployment.md, section 1).
+Belongs here: what a toast is, making its text safe, showing it, and saying in one line why it could
+not be shown. Not here: which text, and when; nor buttons, which plyer does not have (freedesktop).
+Only the child (`python -m bewust.notify`) imports plyer: it may block for a minute and keeps its
+errors to itself (reference/deployment.md, section 1).
 """
 
 import asyncio
@@ -16,16 +17,19 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from importlib.resources import files
 from itertools import accumulate, takewhile
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
+
+import msgspec
 
 APP_NAME = "Bewust"
 TITLE_LIMIT = 63
 MESSAGE_LIMIT = 255  # both in UTF-16 units: on Windows they land in arrays of 64 and 256 of them
+WHY_LIMIT = 120  # of the MESSAGE_LIMIT, so that there is always room for a sentence
 SECONDS_TO_ANSWER = 5
 SECONDS_ON_SCREEN = 10
-QUEUE_LENGTH = 3
 # On Windows plyer sleeps while the toast shows, and only the child's end takes the tray icon away.
 SECONDS_TO_WAIT = SECONDS_TO_ANSWER + (SECONDS_ON_SCREEN if sys.platform == "win32" else 0)
 # -P: the folder in which somebody starts us must not be able to offer another `plyer`.
@@ -48,11 +52,41 @@ SYMPTOMS = (
     ("No usable implementation", "plyer finds no way to show a toast; install libnotify-bin"),
 )
 
+Action = Literal["open", "not-today"]  # what a person can choose on a toast
+
+
+class Toast(msgspec.Struct, frozen=True):
+    """A reminder as one person sees it: a title, one sentence and, where the desktop has buttons, two.
+
+    `why` is a line under the sentence, for where there are no buttons. `open` and `not_today` are the
+    buttons' labels, without which there is none; `url` is where "open" leads.
+    """
+
+    title: str
+    message: str
+    why: str = ""
+    url: str = ""
+    open: str = ""
+    not_today: str = ""
+
 
 class Show(Protocol):
     """Shows one toast; None when it was shown, else the reason in one line without its text."""
 
-    async def __call__(self, title: str, message: str, /) -> str | None: ...
+    async def __call__(self, toast: Toast, /) -> str | None: ...
+
+
+def icon(kind: Literal["png", "ico"]) -> Path:
+    """Where Bewust's own picture lies; Bewust is always installed unpacked."""
+    return Path(str(files("bewust.icons"))) / f"bewust.{kind}"
+
+
+def bus_address() -> str | None:
+    """This login's D-Bus session bus; None where there is none. Nothing is started by asking."""
+    if address := os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
+        return address
+    bus = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"), "bus")
+    return f"unix:path={bus}" if bus.exists() else None
 
 
 def clean(text: str, limit: int, markup: bool) -> str:
@@ -73,10 +107,17 @@ def clean(text: str, limit: int, markup: bool) -> str:
     return "".join(pieces[: len(list(fitting))]) + "…"
 
 
-async def show(
-    title: str, message: str, command: Sequence[str] = CHILD, seconds: float = SECONDS_TO_WAIT
-) -> str | None:
-    """Show a toast by way of a child process; None when shown, else the reason in one line.
+def with_why(toast: Toast, markup: bool) -> str:
+    """The sentence and under it the why line, made safe within MESSAGE_LIMIT; the sentence is cut first."""
+    why = clean(toast.why, WHY_LIMIT, markup)
+    if not why:
+        return clean(toast.message, MESSAGE_LIMIT, markup)
+    left = MESSAGE_LIMIT - 1 - len(why.encode("utf-16-le")) // 2
+    return f"{clean(toast.message, left, markup)}\n{why}"
+
+
+async def show(toast: Toast, command: Sequence[str] = CHILD, seconds: float = SECONDS_TO_WAIT) -> str | None:
+    """Show `toast` by way of a child process; None when shown, else the reason in one line.
 
     After `seconds` the child and all it started are killed, also when this call is cancelled.
     """
@@ -91,20 +132,21 @@ async def show(
         )
     except OSError:
         return NOT_STARTED
-    toast = json.dumps({"title": title, "message": message}).encode()
+    # Not msgspec's encoder: it refuses a lone surrogate, which the child takes out.
+    given = json.dumps(msgspec.structs.asdict(toast)).encode()
     try:
         async with asyncio.timeout(seconds):
-            _, complaint = await child.communicate(toast)
+            _, complaint = await child.communicate(given)
     except (TimeoutError, asyncio.CancelledError) as error:
-        await _end(child)
+        await end(child)
         if isinstance(error, TimeoutError):
             return TOO_LATE
         raise
     return diagnose(child.returncode or 0, complaint.decode(errors="replace"))
 
 
-async def _end(child: asyncio.subprocess.Process) -> None:
-    """Kill the child and its group; a process that left the group cannot hold us up."""
+async def end(child: asyncio.subprocess.Process) -> None:
+    """Kill a child that leads a session of its own, with its group; one that left it cannot hold us up."""
     with suppress(OSError, TimeoutError):  # OSError: it has just ended by itself
         if sys.platform != "win32":
             os.killpg(child.pid, signal.SIGKILL)
@@ -121,54 +163,15 @@ def diagnose(returncode: int, complaint: str) -> str | None:
     return next((reason for symptom, reason in SYMPTOMS if symptom in complaint), REFUSED)
 
 
-class Toaster:
-    """Shows toasts one after another, off the caller's path; what does not fit is dropped.
-
-    `shown`, `failed` and `dropped` count toasts since the start; `problem` is the last reason for a
-    failure, None after a success. One event loop, whose thread is the only one to call `offer`.
-    """
-
-    def __init__(self, show: Show = show) -> None:
-        self._show = show
-        self._queue = asyncio.Queue[tuple[str, str]](QUEUE_LENGTH)
-        self.shown = self.failed = self.dropped = 0
-        self.problem: str | None = None
-
-    def offer(self, title: str, message: str) -> bool:
-        """Queue a toast without waiting; False when the queue is full and the toast is dropped."""
-        if fits := not self._queue.full():
-            self._queue.put_nowait((title, message))
-        self.dropped += not fits
-        return fits
-
-    async def run(self) -> None:
-        """Show what is offered, for ever; cancelling it kills the toast under way."""
-        while True:
-            title, message = await self._queue.get()
-            try:
-                self.problem = await self._show(title, message)
-            except Exception as error:  # noqa: BLE001 - a broken desktop must not end the worker
-                self.problem = f"showing the reminder failed with {type(error).__name__}"
-            self.shown += self.problem is None
-            self.failed += self.problem is not None
-            self._queue.task_done()
-
-    async def drain(self, seconds: float) -> None:
-        """Return when everything offered was dealt with, or after `seconds`; then cancel `run`."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._queue.join()
-
-
-def wording(backend: str, title: str, message: str) -> tuple[str, str]:
+def wording(backend: str, toast: Toast) -> tuple[str, str]:
     """Title and message for plyer's class `backend`, so that a person reads what was meant.
 
     A title is never markup (Desktop Notifications Specification 1.2). notify-send undoes the
     message's backslashes (g_strcompress); plyer puts the portal's texts between quotes (GVariant).
     """
     markup = backend in ("NotifySendNotification", "NotifyDbus")
-    title = clean(title, TITLE_LIMIT, markup=False) or APP_NAME  # notify-send wants a title
-    message = clean(message, MESSAGE_LIMIT, markup=markup)
+    title = clean(toast.title, TITLE_LIMIT, markup=False) or APP_NAME  # notify-send wants a title
+    message = with_why(toast, markup)
     if backend == "NotifySendNotification":
         return title, message.replace("\\", r"\\")
     if backend == "NotifyDesktopPortals":
@@ -178,10 +181,9 @@ def wording(backend: str, title: str, message: str) -> tuple[str, str]:
 
 
 def main() -> None:
-    """The child: reads {"title", "message"} from stdin; silence and exit code 0 mean shown."""
+    """The child: reads a Toast's fields from stdin; silence and exit code 0 mean shown."""
     # Asking for a bus where there is none may start one (dbus-launch), which would outlive us.
-    bus = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"), "bus").exists()
-    if sys.platform == "linux" and not (bus or os.environ.get("DBUS_SESSION_BUS_ADDRESS")):
+    if sys.platform == "linux" and bus_address() is None:
         sys.exit(NO_BUS)
     os.environ["LANGUAGE"] = "en"  # the symptoms are looked for in English
     warnings.simplefilter("ignore")  # plyer warns of a missing dbus-python also when all is well
@@ -189,10 +191,14 @@ def main() -> None:
 
     backend = plyer.__class__.__name__  # asks plyer's proxy, which answers for the real class
     if backend == "NotifySendNotification":
-        # plyer loses the duration on the way to notify-send, and the toast would stay for ever.
-        plyer._notify = partial(plyer._notify, expire_time=str(SECONDS_ON_SCREEN * 1000))
-    title, message = wording(backend, **json.load(sys.stdin))
-    plyer.notify(title=title, message=message, app_name=APP_NAME, timeout=SECONDS_ON_SCREEN)
+        # plyer loses these on the way to notify-send, and the toast would stay for ever, without a picture.
+        duration = str(SECONDS_ON_SCREEN * 1000)
+        plyer._notify = partial(
+            plyer._notify, expire_time=duration, icon=str(icon("png")), hint="string:desktop-entry:bewust"
+        )
+    title, message = wording(backend, Toast(**json.load(sys.stdin)))
+    picture = str(icon("ico" if sys.platform == "win32" else "png"))
+    plyer.notify(title=title, message=message, app_name=APP_NAME, app_icon=picture, timeout=SECONDS_ON_SCREEN)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,33 @@
 """The pure chain: Detection -> Outcome. No I/O and no clock; the app performs what it says.
 
 An Outcome names its counters before its reminder, because that is the order of its effects: what
-is shown has been counted.
+is shown has been counted. It goes in two steps, because between them the desktop is asked whether
+now is a bad moment: what is being done is counted at once, then whether to remind is decided.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Literal
 
 import msgspec
 
 from bewust import counters
-from bewust.counters import Key
+from bewust.counters import Hold, Key
 from bewust.detection import Activities
 from bewust.model import Detection, Kind, Level, Service
 from bewust.policy import PERIOD_WEEKS, Policy
-from bewust.reminders import Held, Reminder, Reminders, Texts
+from bewust.reminders import Held, Reminder, Reminders
+from bewust.texts import Texts
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What to do: add one to each of `counts`, then show `reminder` where there is one."""
+    """What to do: add one to each of `counts`, then show `reminder` where there is one.
 
-    counts: tuple[Key, ...] = ()
+    `about` is what a reminder may now be due for: give it to `Pipeline.remind`.
+    """
+
+    counts: tuple[Key | Hold, ...] = ()
+    about: Detection | None = None
     reminder: Reminder | None = None
     held: Held | None = None
 
@@ -33,14 +40,14 @@ class Pipeline:
 
     def __init__(self, policy: Policy, texts: Texts, services: Mapping[str, Service]) -> None:
         self._activities = Activities()
-        self._reminders = Reminders(policy, texts, services)
+        self.reminders = Reminders(policy, texts, services)
         self.adopt(policy, texts, services)
 
     def adopt(self, policy: Policy, texts: Texts, services: Mapping[str, Service]) -> None:
         """Go on under other rules; what people are doing and have read is not forgotten."""
         self._weeks = PERIOD_WEEKS[policy.mechanism]
         self._services = {key: service for key, service in services.items() if service.counts}
-        self._reminders.adopt(policy, texts, services)
+        self.reminders.adopt(policy, texts, services)
 
     def period(self, now: datetime) -> str:
         """Return the period that `now`, in the organisation's zone, is counted in."""
@@ -57,15 +64,19 @@ class Pipeline:
         internal = detection.internal and self._activities.begins(who, service.id, Kind.INTERNAL, service.gap, at)
         if not began and not internal:
             return NOTHING
+        counts = counters.of_activity(detection, self.period(now), began=began, internal=internal)
+        return Outcome(tuple(counts), about=msgspec.structs.replace(detection, internal=internal))
+
+    def remind(self, who: int, about: Detection, now: datetime, held: Literal["busy", "away"] | None = None) -> Outcome:
+        """Return whether a person is reminded of what began; `held` says that the desktop is busy or away."""
+        if about.service not in self._services:  # the catalogue changed while the desktop was asked
+            return NOTHING
+        decided = self.reminders.decide(who, about, now, held)
         period = self.period(now)
-        decided = self._reminders.decide(who, msgspec.structs.replace(detection, internal=internal), now)
-        counts = (
-            *counters.of_activity(detection, period, began=began, internal=internal),
-            counters.of_reminder(decided, period),
-        )
+        count = counters.of_reminder(decided, period)
         if isinstance(decided, Reminder):
-            return Outcome(counts, reminder=decided)
-        return Outcome(counts, held=decided)
+            return Outcome((count,), reminder=decided)
+        return Outcome((count, Hold(period, decided.reason)), held=decided)
 
     def seen(self, service: str, now: datetime) -> Outcome:
         """Return what an opportunity leads to."""

@@ -17,10 +17,12 @@ import tomli
 
 from bewust.catalogue import DEFAULT_COUNTRIES
 from bewust.matching import Matcher, compile_services
-from bewust.model import Depth, Service, Status
+from bewust.model import Context, Depth, Service, Status
 from bewust.schema import normalise_host, parse_duration
 
 Mechanism = Literal["local", "split"]
+Agreement = Literal["agreed", "refused", "unknown"]
+NEXT_DAY = "next day"
 # Privacy of one report, by block: a release has no more than these (reports.BLOCKS). Under local for
 # four weeks, 2 in all; under split for a week, 1 in all.
 EPSILONS: Mapping[Mechanism, Mapping[str, str]] = {
@@ -30,6 +32,7 @@ EPSILONS: Mapping[Mechanism, Mapping[str, str]] = {
 YEARLY: Mapping[Mechanism, str] = {"local": "28", "split": "53"}  # years of 53 weeks have 14 periods
 PERIOD_WEEKS: Mapping[Mechanism, int] = {"local": 4, "split": 1}
 LONGEST = 366 * 86400.0  # seconds; far above any sensible schedule, far below what a clock can add
+_HOURS = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _FRACTION = re.compile(r"[1-9][0-9]{0,3}/[1-9][0-9]{0,3}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")  # it becomes part of a file name
 
@@ -39,18 +42,60 @@ class PolicyError(ValueError):
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was decided about one service; `depth` None means the default of its kind."""
+    """What was decided about one service; `depth` None means the default of its kind.
+
+    The three conditions are what the supplier agreed to: not to share data, to delete it in time, not to
+    train on it. `more` is a page of the organisation about the decision, such as its risk analysis.
+    """
 
     status: Status = Status.UNKNOWN
     alternative: str = ""
     depth: Literal["name", "request", "response"] | None = None
+    data_sharing: Agreement = "unknown"
+    retention: Agreement = "unknown"
+    training: Agreement = "unknown"
+    more: str = ""
+
+
+class ContextRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What differs for one context: `gap` as in ReminderRules, and how many reminders a day."""
+
+    gap: str | None = None
+    daily: int | None = None
 
 
 class ReminderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`gap`: least time between two reminders of one context, such as "30m"."""
+    """When a reminder may come; durations are texts such as "30m", days those of the organisation.
 
-    gap: str = "30m"
+    `gap`: least time between two of one context, `internal_gap` between two strong ones. `daily` in all
+    and `daily_context` in one context. `back_off`: after the first, second, ... reminder of one service
+    the next one of it waits so long, after the last of the list always; "next day" is until midnight.
+    `recovery`: a service not used for so long starts anew. `quiet`: hours such as "18:00-08:00".
+    `silent`: nothing is shown, what would have been is counted.
+    """
+
     enabled: bool = True
+    silent: bool = False
+    gap: str = "30m"
+    internal_gap: str = "30m"
+    daily: int = 6
+    daily_context: int = 3
+    back_off: tuple[str, ...] = ("30m", "2h", NEXT_DAY)
+    recovery: str = "3d"
+    quiet: tuple[str, ...] = ()
+    context: Mapping[Context, ContextRules] = {}
+
+
+class PageRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the employee's page says of the organisation, "" for nothing, and what it lets them do.
+
+    `guidelines` is an https address; `breach` one too, or a mailto: the way to the data-breach desk.
+    """
+
+    organisation: str = ""
+    guidelines: str = ""
+    breach: str = ""
+    delete: bool = True
 
 
 class Keeper(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +134,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flush: str = "15m"
     demoted_for: str = "24h"
     reminders: ReminderRules = ReminderRules()
+    page: PageRules = PageRules()
     release: ReleaseRules = ReleaseRules()
     fill: Mapping[str, str] = {}
     service: Mapping[str, Decision] = {}
@@ -175,10 +221,14 @@ def _policy(table: Mapping[str, Any], file: str) -> Policy:
 
 def _mistakes(policy: Policy) -> Iterator[tuple[str, str]]:
     """Yield the key of each mistake that the types leave open, with what is wrong and the remedy."""
-    gap = policy.reminders.gap
-    for key, text in [("flush", policy.flush), ("demoted_for", policy.demoted_for), ("reminders.gap", gap)]:
+    rules = policy.reminders
+    durations = {"flush": policy.flush, "demoted_for": policy.demoted_for, "reminders.gap": rules.gap,
+                 "reminders.internal_gap": rules.internal_gap, "reminders.recovery": rules.recovery}  # fmt: skip
+    durations |= {f"reminders.context.{c}.gap": r.gap for c, r in rules.context.items() if r.gap is not None}
+    steps = [("reminders.back_off", text) for text in rules.back_off if text != NEXT_DAY]
+    for key, text in [*durations.items(), *steps]:
         if not 0 < parse_duration(text) <= LONGEST:
-            yield key, f'{text!r} is no duration up to a year. Write it like "15m" or "2h".'
+            yield key, f'{text!r} is no duration up to a year. Write it like "15m", "2h" or "3d".'
     if policy.flush_seconds < 60:
         yield "flush", f"{policy.flush!r} is too often. Use a minute or more."
     try:
@@ -191,8 +241,31 @@ def _mistakes(policy: Policy) -> Iterator[tuple[str, str]]:
         yield "countries", f'{country!r} is not in countries.toml. Write suffixes like "nl" or "co.uk".'
     if not policy.countries:
         yield "countries", 'is empty. List at least one, such as "nl".'
+    yield from _mistaken_reminders(rules)
+    yield from _mistaken_links(policy)
     yield from _mistaken_hosts(policy)
     yield from _mistaken_release(policy)
+
+
+def _mistaken_reminders(rules: ReminderRules) -> Iterator[tuple[str, str]]:
+    most = {"daily": rules.daily, "daily_context": rules.daily_context}
+    most |= {f"context.{c}.daily": r.daily for c, r in rules.context.items() if r.daily is not None}
+    for key, number in most.items():
+        if not 0 <= number <= 100:
+            yield f"reminders.{key}", f"{number} is no number of reminders a day. Use 0 to 100."
+    for hours in rules.quiet:
+        if not _HOURS.fullmatch(hours):
+            yield "reminders.quiet", f'{hours!r} are no hours. Write them like "18:00-08:00".'
+
+
+def _mistaken_links(policy: Policy) -> Iterator[tuple[str, str]]:
+    """Links are followed by employees, so they lead to a site or a mailbox and to nothing that runs."""
+    links = {"page.guidelines": (policy.page.guidelines, ("https://",)),
+             "page.breach": (policy.page.breach, ("https://", "mailto:"))}  # fmt: skip
+    links |= {f"service.{key}.more": (decided.more, ("https://",)) for key, decided in policy.service.items()}
+    for key, (link, schemes) in links.items():
+        if link and (not link.startswith(schemes) or re.search(r"[\s\"<>]", link)):
+            yield key, f"{link[:60]!r} is no {' or '.join(schemes)} address. Correct it, or leave it empty."
 
 
 def _mistaken_hosts(policy: Policy) -> Iterator[tuple[str, str]]:

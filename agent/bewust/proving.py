@@ -17,7 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from bewust import reports, storage
+from bewust import memory, reports, storage
+from bewust.model import Memory
 from bewust.reports import ReportError
 from bewust.settings import LAST_GOOD, RUN_FILE
 from bewust.storage import FILE, Contents, StoreError
@@ -26,6 +27,10 @@ MEANINGS = {
     "counter": {
         "period": "a week or four weeks", "service": "a service of the catalogue", "kind": "one of six kinds",
         "n": f"how often, plus {storage.BASE} so that every number is equally wide",
+    },
+    "held": {
+        "period": "a week or four weeks", "reason": "why a reminder was kept back",
+        "n": f"how often in all, plus {storage.BASE}",
     },
     "domain": {
         "period": "a period that is not over", "place": "an order", "service": "a service its report will name",
@@ -39,6 +44,7 @@ OTHERS = {
     "lock": "empty; keeps two agents from using one folder",
     RUN_FILE: "port, process and password of the running agent, for its own commands",
     "authority": "the certificate authority of this machine",
+    memory.FILE: "which kinds of use were explained to you, and until which day you want no reminders",
     LAST_GOOD: "a copy of your organisation's own settings",
 }
 # What would say who, where or when. Names of people and machines are looked for as they are here.
@@ -79,7 +85,7 @@ def prove(state: Path, services: Collection[str], exports: Path | None = None) -
     for path in sorted(state.iterdir()) if state.is_dir() else ():
         if path.name in OTHERS:
             receipt.append(Row(path.name, sum(p.is_file() for p in [path, *path.rglob("*")]), OTHERS[path.name]))
-            findings += _names(path) if path.name == "lock" else _run_file(path) if path.name == RUN_FILE else []
+            findings += _CHECKS[path.name](path) if path.name in _CHECKS else []
         elif path.name != FILE:
             findings.append(f"{path}: nothing of Bewust's is called so. Look at it and remove it.")
     if exports is not None and exports.is_dir():
@@ -128,7 +134,7 @@ def _more(path: Path, again: Path) -> str:
 
 
 def _receipt(kept: Contents) -> Iterator[Row]:
-    sizes = {"counter": len(kept.counts), "domain": sum(map(len, kept.domains.values())),
+    sizes = {"counter": len(kept.counts), "held": len(kept.held), "domain": sum(map(len, kept.domains.values())),
              "sealed": len(kept.sealed), "ledger": len(kept.ledger)}  # fmt: skip
     for table, columns in MEANINGS.items():
         for column, meaning in columns.items():
@@ -141,6 +147,14 @@ def _run_file(path: Path) -> list[str]:
     except (OSError, ValueError, TypeError):
         keys = set()
     return [] if keys == {"port", "token", "pid"} else [f"{path}: holds something else than port, token and pid"]
+
+
+def _login_file(path: Path) -> list[str]:
+    try:
+        msgspec.json.decode(path.read_bytes(), type=Memory)
+    except (OSError, ValueError):
+        return [f"{path}: holds something else than kinds of use and days. Remove it."]
+    return []
 
 
 def _exported(path: Path) -> list[str]:
@@ -160,6 +174,9 @@ def _names(path: Path) -> list[str]:
         if len(name) > 3 and re.search(rb"(?<![A-Za-z0-9-])" + re.escape(name.encode()) + rb"(?![A-Za-z0-9-])", data):
             found.append(f"{path}: has the name of this {what} in it")
     return found
+
+
+_CHECKS = {"lock": _names, RUN_FILE: _run_file, memory.FILE: _login_file}
 
 
 def _login() -> str:

@@ -56,15 +56,13 @@ def _draft(kept: "Contents", rules: "Policy") -> dict[str, str]:
     """Return what the present period would release if it ended now; a draft of a draw, and no more."""
     import secrets
 
-    from bewust import release, reports
+    from bewust import reports, retention
 
-    drafts = {}
-    for period in sorted({key.period for key in kept.counts})[-1:]:
-        services = kept.domains.get(period, rules.release.services)
-        of_period = release.rules_of(rules, period)
-        drafts[period] = reports.encode(release.seal(kept.counts, period, services, of_period, secrets.randbelow))
-        click.echo(f"No period has ended yet. This is a draft of {period}, drawn for this look alone:", err=True)
-    return drafts
+    draft = retention.draft(kept, rules, secrets.randbelow)
+    if draft is None:
+        return {}
+    click.echo(f"No period has ended yet. This is a draft of {draft.period}, drawn for this look alone:", err=True)
+    return {draft.period: reports.encode(draft)}
 
 
 @click.command(short_help="Prove what is kept: for the works council.")

@@ -1,211 +1,245 @@
-"""Detection + policy + history + now -> Reminder, or Held with the reason.
+"""Detection + policy + history + now -> Reminder, or Held with the reason. Pure: the time is passed in.
 
-Belongs here: which text, and whether now. Not here: the toast itself, or counting. The history is
-this process's memory: per person, the last reminder of each context; it is never written.
+Belongs here: whether now, and which text is next. Not here: what a text may say (texts), the toast
+itself, or counting. The history is this process's memory, per person, and never written; what must
+outlive it (Memory) names no service and no hour, and is kept by the person's own login.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 
 import msgspec
-import tomli
 
-from bewust.model import Context, Detection, Level, Service, Status
-from bewust.policy import Policy
+from bewust.model import Context, Detection, Level, Memory, Service, Span
+from bewust.policy import NEXT_DAY, Policy
 from bewust.schema import parse_duration
+from bewust.texts import Chooser, Text, Texts
 
-TITLE_LIMIT = 63  # UTF-16 units; what a Windows balloon takes, less its closing NUL
-MESSAGE_LIMIT = 255  # the same
-
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
-
-HeldReason = Literal["disabled", "gap", "daily", "text"]
-
-
-class TextsError(ValueError):
-    """A mistake in a file of texts: names the file, the text, what is wrong and what to do."""
-
-
-class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One reminder. Empty `contexts`, `statuses` and `levels`, or `embedded` None, mean any.
-
-    An `internal` one is for pages of the organisation itself, and for nothing else.
-    """
-
-    id: str
-    text: str
-    source: str
-    contexts: tuple[Context, ...] = ()
-    statuses: tuple[Status, ...] = ()
-    levels: tuple[Level, ...] = ()
-    embedded: bool | None = None
-    internal: bool = False
-
-    def suits(self, service: Service, level: Level, status: Status, internal: bool = False) -> bool:
-        """Whether the text is true of this use."""
-        return (
-            internal is self.internal
-            and (not self.contexts or service.context in self.contexts)
-            and (not self.statuses or status in self.statuses)
-            and (not self.levels or level in self.levels)
-            and self.embedded in (None, service.embedded)
-        )
-
-
-class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One language. `titles` per context (`internal` for own pages, `other` for the rest), `names` of services."""
-
-    titles: Mapping[str, str] = {}
-    text: tuple[Text, ...] = ()
-    names: Mapping[str, str] = {}
+# Why a reminder was kept back, in the order in which the reasons are looked at. `silent` comes last:
+# in a pilot it counts what would have been shown. `away`: nobody's desktop could be reached.
+HeldReason = Literal[
+    "disabled", "away", "busy", "snoozed", "quiet", "daily", "context-daily", "gap", "back-off", "by-name", "text",
+    "silent",
+]  # fmt: skip
+SPANS = {"today": 1, "week": 7}  # days until which a snooze lasts
 
 
 class Reminder(msgspec.Struct, frozen=True):
-    """What a person reads; within TITLE_LIMIT and MESSAGE_LIMIT."""
+    """What a person reads, and what it was about; within texts.TITLE_LIMIT and texts.SENTENCE_LIMIT."""
 
     service: str
     text: str
     title: str
     message: str
+    context: Context = Context.CHAT
+    level: Level = Level.USE
+    internal: bool = False
+    source: str = ""
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A reminder that the schedule kept back, and why."""
+    """A reminder that was kept back, and why."""
 
     service: str
     reason: HeldReason
 
 
-def load(language: str, overlay: Traversable | None = None) -> Texts:
-    """Return the texts of a language; those of `overlay` count over ours by id. Raises TextsError."""
-    found: Texts | None = None
-    for folder in (files("bewust_config"), overlay):
-        file = folder.joinpath("texts").joinpath(f"{language}.toml") if folder is not None else None
-        if file is None or not file.is_file():
-            continue
-        texts = _read(file)
-        found = texts if found is None else _laid_over(found, texts)
-    if found is None:
-        raise TextsError(f"texts/{language}.toml: does not exist. Set language to nl or en, or add the file.")
-    if not found.text:
-        raise TextsError(f"texts/{language}.toml: has no text. Begin each with [[text]], as our own files do.")
-    return found
+class Snooze(msgspec.Struct, frozen=True):
+    """No reminders `until` then; of all contexts where `context` is None."""
+
+    until: datetime
+    context: Context | None = None
 
 
-def _read(file: Traversable) -> Texts:
-    try:
-        texts = msgspec.convert(tomli.loads(file.read_bytes().decode("utf-8-sig")), Texts)
-    except OSError as error:
-        raise TextsError(f"{file}: cannot be read ({error.strerror}). Check its owner and mode.") from error
-    except msgspec.ValidationError as error:
-        raise TextsError(f"{file}: {error}. Correct that key; our own files are examples.") from error
-    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: also a number too long
-        raise TextsError(f"{file}: is not TOML ({error}). Mend the line it names.") from error
-    ids = [text.id for text in texts.text]
-    if twice := {i for i in ids if ids.count(i) > 1}:
-        raise TextsError(f"{file}: text {sorted(twice)[0]!r} is there twice. Remove one of them.")
-    return texts
+class _Person:
+    """What one person was shown. Times are in UTC: two of one zone differ by the wall clock, wrong twice a year."""
+
+    def __init__(self) -> None:
+        self.explained: set[Context] = set()
+        self.snoozes: dict[Context | None, datetime] = {}
+        self.turns: dict[tuple[Context, bool], tuple[datetime, str]] = {}  # the last of each context, and its text
+        self.read: str | None = None  # the text seen last, in whatever context
+        self.days: dict[tuple[Context, bool], tuple[date, int]] = {}  # how many today
+        self.services: dict[str, _Habit] = {}
 
 
-def _laid_over(ours: Texts, theirs: Texts) -> Texts:
-    text = {text.id: text for text in (*ours.text, *theirs.text)}
-    return Texts({**ours.titles, **theirs.titles}, tuple(text.values()), {**ours.names, **theirs.names})
+class _Habit(msgspec.Struct):
+    """How often a service reminded since it was last left alone, and when."""
+
+    used: datetime
+    reminded: datetime | None = None
+    times: int = 0
+    by_name: date | None = None
 
 
 class Reminders:
     """Chooses and paces reminders for each person; `who` is an opaque number."""
 
     def __init__(self, policy: Policy, texts: Texts, services: Mapping[str, Service]) -> None:
+        self._people: dict[int, _Person] = {}
         self.adopt(policy, texts, services)
-        self._last: dict[tuple[int, Context, bool], tuple[datetime, str]] = {}
-        self._read: dict[int, str] = {}  # the text each person saw last, in whatever context
-        self._by_name: dict[tuple[int, str], date] = {}
 
     def adopt(self, policy: Policy, texts: Texts, services: Mapping[str, Service]) -> None:
         """Go on under other rules, without forgetting what was shown."""
-        self._policy = policy
-        self._texts = texts
+        self._rules = policy.reminders
+        self._zone = policy.zone
+        self._chooser = Chooser(policy, texts)
         self._services = services
-        self._gap = timedelta(seconds=parse_duration(policy.reminders.gap))
 
-    def decide(self, who: int, detection: Detection, now: datetime) -> Reminder | Held:
+    def decide(
+        self, who: int, detection: Detection, now: datetime, held: Literal["busy", "away"] | None = None
+    ) -> Reminder | Held:
         """Return the reminder that is due for the start of an activity, or why there is none.
 
-        A service of which only the name is known reminds at most once a day: opening it proves
-        less than using it. A page of the organisation itself that goes to a translator is the
-        serious case: it has a gap of its own, so that a milder reminder never holds it back.
+        `held` says that the desktop is busy or away. A page of the organisation itself that goes to a
+        translator is the serious case: nothing milder holds it back, only what the person or the
+        desktop asked for, its own gap, and the most that one day may bring.
         """
         service = self._services[detection.service]
-        turn = (who, service.context, detection.internal)
-        last = self._last.get(turn)
-        at = now.astimezone(UTC)  # two times of one zone differ by the wall clock, wrong by an hour twice a year
-        by_name = detection.level is Level.VISIT
-        if not self._policy.reminders.enabled:
-            return Held(service.id, "disabled")
-        if last is not None and abs(at - last[0]) < self._gap:
-            return Held(service.id, "gap")
-        if by_name and self._by_name.get((who, service.id)) == now.date():
-            return Held(service.id, "daily")
-        text = self._next(service, detection, last[1] if last else None, self._read.get(who))
+        person = self._people.setdefault(who, _Person())
+        habit = self._habit(person, service.id, now)
+        if reason := self._never(person, service, now, held) or self._not_now(person, service, habit, detection, now):
+            return Held(service.id, reason)
+        explain = service.context not in person.explained and not detection.internal
+        text = self._next(person, service, detection, explain)
         if text is None:
             return Held(service.id, "text")
-        self._last[turn] = (at, text.id)
-        self._read[who] = text.id
-        if by_name:
-            self._by_name[who, service.id] = now.date()
-        return self._filled(service, text)
+        self._note(person, detection, text.id, now)
+        if explain:
+            person.explained.add(service.context)
+        if self._rules.silent:
+            return Held(service.id, "silent")
+        chooser = self._chooser
+        return Reminder(
+            service.id, text.id, chooser.title(service, text.internal), chooser.message(service, text),
+            service.context, detection.level, text.internal, text.source,
+        )  # fmt: skip
 
-    def _next(self, service: Service, about: Detection, previous: str | None, seen: str | None) -> Text | None:
+    def _habit(self, person: _Person, service: str, now: datetime) -> _Habit:
+        """Return how a service reminds this person; one that was left alone for long begins anew."""
+        at = now.astimezone(UTC)
+        habit = person.services.setdefault(service, _Habit(at))
+        if abs(at - habit.used) >= timedelta(seconds=parse_duration(self._rules.recovery)):
+            habit.times = 0
+        habit.used = at
+        return habit
+
+    def _never(self, person: _Person, service: Service, now: datetime, held: HeldReason | None) -> HeldReason | None:
+        """Return why nothing at all may be shown now."""
+        if not self._rules.enabled:
+            return "disabled"
+        if held is not None:
+            return held
+        at = now.astimezone(UTC)
+        if any(at < person.snoozes.get(scope, at) for scope in (None, service.context)):
+            return "snoozed"
+        return "quiet" if any(_within(hours, now) for hours in self._rules.quiet) else None
+
+    def _not_now(
+        self, person: _Person, service: Service, habit: _Habit, about: Detection, now: datetime
+    ) -> HeldReason | None:
+        """Return what was shown lately that holds this one back."""
+        today, at = now.date(), now.astimezone(UTC)
+        turn = (service.context, about.internal)
+        shown = {key: n for key, (day, n) in person.days.items() if day == today}
+        # One place of the day is kept for the strong one.
+        if sum(shown.values()) >= self._rules.daily - (not about.internal and self._rules.daily > 1):
+            return "daily"
+        own = self._rules.context.get(service.context)
+        most = self._rules.daily_context if own is None or own.daily is None else own.daily
+        if not about.internal and shown.get(turn, 0) >= most:
+            return "context-daily"
+        gap = own.gap if own is not None and own.gap is not None else self._rules.gap
+        if about.internal:
+            gap = self._rules.internal_gap
+        last = person.turns.get(turn)
+        if last is not None and abs(at - last[0]) < timedelta(seconds=parse_duration(gap)):
+            return "gap"
+        if about.internal:
+            return None
+        if about.level is Level.VISIT and habit.by_name == today:
+            return "by-name"
+        return "back-off" if self._backs_off(habit, now) else None
+
+    def _backs_off(self, habit: _Habit, now: datetime) -> bool:
+        steps = self._rules.back_off
+        if habit.reminded is None or not habit.times or not steps:
+            return False
+        wait = steps[min(habit.times, len(steps)) - 1]
+        if wait == NEXT_DAY:
+            return habit.reminded.astimezone(self._zone).date() == now.date()
+        return abs(now.astimezone(UTC) - habit.reminded) < timedelta(seconds=parse_duration(wait))
+
+    def _next(self, person: _Person, service: Service, about: Detection, explain: bool) -> Text | None:
         """Return the text after the context's previous one in turn, but not the one just seen if there is another."""
-        status = self._policy.decision(service.id).status
-        complete = [text for text in self._texts.text if self._complete(service, text)]
-        fitting = [text for text in complete if text.suits(service, about.level, status, about.internal)]
-        if about.internal and not fitting:  # a language without a strong text still has its others
-            fitting = [text for text in complete if text.suits(service, about.level, status)]
-        # What is about just this kind of use comes before what holds for more, or for all AI.
-        fitting.sort(key=lambda text: len(text.contexts) or len(Context))
+        fitting = self._chooser.fitting(service, about, explain)
+        if explain and {text.id for text in fitting} == {person.read}:  # what explains two contexts, in a row
+            fitting = self._chooser.fitting(service, about)
+        last = person.turns.get((service.context, about.internal))
         ids = [text.id for text in fitting]
-        turn = ids.index(previous) + 1 if previous in ids else 0
+        turn = ids.index(last[1]) + 1 if last is not None and last[1] in ids else 0
         fitting = fitting[turn:] + fitting[:turn]
-        return next((text for text in fitting if text.id != seen), fitting[0] if fitting else None)
+        return next((text for text in fitting if text.id != person.read), fitting[0] if fitting else None)
 
-    def _complete(self, service: Service, text: Text) -> bool:
-        """Whether there is something to show: no text, or one with a gap in it, is none."""
-        fill = self._fill(service)
-        names: Sequence[str] = _PLACEHOLDER.findall(text.text)
-        filled = _fill_in(text.text, fill)
-        return bool(filled) and all(fill.get(name) for name in names) and _units(filled) <= MESSAGE_LIMIT
+    def _note(self, person: _Person, about: Detection, text: str, now: datetime) -> None:
+        service, habit = self._services[about.service], person.services[about.service]
+        turn, at, today = (service.context, about.internal), now.astimezone(UTC), now.date()
+        person.turns[turn] = (at, text)
+        person.read = text
+        day, n = person.days.get(turn, (today, 0))
+        person.days[turn] = (today, n + 1 if day == today else 1)
+        if about.internal:
+            return
+        habit.reminded, habit.times = at, habit.times + 1
+        if about.level is Level.VISIT:
+            habit.by_name = today
 
-    def _fill(self, service: Service) -> dict[str, str]:
-        spoken = self._texts.names.get(service.id, service.name)
-        fill = {**self._policy.fill, "dienst": spoken, "alternatief": self._policy.decision(service.id).alternative}
-        return {name: value.strip() for name, value in fill.items()}
+    # What the person asks for, and what is remembered of it.
 
-    def _filled(self, service: Service, text: Text) -> Reminder:
-        fill = self._fill(service)
-        titles = self._texts.titles
-        pattern = titles.get(service.context, titles.get("other", "{dienst}"))
-        if text.internal:
-            pattern = titles.get("internal", pattern)
-        return Reminder(service.id, text.id, _cut(_fill_in(pattern, fill), TITLE_LIMIT), _fill_in(text.text, fill))
+    def snooze(self, who: int, span: Span, now: datetime, context: Context | None = None) -> None:
+        """Hold back reminders of a context, None for all, for a while; `end` takes that back."""
+        snoozes = self._people.setdefault(who, _Person()).snoozes
+        if span == "end":
+            snoozes.pop(context, None)
+        elif span == "hour":
+            snoozes[context] = now.astimezone(UTC) + timedelta(hours=1)
+        else:
+            snoozes[context] = self._midnight(now.date() + timedelta(days=SPANS[span]))
+
+    def snoozes(self, who: int, now: datetime) -> tuple[Snooze, ...]:
+        """Return the snoozes that are not over, in the organisation's zone."""
+        person = self._people.get(who, _Person())
+        return tuple(
+            Snooze(until.astimezone(self._zone), context)
+            for context, until in person.snoozes.items()
+            if now.astimezone(UTC) < until
+        )
+
+    def memory(self, who: int, now: datetime) -> Memory:
+        """Return what must outlive a restart; a snooze of an hour need not."""
+        days = {s.context: s.until.date() for s in self.snoozes(who, now) if s.until.time() == time()}
+        explained = tuple(sorted(self._people.get(who, _Person()).explained))
+        return Memory(explained, days.pop(None, None), {context: day for context, day in days.items() if context})
+
+    def recall(self, who: int, memory: Memory) -> None:
+        """Take up what a login remembered; what is known already stays."""
+        person = self._people.setdefault(who, _Person())
+        person.explained |= set(memory.explained)
+        for context, day in ((None, memory.until), *memory.snoozed.items()):
+            if day is not None:
+                person.snoozes.setdefault(context, self._midnight(day))
+
+    def forget(self, who: int) -> None:
+        """Forget a person who logged out."""
+        self._people.pop(who, None)
+
+    def _midnight(self, day: date) -> datetime:
+        return datetime.combine(day, time(), self._zone).astimezone(UTC)
 
 
-def _fill_in(pattern: str, fill: Mapping[str, str]) -> str:
-    return _PLACEHOLDER.sub(lambda match: fill.get(match[1]) or match[0], pattern).strip()
-
-
-def _units(text: str) -> int:
-    """Return the length as Windows counts it: an emoji is two."""
-    return len(text.encode("utf-16-le")) // 2
-
-
-def _cut(text: str, limit: int) -> str:
-    if _units(text) <= limit:
-        return text
-    while _units(text) >= limit:
-        text = text[: min(len(text), limit) - 1]
-    return text + "…"
+def _within(hours: str, now: datetime) -> bool:
+    """Whether the clock stands within "18:00-08:00", which may go over midnight."""
+    begin, end = map(time.fromisoformat, hours.split("-"))
+    at = now.time()
+    return begin <= at < end if begin <= end else at >= begin or at < end

@@ -13,7 +13,8 @@ from bewust.counters import period_end
 from bewust.delivery import DeliveryError, deliver
 from bewust.policy import Policy
 from bewust.release import BudgetError, Random
-from bewust.storage import Store
+from bewust.reports import Report
+from bewust.storage import Contents, Store
 
 SEALED_DAYS = 90  # a report is kept so long after its period, in case a share was away
 
@@ -49,6 +50,18 @@ def settle(store: Store, policy: Policy, now: datetime, random: Random) -> str |
     # A period that ends with a year is sealed in the next one, and counts in its own.
     store.retain(fresh, {str((now - timedelta(days=back)).isocalendar().year) for back in (0, 35)})
     return problem
+
+
+def draft(kept: Contents, policy: Policy, random: Random) -> Report | None:
+    """Return what the newest period would release if it ended now; a draft of a draw, and no more.
+
+    Raises ValueError where no report can be made of it.
+    """
+    period = max((key.period for key in kept.counts), default=None)
+    if period is None:
+        return None
+    services = kept.domains.get(period, policy.release.services)
+    return release.seal(kept.counts, period, services, release.rules_of(policy, period), random)
 
 
 def _is_old(period: str, now: datetime) -> bool:

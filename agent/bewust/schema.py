@@ -30,7 +30,7 @@ STAND_ALONE_GAP = 30 * 60.0  # a service that a person chose, whatever its conte
 LONGEST_GAP = 24 * 3600.0  # seconds; Activities remembers a day
 LONGEST_VALUE = 63  # bytes of a name or text in a marker; scanning keeps no more of a string
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400}
 _SIZES = {"KiB": 1 << 10, "MiB": 1 << 20}
 _MARKER = re.compile(r"([A-Za-z][\w:-]*)(~=|\^=|=)(.*)", re.DOTALL)
 _NAMED = {"comment": "^=", "key": "=", "field": "=", "event": "="}  # places that are no attribute
@@ -118,8 +118,8 @@ def glob(pattern: str) -> str:
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds in "10s", "30m" or "2h"; 0 for anything else."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smh])", text.strip())
+    """Return the seconds in "10s", "30m", "2h" or "3d"; 0 for anything else."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])", text.strip())
     return float(match[1]) * _UNITS[match[2]] if match else 0.0
 
 

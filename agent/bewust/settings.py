@@ -6,22 +6,29 @@ Belongs here: loading it together and preparing the state folder. Not here: runn
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from bewust import authority, catalogue, policy, reminders, routing
+from bewust import authority, catalogue, memory, policy, routing, texts
 from bewust.matching import Matcher
 from bewust.model import Service
 from bewust.policy import Policy, PolicyError
-from bewust.reminders import Texts, TextsError
 from bewust.schema import CatalogueError
+from bewust.texts import Texts, TextsError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 RUN_FILE = "run.json"
+LOCK_FILE = "lock"
 LAST_GOOD = "last-good"  # a copy of the organisation's folder as it was last found to be right
-_OURS = ("authority", "counters.db", "lock", RUN_FILE, LAST_GOOD)
+_OURS = ("authority", "counters.db", "lock", RUN_FILE, LAST_GOOD, memory.FILE)
 type Fingerprint = tuple[tuple[str, int, int], ...]  # name, time and size of each file
 _PARTS = ("policy.toml", "services/*.toml", "texts/*.toml")  # what is read of an organisation's folder
 
@@ -38,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True):
     port: int = 8787
     resolver: Mapping[str, str] = {}
     trust: Path | None = None
+    socket: Path | None = None  # where sessions connect; None: the one person who started it is served
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -71,7 +79,9 @@ def load_rules(config: Path | None) -> Rules:
     services = catalogue.load(config, rules.countries)
     policy.check_services(rules, services, policy.name(config))
     matcher = rules.compiled(services)
-    return Rules(rules, {s.id: s for s in services}, matcher, reminders.load(rules.language, config), config, seen)
+    spoken = texts.load(rules.language, config)
+    texts.check(spoken, rules, services, f"texts/{rules.language}.toml")
+    return Rules(rules, {s.id: s for s in services}, matcher, spoken, config, seen)
 
 
 def in_force(config: Path | None, state: Path) -> Rules:
@@ -166,13 +176,27 @@ def local_now(rules: Rules) -> datetime:
 
 def write_private(path: Path, data: bytes) -> None:
     """Write a file that only this person can read, replacing it whole. Raises AgentError."""
-    fresh = path.with_suffix(".new")
     try:
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(data)
-        os.replace(fresh, path)
+        memory.replace(path, data)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            fresh.unlink()
         raise AgentError(f"{path}: cannot be written ({error.strerror}). Make room, or check its owner.") from error
+
+
+@contextlib.contextmanager
+def alone(state: Path) -> Iterator[None]:
+    """Hold the state folder: two agents on one would overwrite each other's counters.
+
+    The operating system lets go of it when the process ends, however it ends.
+    """
+    with (state / LOCK_FILE).open("ab") as lock:
+        os.chmod(lock.name, 0o600)
+        try:
+            if sys.platform == "win32":
+                msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise AgentError(
+                f"{state}: another agent is using this folder (bewust status). Stop it, or choose another with --state."
+            ) from error
+        yield

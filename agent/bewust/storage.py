@@ -20,11 +20,12 @@ import msgspec
 import sqlite_utils
 
 from bewust import reports
-from bewust.counters import Key, period_start
+from bewust.counters import Hold, Key, holds, period_start
 from bewust.model import Kind
+from bewust.reminders import HeldReason
 
 FILE = "counters.db"
-SCHEMA = 2  # kept in SQLite's own user_version: a migrations table would hold times
+SCHEMA = 3  # kept in SQLite's own user_version: a migrations table would hold times
 MOST = 9_999  # a counter stops here
 MOST_BEFORE = 1_000_000  # the same in the first version
 BASE = 10_000  # added on disk, so that every number has one width and none moves another in the file
@@ -35,6 +36,9 @@ _TABLES = {
     "counter": f"""CREATE TABLE counter(period TEXT NOT NULL, service TEXT NOT NULL, kind TEXT NOT NULL,
         n INTEGER NOT NULL CHECK(n BETWEEN {BASE} AND {BASE + MOST}),
         PRIMARY KEY(period, service, kind)) STRICT, WITHOUT ROWID""",
+    "held": f"""CREATE TABLE held(period TEXT NOT NULL, reason TEXT NOT NULL,
+        n INTEGER NOT NULL CHECK(n BETWEEN {BASE} AND {BASE + MOST}),
+        PRIMARY KEY(period, reason)) STRICT, WITHOUT ROWID""",
     "domain": """CREATE TABLE domain(period TEXT NOT NULL, place INTEGER NOT NULL, service TEXT NOT NULL,
         PRIMARY KEY(period, place)) STRICT, WITHOUT ROWID""",
     "sealed": """CREATE TABLE sealed(period TEXT PRIMARY KEY, line TEXT NOT NULL) STRICT, WITHOUT ROWID""",
@@ -51,7 +55,8 @@ class StoreError(RuntimeError):
 class Contents(msgspec.Struct, frozen=True):
     """All that is kept.
 
-    `counts` are the cells of the current period. `domains` are the services a period's release names,
+    `counts` are the cells of the current period, `held` why reminders were held back in it.
+    `domains` are the services a period's release names,
     frozen when it opened. `sealed` are the reports of past periods, byte for byte. `ledger` is the
     privacy budget they spent, a fraction for each period and block.
     """
@@ -60,6 +65,7 @@ class Contents(msgspec.Struct, frozen=True):
     domains: Mapping[str, tuple[str, ...]] = {}
     sealed: Mapping[str, str] = {}
     ledger: Mapping[tuple[str, str], str] = {}
+    held: Mapping[Hold, int] = {}
 
 
 class Store:
@@ -70,23 +76,29 @@ class Store:
         self.problem: str | None = None
         self._writing = threading.Lock()  # the last flush may begin while a timed one still writes
         found = contents(self.path) if self.path.exists() else Contents()
-        self._counts: dict[Key, int] = dict.fromkeys(cells, 0) | dict(found.counts)
+        self._counts, self._held = dict(found.counts), dict(found.held)
         self._domains, self._sealed, self._ledger = dict(found.domains), dict(found.sealed), dict(found.ledger)
+        self.open_period(cells)
 
     def open_period(self, cells: Iterable[Key], services: Sequence[str] = ()) -> None:
         """Make sure every cell of a period is there, so that an empty one does not stand out.
 
         `services` are what its release names; those of a period that is open already stay.
         """
-        for key in cells:
-            self._counts.setdefault(key, 0)
+        opened = list(cells)
+        self._counts = dict.fromkeys(opened, 0) | self._counts
+        for period in {key.period for key in opened}:
+            self._held = dict.fromkeys(holds(period), 0) | self._held
             if services:
-                self._domains.setdefault(key.period, tuple(services))
+                self._domains.setdefault(period, tuple(services))
 
-    def add(self, keys: Iterable[Key]) -> None:
+    def add(self, keys: Iterable[Key | Hold]) -> None:
         """Add one to each counter; a key outside the opened cells is a bug and raises KeyError."""
         for key in keys:
-            self._counts[key] = min(self._counts[key] + 1, MOST)
+            if isinstance(key, Hold):
+                self._held[key] = min(self._held[key] + 1, MOST)
+            else:
+                self._counts[key] = min(self._counts[key] + 1, MOST)
 
     def seal(self, period: str, line: str | None, spent: Mapping[str, str]) -> None:
         """Put a report in the place of a period's counters; None where none may be made.
@@ -102,7 +114,12 @@ class Store:
     def forget(self, period: str) -> None:
         """Delete a period's counters."""
         self._counts = {key: n for key, n in self._counts.items() if key.period != period}
+        self._held = {key: n for key, n in self._held.items() if key.period != period}
         self._domains.pop(period, None)
+
+    def clear(self) -> None:
+        """Set every counter to zero: what the file then holds tells no more than a new one does."""
+        self._counts, self._held = dict.fromkeys(self._counts, 0), dict.fromkeys(self._held, 0)
 
     def retain(self, sealed: Container[str], years: Container[str]) -> None:
         """Keep only the reports of these periods and the budget of these years ("2026")."""
@@ -116,6 +133,7 @@ class Store:
             dict(sorted(self._domains.items())),
             dict(sorted(self._sealed.items())),
             dict(sorted(self._ledger.items())),
+            dict(sorted(self._held.items())),
         )
 
     def counts(self) -> Mapping[Key, int]:
@@ -163,12 +181,13 @@ def build(kept: Contents, fresh: Path) -> None:
     os.utime(fresh, (at, at))
 
 
-_WIDTHS = {"counter": 4, "domain": 3, "sealed": 2, "ledger": 3}
+_WIDTHS = {"counter": 4, "held": 3, "domain": 3, "sealed": 2, "ledger": 3}
 
 
 def _rows(kept: Contents) -> dict[str, list[tuple[str | int, ...]]]:
     return {
         "counter": [(key.period, key.service, key.kind.value, BASE + n) for key, n in kept.counts.items()],
+        "held": [(key.period, key.reason, BASE + n) for key, n in kept.held.items()],
         "domain": [(p, place, s) for p, services in kept.domains.items() for place, s in enumerate(services)],
         "sealed": list(kept.sealed.items()),
         "ledger": [(period, block, epsilon) for (period, block), epsilon in kept.ledger.items()],
@@ -190,7 +209,7 @@ def contents(path: Path) -> Contents:
         )
         try:
             version = database.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (1, SCHEMA):
+            if version not in (1, 2, SCHEMA):
                 raise StoreError(f"{path}: has schema {version}, not {SCHEMA}. {remedy}")
             return _contents(database, version)
         finally:
@@ -200,7 +219,7 @@ def contents(path: Path) -> Contents:
 
 
 def _contents(database: sqlite_utils.Database, version: int) -> Contents:
-    base = BASE if version == SCHEMA else 0
+    base = BASE if version > 1 else 0
     counts = dict(_counter(row, base) for row in database.query("SELECT period, service, kind, n FROM counter"))
     if version == 1:
         return Contents(counts)
@@ -215,7 +234,11 @@ def _contents(database: sqlite_utils.Database, version: int) -> Contents:
     for row in database.query("SELECT period, block, epsilon FROM ledger"):
         Fraction(row["epsilon"])  # ValueError where it is none
         ledger[_checked(row["period"]), str(row["block"])] = str(row["epsilon"])
-    return Contents(counts, domains, sealed, ledger)
+    held = {}
+    for row in database.query("SELECT period, reason, n FROM held") if version == SCHEMA else ():
+        key = Hold(_checked(row["period"]), msgspec.convert(row["reason"], HeldReason))
+        held[key] = _number(row["n"], BASE, MOST)
+    return Contents(counts, domains, sealed, ledger, held)
 
 
 def _checked(period: str, service: str = "x") -> str:
@@ -227,10 +250,15 @@ def _checked(period: str, service: str = "x") -> str:
 def _counter(row: Mapping[str, Any], base: int) -> tuple[Key, int]:
     """Return one counter. A service may have left the catalogue since: what was counted is kept."""
     _checked(row["period"], row["service"])
-    n = row["n"] - base
-    if not 0 <= n <= (MOST if base else MOST_BEFORE):
+    n = _number(row["n"], base, MOST if base else MOST_BEFORE)
+    return Key(row["period"], row["service"], Kind(row["kind"])), min(n, MOST)
+
+
+def _number(stored: Any, base: int, most: int) -> int:
+    n = int(stored - base)
+    if not 0 <= n <= most:
         raise ValueError("a count that Bewust never writes")
-    return Key(row["period"], row["service"], Kind(row["kind"])), min(int(n), MOST)
+    return n
 
 
 def rescue(path: Path) -> Path:

@@ -1,6 +1,7 @@
 """What the commands show as tables; built with rich, printed by the command line only."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -11,6 +12,23 @@ from rich.text import Text
 from bewust.health import age
 from bewust.model import Kind
 from bewust.proving import Row
+from bewust.rehearsing import Seen
+from bewust.reminders import Reminder
+
+HELD = {
+    "disabled": "the policy wants none (reminders.enabled)",
+    "away": "nobody's desktop could be reached",
+    "busy": "the desktop was not to be disturbed",
+    "snoozed": "the person wanted none for a while",
+    "quiet": "quiet hours (reminders.quiet)",
+    "daily": "enough for one day (reminders.daily)",
+    "context-daily": "enough of this kind for one day (reminders.daily_context)",
+    "gap": "too soon after another of this kind (reminders.gap)",
+    "back-off": "the same service again (reminders.back_off)",
+    "by-name": "known by name only, and reminded today",
+    "text": "no text suits it",
+    "silent": "would have been shown, but for the silent pilot (reminders.silent)",
+}
 
 
 def status_table(status: Mapping[str, Any]) -> Table:
@@ -34,7 +52,7 @@ def status_table(status: Mapping[str, Any]) -> Table:
     row("connections", ", ".join(f"{n} {way}" for way, n in status["connections"].items()) or "none")
     row(
         "toasts",
-        f"{status['toasts_shown']} shown, {status['toasts_failed']} failed, {status['toasts_dropped']} dropped",
+        f"{status['toasts_shown']} shown, {status['toasts_failed']} failed",
     )
     row("our own errors", _lines(f"{where} ({n}×)" for where, n in status["failures"].items()))
     for service, seen in status["silent"].items():
@@ -78,3 +96,49 @@ def receipt_table(receipt: Sequence[Row]) -> Table:
 
 def _lines(items: Any) -> str:
     return "\n".join(items) or "none"
+
+
+def day_tables(seen: Sequence[Seen]) -> Iterator[Table | Text]:
+    """Yield a day as a picture of its hours, what was shown, and why the rest was not."""
+    yield _hours(seen)
+    shown = Table(title="What a person would have seen", box=SIMPLE, padding=0)
+    for name in ("at", "text", "reminder"):
+        shown.add_column(name, overflow="fold")
+    held: Counter[str] = Counter()
+    for one in seen:
+        if isinstance(one.decided, Reminder):
+            said = Text(f"{one.decided.title}\n", style="bold").append(one.decided.message, style="not bold")
+            shown.add_row(f"{one.at:%H:%M}", one.decided.text, said)
+        else:
+            held["goes on with what had begun, or is housekeeping" if one.decided is None else one.decided.reason] += 1
+    if shown.row_count:
+        yield shown
+    reminders = f"{shown.row_count} {'reminder' if shown.row_count == 1 else 'reminders'}"
+    yield Text(f"{reminders} for {len(seen)} detections.")
+    for reason, n in held.most_common():
+        yield Text(f"  {n:>5} not shown: {HELD.get(reason, reason)}")
+
+
+def _hours(seen: Sequence[Seen]) -> Table:
+    """Return a bar an hour: what was shown, and all that was detected."""
+    table = Table(box=None, padding=(0, 1), show_header=False)
+    every, shown = Counter(one.at.hour for one in seen), Counter(
+        one.at.hour for one in seen if isinstance(one.decided, Reminder)
+    )  # fmt: skip
+    most = max(every.values(), default=1)
+    for hour in range(min(every, default=0), max(every, default=-1) + 1):
+        bar = Text("■" * shown[hour], style="bold").append("·" * round(40 * every[hour] / most))
+        table.add_row(f"{hour:02}h", bar, f"{shown[hour]} of {every[hour]}")
+    return table
+
+
+def texts_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the reminder texts: what each says, when, and who asks it."""
+    table = Table(box=SIMPLE, padding=0)
+    for name in ("id", "text", "shown for", "source"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        style = "dim" if row["never"] else None
+        never = f"never: {row['never']}" if row["never"] else ""
+        table.add_row(row["id"], Text(row["text"]), Text(never or row["when"]), Text(row["source"]), style=style)
+    return table

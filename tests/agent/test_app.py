@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import stat
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 from bewust import counters, health, storage
 from bewust.app import Agent
 from bewust.counters import Key
-from bewust.model import Demoted, Detected, Detection, Failed, Kind, Level, Seen
-from bewust.notify import Toaster
+from bewust.model import Demoted, Detected, Detection, Failed, Kind, Level, Message, Seen
+from bewust.moments import Busy
+from bewust.notify import Toast
+from bewust.people import ME
 from bewust.reminders import Held, Reminder
 from bewust.settings import RUN_FILE, AgentError, Settings, load_rules
 
@@ -23,22 +26,97 @@ USE = Detected(1, Detection("google-ai-overview", Level.USE, "inline", "google.t
 RULES = load_rules(None)
 
 
-def agent(folder: Path, tell: Callable[[Reminder | Held], None] = lambda decided: None, port: int = 0) -> Agent:
-    async def shown(title: str, message: str, /) -> str | None:
-        return None
+class Desktop:
+    """One that is never busy and shows everything; `toasts` is what it showed."""
 
-    return Agent(Settings(folder / "state", port=port), RULES, on_reminder=tell, toaster=Toaster(shown))
+    def __init__(self, busy: Busy | None = None, problem: str | None = None) -> None:
+        self.toasts: list[Toast] = []
+        self._busy, self._problem = busy, problem
+
+    async def busy(self) -> Busy | None:
+        return self._busy
+
+    async def show(self, toast: Toast) -> str | None:
+        self.toasts.append(toast)
+        return self._problem
+
+
+def agent(
+    folder: Path,
+    tell: Callable[[Reminder | Held], None] = lambda decided: None,
+    port: int = 0,
+    desktop: Desktop | None = None,
+) -> Agent:
+    return Agent(Settings(folder / "state", port=port), RULES, on_reminder=tell, desktop=desktop or Desktop())
+
+
+def tell(made: Agent, *messages: Message) -> None:
+    """Have the inspector say so, and wait for all that follows from it."""
+
+    async def main() -> None:
+        for message in messages:
+            made.message(message)
+            await made.people.settled()
+
+    asyncio.run(main())
 
 
 def count(made: Agent, service: str, kind: Kind) -> int:
-    return made.counts()[Key(made.pipeline.period(made.now()), service, kind)]
+    return made.answers.counts()[Key(made.pipeline.period(made.now()), service, kind)]
 
 
 def test_what_is_told_has_been_counted_before(tmp_path: Path) -> None:
     counted: list[int] = []
     made = agent(tmp_path, lambda decided: counted.append(count(made, "google-ai-overview", Kind.REMINDED)))
-    made.message(USE)
+    tell(made, USE)
     assert counted == [1]
+
+
+def test_a_reminder_is_counted_before_it_is_shown_and_can_be_looked_up(tmp_path: Path) -> None:
+    class Counting(Desktop):
+        async def show(self, toast: Toast) -> str | None:
+            counted.append(count(made, "google-ai-overview", Kind.REMINDED))
+            return await super().show(toast)
+
+    counted: list[int] = []
+    desktop = Counting()
+    made = agent(tmp_path, desktop=desktop)
+    tell(made, USE)
+    assert counted == [1]
+    (toast,) = desktop.toasts
+    assert toast.title == "AI-antwoord in Google Zoeken"
+    assert toast.why == f"Waarom zie ik dit? http://localhost:{made.port}/"
+    assert (toast.open, toast.not_today) == ("Open uitleg", "Vandaag niet meer")
+    (recent,) = made.people.login(ME).recent
+    assert recent.reminder.message == toast.message
+    assert made.answers.status().toasts_shown == 1
+
+
+def test_a_busy_desktop_is_left_alone_and_that_is_counted_with_its_reason(tmp_path: Path) -> None:
+    desktop = Desktop(busy="do-not-disturb")
+    made = agent(tmp_path, desktop=desktop)
+    tell(made, USE)
+    assert desktop.toasts == []
+    assert count(made, "google-ai-overview", Kind.USE) == count(made, "google-ai-overview", Kind.HELD) == 1
+    held = {key.reason: n for key, n in made.answers.contents().held.items() if n}
+    assert held == {"busy": 1}
+
+
+def test_a_desktop_that_cannot_show_it_is_reported(tmp_path: Path) -> None:
+    made = agent(tmp_path, desktop=Desktop(problem="nobody answers"))
+    tell(made, USE)
+    assert made.answers.status().toasts_failed == 1
+    assert "toasts: nobody answers" in made.answers.status().problems
+
+
+def test_not_today_is_remembered_over_a_restart(tmp_path: Path) -> None:
+    made = agent(tmp_path)
+    made._chosen("not-today", Toast("", ""))
+    tell(made, USE)
+    again = agent(tmp_path, desktop=(desktop := Desktop()))
+    tell(again, USE)
+    assert desktop.toasts == []
+    assert {key.reason for key, n in again.answers.contents().held.items() if n} == {"snoozed"}
 
 
 def test_a_listener_that_raises_is_counted_and_stops_nothing(tmp_path: Path) -> None:
@@ -46,21 +124,20 @@ def test_a_listener_that_raises_is_counted_and_stops_nothing(tmp_path: Path) -> 
         raise BrokenPipeError
 
     made = agent(tmp_path, broken)
-    made.message(USE)
-    made.message(Seen(1, "google-ai-overview"))
+    tell(made, USE, Seen(1, "google-ai-overview"))
     assert count(made, "google-ai-overview", Kind.USE) == 1
     assert count(made, "google-ai-overview", Kind.SEEN) == 1
-    assert dict(made.status().failures) == {"reminder: BrokenPipeError": 1}
+    assert dict(made.answers.status().failures) == {"reminder: BrokenPipeError": 1}
 
 
 def test_what_the_catalogue_does_not_know_is_never_counted(tmp_path: Path) -> None:
     made = agent(tmp_path)
-    before = made.counts()
+    before = made.answers.counts()
     made.message(Seen(1, "canary"))
     made.message(Detected(1, Detection("canary", Level.USE, "x", "x", 1)))
     made.message(Demoted("canary.example", "x"))
-    assert made.counts() == before
-    assert "canary" not in repr(made.status())
+    assert made.answers.counts() == before
+    assert "canary" not in repr(made.answers.status())
 
 
 def test_failures_are_counted_by_place_and_class_and_bounded(tmp_path: Path) -> None:
@@ -68,8 +145,8 @@ def test_failures_are_counted_by_place_and_class_and_bounded(tmp_path: Path) -> 
     for number in range(200):
         made.message(Failed(f"where{number}", "ValueError"))
         made.message(Failed("where0", "ValueError"))
-    assert len(made.status().failures) == 50
-    assert made.status().failures["where0: ValueError"] == 201
+    assert len(made.answers.status().failures) == 50
+    assert made.answers.status().failures["where0: ValueError"] == 201
 
 
 def test_a_host_that_refuses_is_left_alone_for_a_day_and_shown_as_the_catalogue_writes_it(
@@ -79,7 +156,7 @@ def test_a_host_that_refuses_is_left_alone_for_a_day_and_shown_as_the_catalogue_
     made.message(Demoted("private-site.translate.goog", "the site refuses our TLS"))
     assert not made.handed("private-site.translate.goog")
     assert made.handed("other-site.translate.goog")
-    assert dict(made.status().demoted) == {"*.translate.goog": "the site refuses our TLS"}
+    assert dict(made.answers.status().demoted) == {"*.translate.goog": "the site refuses our TLS"}
     later = made.now() + timedelta(hours=25)
     monkeypatch.setattr(made, "now", lambda: later)
     assert made.handed("private-site.translate.goog")
@@ -93,9 +170,9 @@ def test_hosts_the_authority_does_not_cover_are_known_by_name_and_reported(tmp_p
     made = Agent(Settings(tmp_path / "state", config=config), load_rules(config))
     assert not made.handed("www.google.es")
     assert made.handed("www.google.nl")
-    problem = next(p for p in made.status().problems if "www.google.es" in p)
+    problem = next(p for p in made.answers.status().problems if "www.google.es" in p)
     assert "bewust authority renew" in problem
-    assert "www.google.es" not in made.status().decrypted
+    assert "www.google.es" not in made.answers.status().decrypted
 
 
 def test_a_store_that_cannot_be_read_is_kept_aside_and_reported(tmp_path: Path) -> None:
@@ -103,8 +180,16 @@ def test_a_store_that_cannot_be_read_is_kept_aside_and_reported(tmp_path: Path) 
     broken = tmp_path / "state" / storage.FILE
     broken.write_bytes(b"not a database")
     made = agent(tmp_path)
-    assert any(str(broken) in problem for problem in made.status().problems)
+    assert any(str(broken) in problem for problem in made.answers.status().problems)
     assert [p.read_bytes() for p in broken.parent.glob("*unreadable*")] == [b"not a database"]
+
+
+def visit(made: Agent, host: str) -> None:
+    async def main() -> None:
+        made.visited(host, 1)
+        await made.people.settled()
+
+    asyncio.run(main())
 
 
 def run_a_moment(made: Agent, during: Callable[[], None] = lambda: None) -> None:
@@ -128,7 +213,9 @@ def test_a_clean_stop_leaves_the_counters_and_nothing_else_of_the_run(tmp_path: 
     modes: dict[str, int] = {}
 
     def look() -> None:
-        made.message(USE)
+        assert made.front._server is not None
+        made.front._server.get_loop().call_soon_threadsafe(made.message, USE)
+        time.sleep(0.2)
         for path in (made.settings.state, *made.settings.state.rglob("*")):
             modes[path.name] = stat.S_IMODE(path.stat().st_mode)
 
@@ -171,32 +258,28 @@ def test_a_new_catalogue_is_put_in_force_and_a_broken_one_is_not(
     monkeypatch.setattr("bewust.app.DRAIN_SECONDS", 0)
     config = tmp_path / "config"
     (config / "services").mkdir(parents=True)
-    made = Agent(Settings(tmp_path / "state", config), load_rules(config), toaster=Toaster(silent))
-    made.message(USE)
+    made = Agent(Settings(tmp_path / "state", config), load_rules(config), desktop=Desktop())
+    tell(made, USE)
     file = config / "services" / "ours.toml"
 
     file.write_text(OURS)
     asyncio.run(made.reload())
     assert made.front.matcher.plan("chat.example.nl") is not None
-    made.visited("chat.example.nl", 1)
+    visit(made, "chat.example.nl")
     assert count(made, "ours", Kind.VISIT) == 1
     assert count(made, "google-ai-overview", Kind.USE) == 1, "what was counted stays"
-    assert made.status().problems == ()
+    assert made.answers.status().problems == ()
 
     file.write_text(OURS[:-9])
     asyncio.run(made.reload())
     assert made.front.matcher.plan("chat.example.nl") is not None
-    assert any(str(file) in problem for problem in made.status().problems)
+    assert any(str(file) in problem for problem in made.answers.status().problems)
 
     file.write_text(OURS.replace("chat.example", "praat.example"))
     asyncio.run(made.reload())
     assert made.front.matcher.plan("chat.example.nl") is None
     assert made.front.matcher.plan("praat.example.nl") is not None
-    assert made.status().problems == ()
-
-
-async def silent(title: str, message: str, /) -> str | None:
-    return None
+    assert made.answers.status().problems == ()
 
 
 def test_a_folder_is_looked_at_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +287,7 @@ def test_a_folder_is_looked_at_again_and_again(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("bewust.app.WATCH_SECONDS", 0.02)
     config = tmp_path / "config"
     (config / "services").mkdir(parents=True)
-    made = Agent(Settings(tmp_path / "state", config), load_rules(config), toaster=Toaster(silent))
+    made = Agent(Settings(tmp_path / "state", config), load_rules(config), desktop=Desktop())
 
     async def main() -> bool:
         watching = asyncio.ensure_future(made._watch())
@@ -224,8 +307,8 @@ def test_a_service_that_was_looked_at_often_without_a_use_is_named(tmp_path: Pat
     made = agent(tmp_path)
     for _ in range(health.ENOUGH):
         made.message(Seen(1, "brave-answer"))
-    assert dict(made.status().silent) == {"brave-answer": health.ENOUGH}
-    assert "google-ai-overview/inline" in made.status().reviews["2026-11-24"]
+    assert dict(made.answers.status().silent) == {"brave-answer": health.ENOUGH}
+    assert "google-ai-overview/inline" in made.answers.status().reviews["2026-11-24"]
 
 
 # A period ends.
@@ -241,15 +324,15 @@ def test_a_period_that_ended_is_sealed_and_delivered_by_the_agent_itself(tmp_pat
     old.add([Key(ended, "chatgpt", Kind.USE)])
     old.flush()
 
-    made = Agent(Settings(tmp_path / "state"), rules, toaster=Toaster(silent))
+    made = Agent(Settings(tmp_path / "state"), rules, desktop=Desktop())
     asyncio.run(made._settle())
     kept = storage.contents(tmp_path / "state" / storage.FILE)
     assert set(kept.sealed) == {ended}
     assert {key.period for key in kept.counts} == {made.pipeline.period(made.now())}
-    assert any(str(share) in problem for problem in made.status().problems), "the share is away"
+    assert any(str(share) in problem for problem in made.answers.status().problems), "the share is away"
 
     share.mkdir()
     asyncio.run(made._settle())
     (file,) = share.iterdir()
     assert file.read_text() == kept.sealed[ended] + "\n"
-    assert not any(str(share) in problem for problem in made.status().problems)
+    assert not any(str(share) in problem for problem in made.answers.status().problems)

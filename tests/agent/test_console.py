@@ -11,10 +11,10 @@ from bewust.browsers import BrowserError
 from bewust.console import NoAgentError, ask, clear_errors, fail, say
 from bewust.policy import PolicyError
 from bewust.recordings import RecordingError
-from bewust.reminders import TextsError
 from bewust.schema import CatalogueError
 from bewust.settings import AgentError
 from bewust.storage import StoreError
+from bewust.texts import TextsError
 
 
 def closed_port() -> int:

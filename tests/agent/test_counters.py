@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bewust import catalogue, counters, reminders
+from bewust import catalogue, counters, texts
 from bewust.counters import Key
 from bewust.model import Detection, Kind, Level
 from bewust.pipeline import Pipeline
@@ -15,7 +15,7 @@ from bewust.policy import Mechanism, Policy
 from bewust.reminders import Held, Reminder
 
 SERVICES = {service.id: service for service in catalogue.load()}
-TEXTS = reminders.load("nl")
+TEXTS = texts.load("nl")
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 PERIOD = re.compile(r"20[0-9]{2}-(P(0[1-9]|1[0-4])|W(0[1-9]|[1-4][0-9]|5[0-3]))")
 

@@ -3,19 +3,22 @@
 import asyncio
 import os
 import signal
+import struct
 import sys
 import time
 import unicodedata
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bewust import notify
-from bewust.notify import MESSAGE_LIMIT, QUEUE_LENGTH, Toaster, clean, diagnose, show, wording
+from bewust.notify import MESSAGE_LIMIT, Toast, clean, diagnose, icon, show, wording
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))  # lone surrogates and NUL included
+TOAST = Toast("a", "b")
 
 
 def units(text: str) -> int:
@@ -64,15 +67,51 @@ def test_clean_text_reads_as_it_should(text: str, limit: int, markup: bool, expe
     ],
 )
 def test_each_backend_gets_the_wrapping_it_undoes(backend: str, title: str, message: str) -> None:
-    assert wording(backend, "It's <\\n>", "It's <\\n>\nnext") == (title, message)
+    assert wording(backend, Toast("It's <\\n>", "It's <\\n>\nnext")) == (title, message)
 
 
-@given(ANY_TEXT, ANY_TEXT)
-def test_windows_never_gets_a_text_too_long_for_its_arrays(title: str, message: str) -> None:
-    shown_title, shown_message = wording("WindowsNotification", title * 9, message * 9)
+@given(ANY_TEXT, ANY_TEXT, ANY_TEXT)
+def test_windows_never_gets_a_text_too_long_for_its_arrays(title: str, message: str, why: str) -> None:
+    shown_title, shown_message = wording("WindowsNotification", Toast(title * 9, message * 9, why * 9))
     assert shown_title  # an empty title is refused by notify-send
     assert units(shown_title) <= notify.TITLE_LIMIT
     assert units(shown_message) <= MESSAGE_LIMIT
+
+
+def test_the_sentence_is_cut_before_the_line_under_it() -> None:
+    why = "Waarom zie ik dit? http://localhost:8787/"
+    _, fits = wording("NotifyDbus", Toast("a", "Zo'n <b>", why, open="Open uitleg"))
+    assert fits == f"Zo'n &lt;b&gt;\n{why}"
+    _, cut = wording("NotifyDbus", Toast("a", "x" * 300, why))
+    assert cut.endswith(f"x…\n{why}") and units(cut) == MESSAGE_LIMIT
+    _, both = wording("NotifyDbus", Toast("a", "x" * 300, "&" * 300))
+    assert both.startswith("xxx") and both.endswith("&amp;…") and units(both) <= MESSAGE_LIMIT
+
+
+def test_the_icons_are_what_their_names_say() -> None:
+    png, ico = icon("png").read_bytes(), icon("ico").read_bytes()
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", png[16:24]) == (256, 256)
+    zero, kind, count = struct.unpack("<HHH", ico[:6])
+    entries = [struct.unpack("<BBBBHHII", ico[6 + 16 * n : 22 + 16 * n]) for n in range(count)]
+    assert (zero, kind, [width or 256 for width, *_ in entries]) == (0, 1, [16, 32, 48, 256])
+    assert entries[-1][-1] + entries[-1][-2] == len(ico)
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({"DBUS_SESSION_BUS_ADDRESS": "unix:path=/a", "XDG_RUNTIME_DIR": "{}"}, "unix:path=/a"),
+        ({"DBUS_SESSION_BUS_ADDRESS": "", "XDG_RUNTIME_DIR": "{}"}, "unix:path={}/bus"),
+        ({"XDG_RUNTIME_DIR": "{}/missing"}, None),
+        ({}, None),
+    ],
+)
+def test_the_session_bus_is_where_the_login_says(tmp_path: Path, env: dict[str, str], expected: str | None) -> None:
+    (tmp_path / "bus").touch()
+    here = {name: value.format(tmp_path) for name, value in env.items()}
+    with mock.patch.dict(os.environ, here, clear=True):
+        assert notify.bus_address() == (expected and expected.format(tmp_path))
 
 
 def test_a_failure_is_named_without_the_text_of_the_toast() -> None:
@@ -94,14 +133,14 @@ def child(code: str) -> tuple[str, ...]:
 
 
 def test_the_child_gets_the_toast_on_its_standard_input() -> None:
-    code = "import json, sys; sys.exit(json.load(sys.stdin) != {'title': 'Zo\\'n', 'message': 'ü'})"
-    assert asyncio.run(show("Zo'n", "ü", child(code))) is None
+    code = "import json, sys; t = json.load(sys.stdin); sys.exit((t['title'], t['why']) != ('Zo\\'n', 'ü'))"
+    assert asyncio.run(show(Toast("Zo'n", "a lone \ud800 is no obstacle", "ü"), child(code))) is None
 
 
 def test_a_child_that_complains_or_cannot_start_is_a_failure() -> None:
-    assert asyncio.run(show("a", "b", child("import sys; sys.stderr.write('x')"))) == notify.REFUSED
-    assert asyncio.run(show("a", "b", child("raise SystemExit(3)"))) == notify.REFUSED
-    assert asyncio.run(show("a", "b", ("/nonexistent/python",))) == notify.NOT_STARTED
+    assert asyncio.run(show(TOAST, child("import sys; sys.stderr.write('x')"))) == notify.REFUSED
+    assert asyncio.run(show(TOAST, child("raise SystemExit(3)"))) == notify.REFUSED
+    assert asyncio.run(show(TOAST, ("/nonexistent/python",))) == notify.NOT_STARTED
 
 
 HANGING = """
@@ -133,7 +172,7 @@ def assert_all_end(note: Path) -> None:
 def test_a_child_that_hangs_is_killed_in_time_with_what_it_started(tmp_path: Path) -> None:
     note = tmp_path / "pids"
     start = time.monotonic()
-    assert asyncio.run(show("a", "b", (*child(HANGING), str(note)), seconds=1)) == notify.TOO_LATE
+    assert asyncio.run(show(TOAST, (*child(HANGING), str(note)), seconds=1)) == notify.TOO_LATE
     assert time.monotonic() - start < 2
     assert_all_end(note)
 
@@ -151,7 +190,7 @@ def test_a_process_that_left_the_group_cannot_hold_the_worker(tmp_path: Path) ->
     note = tmp_path / "pid"
     start = time.monotonic()
     try:
-        reason = asyncio.run(show("a", "b", (*child(ESCAPING), str(note)), seconds=1))
+        reason = asyncio.run(show(TOAST, (*child(ESCAPING), str(note)), seconds=1))
         assert reason == notify.TOO_LATE
         assert time.monotonic() - start < 3.5
     finally:
@@ -163,7 +202,7 @@ def test_a_worker_that_is_cancelled_leaves_no_child(tmp_path: Path) -> None:
     note = tmp_path / "pids"
 
     async def cancelled() -> None:
-        task = asyncio.create_task(show("a", "b", (*child(HANGING), str(note)), seconds=60))
+        task = asyncio.create_task(show(TOAST, (*child(HANGING), str(note)), seconds=60))
         while not (note.exists() and note.read_text()):
             await asyncio.sleep(0.01)
         task.cancel()
@@ -176,7 +215,7 @@ def test_a_worker_that_is_cancelled_leaves_no_child(tmp_path: Path) -> None:
 
 def test_the_event_loop_keeps_turning_while_a_toast_is_shown() -> None:
     async def longest_gap() -> float:
-        task = asyncio.create_task(show("a", "b", child("import time; time.sleep(0.5)")))
+        task = asyncio.create_task(show(TOAST, child("import time; time.sleep(0.5)")))
         gap, last = 0.0, time.perf_counter()
         while not task.done():
             await asyncio.sleep(0.001)
@@ -186,63 +225,6 @@ def test_the_event_loop_keeps_turning_while_a_toast_is_shown() -> None:
     assert asyncio.run(longest_gap()) < 0.25  # starting the child; the toast took 0.5 s
 
 
-class FakeShow:
-    """Answers as told; a toast takes until `gate` is open."""
-
-    def __init__(self, *answers: str | Exception | None) -> None:
-        self.answers, self.gate = list(answers), asyncio.Event()
-
-    async def __call__(self, title: str, message: str, /) -> str | None:
-        await self.gate.wait()
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-def test_the_toaster_counts_shows_failures_and_remembers_the_last_problem() -> None:
-    async def offered(*answers: str | Exception | None) -> Toaster:
-        fake = FakeShow(*answers)
-        fake.gate.set()
-        toaster = Toaster(fake)
-        worker = asyncio.create_task(toaster.run())
-        for _ in answers:
-            assert toaster.offer("title", "message")
-        await toaster.drain(5)
-        worker.cancel()
-        return toaster
-
-    bad = asyncio.run(offered(None, ValueError("GEHEIM"), "no bus"))
-    assert (bad.shown, bad.failed, bad.dropped, bad.problem) == (1, 2, 0, "no bus")
-    good = asyncio.run(offered("no bus", None))
-    assert (good.shown, good.failed, good.problem) == (1, 1, None)
-    raised = asyncio.run(offered(ValueError("GEHEIM")))
-    assert raised.problem is not None
-    assert "ValueError" in raised.problem and "GEHEIM" not in raised.problem
-
-
-def test_a_burst_is_dropped_and_counted_without_waiting() -> None:
-    async def burst() -> Toaster:
-        fake = FakeShow(*[None] * (QUEUE_LENGTH + 1))
-        toaster = Toaster(fake)
-        worker = asyncio.create_task(toaster.run())
-        assert toaster.offer("first", "is taken by the worker at once")
-        await asyncio.sleep(0)
-        accepted = [toaster.offer("title", "message") for _ in range(10)]
-        assert accepted == [True] * QUEUE_LENGTH + [False] * (10 - QUEUE_LENGTH)
-        start = time.monotonic()
-        await toaster.drain(0.05)  # the desktop hangs: draining gives up
-        assert 0.04 < time.monotonic() - start < 1
-        assert toaster.shown == 0
-        fake.gate.set()
-        await toaster.drain(5)
-        worker.cancel()
-        return toaster
-
-    toaster = asyncio.run(burst())
-    assert (toaster.shown, toaster.failed, toaster.dropped) == (QUEUE_LENGTH + 1, 0, 7)
-
-
 def test_plyer_stays_out_of_the_agents_own_process() -> None:
     code = "import sys, bewust.notify; sys.exit('plyer' in sys.modules)"
-    assert asyncio.run(show("a", "b", child(code))) is None
+    assert asyncio.run(show(TOAST, child(code))) is None

@@ -1,101 +1,321 @@
-"""The page over real HTTP on the agent's own port: who gets what."""
+"""The page over real HTTP: who gets what, and which commands are refused."""
 
 import asyncio
-import http.client
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
-from agent.test_app import agent, run_a_moment
+import msgspec
+import pytest
 
-type Answer = tuple[int, dict[str, str], bytes]
+from agent.pages import POLICY, WHO, Fake, Served, busy, reminder, served
+from bewust.model import Context, Kind
+from bewust.page import PAGES, THEME_LIMIT
+from bewust.page.guard import FORM_LIMIT, form_token
+from bewust.page.shown import Login
+from bewust.page.words import spoken
 
-
-def ask(port: int, path: str, method: str = "GET", **headers: str) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-    answer = connection.getresponse()
-    result = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-    connection.close()
-    return result
-
-
-def with_page(tmp_path: Path, test: Callable[[int, str], None]) -> None:
-    made = agent(tmp_path)
-    failures: list[BaseException] = []
-
-    def look() -> None:
-        try:
-            test(made.port, made.token)
-        except BaseException as error:  # noqa: BLE001 - raised again below, in the test's own thread
-            failures.append(error)
-
-    run_a_moment(made, look)
-    if failures:
-        raise failures[0]
+HOSTILE = "<script>alert('1')</script>\"&"
+SLUGS = [*PAGES, "oops", "kept/delete"]
 
 
-def test_the_home_page_says_in_dutch_what_is_seen_and_holds_no_count(tmp_path: Path) -> None:
-    def test(port: int, token: str) -> None:
-        status, headers, body = ask(port, "/")
-        page = body.decode()
-        assert status == 200
-        for words in (
-            "Wat Bewust nooit ziet",
-            "Alleen de naam",
-            "Waar Bewust in kijkt",
-            "www.google.nl",
-            "chatgpt.com",
-        ):
-            assert words in page
-        assert token not in page
-        assert "script-src" not in headers["content-security-policy"] and "default-src 'none'" in str(headers)
-        assert ask(port, "/style.css")[1]["content-type"].startswith("text/css")
-
-    with_page(tmp_path, test)
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Served]:
+    with served(tmp_path) as here:
+        yield here
 
 
-def test_a_name_that_a_stranger_points_here_is_refused(tmp_path: Path) -> None:
-    def test(port: int, token: str) -> None:
-        for path in ("/", "/proxy.pac", "/status.json"):
-            assert ask(port, path, Host="evil.example")[0] == 400
-        assert ask(port, "/", Host=f"localhost:{port}")[0] == 200
-
-    with_page(tmp_path, test)
-
-
-def test_status_and_counts_need_the_token(tmp_path: Path) -> None:
-    def test(port: int, token: str) -> None:
-        for path in ("/status.json", "/counts.json"):
-            assert ask(port, path)[0] == 403
-            assert ask(port, path, Authorization="Bearer é".encode().decode("latin-1"))[0] == 403
-            status, _, body = ask(port, path, Authorization=f"Bearer {token}")
-            assert status == 200 and json.loads(body)
-
-    with_page(tmp_path, test)
+def refused(page: Served, path: str, fields: dict[str, str], status: int, **headers: str) -> None:
+    """A command is not obeyed, and the person is told so in words."""
+    answer = page.post(path, fields, **headers)
+    assert answer[0] == status
+    assert "niets veranderd" in answer[2]
+    assert not page.agent.asked
 
 
-def test_the_pac_is_served_as_one_and_other_paths_and_methods_are_refused(tmp_path: Path) -> None:
-    def test(port: int, token: str) -> None:
-        status, headers, body = ask(port, "/proxy.pac")
-        assert status == 200 and headers["content-type"].startswith("application/x-ns-proxy-autoconfig")
-        assert f"PROXY 127.0.0.1:{port}; DIRECT".encode() in body
-        assert ask(port, "/etc/passwd")[0] == 404
-        assert ask(port, "/", method="POST")[0] == 405
-
-    with_page(tmp_path, test)
+# Pages.
 
 
-def test_several_requests_on_one_connection_are_answered_in_turn(tmp_path: Path) -> None:
-    def test(port: int, token: str) -> None:
-        async def main() -> int:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            one = b"GET /proxy.pac HTTP/1.1\r\nHost: localhost\r\n"
-            writer.write(one + b"\r\n" + one + b"Connection: close\r\n\r\n")
-            answers = (await asyncio.wait_for(reader.read(), 10)).count(b"HTTP/1.1 200")
-            writer.close()
-            return answers
+@pytest.mark.parametrize("language", spoken())
+@pytest.mark.parametrize("slug", SLUGS)
+def test_every_page_is_there_in_its_language_and_runs_nothing_of_its_own(
+    page: Served, language: str, slug: str
+) -> None:
+    busy(page.agent)
+    status, headers, body = page.ask(f"/{language}/{slug}")
+    assert status == 200 and f'<html lang="{language}">' in body
+    others = [code for code in spoken() if code != language]
+    assert all(f'href="/{code}/{slug}"' in body for code in others)
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; ") and "frame-ancestors 'none'" in policy
+    assert ("script-src 'self'" in policy) == (slug in ("why", "oops")) == ("<script" in body)
+    assert "style=" not in body and "<style" not in body and " onclick" not in body
+    assert "unsafe" not in policy and headers["cache-control"] == "no-store"
+    assert page.agent.token not in body and "set-cookie" not in headers
+    assert page.ask(f"/{language}/{slug}", "HEAD")[::2] == (200, "")
 
-        assert asyncio.run(main()) == 2
 
-    with_page(tmp_path, test)
+class Words(HTMLParser):
+    """The words that people read, and those that are read out to them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.found.append(data)
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_two_languages_say_hardly_a_word_alike(page: Served, slug: str) -> None:
+    """A template that held words of its own would say them in both."""
+    alike = []
+    for language in spoken():
+        words = Words()
+        words.feed(re.search(r"<main.*</main>", page.ask(f"/{language}/{slug}")[2], re.DOTALL)[0])  # type: ignore[index]
+        alike.append({text.strip() for text in words.found if len(text.split()) > 3})
+    names = {service.name for service in page.agent.rules.services.values()}
+    assert not {text for text in set.intersection(*alike) - names if text not in POLICY and "bewust-report" not in text}
+
+
+@pytest.mark.parametrize(("language", "leads"), [("nl", "/nl/"), ("en", "/en/"), ("fr", "/nl/")])
+def test_the_address_alone_leads_to_the_organisations_language(page: Served, language: str, leads: str) -> None:
+    rules = page.agent.rules
+    page.agent.rules = msgspec.structs.replace(rules, policy=msgspec.structs.replace(rules.policy, language=language))
+    status, headers, _ = page.ask("/")
+    assert (status, headers["location"]) == (307, leads)
+
+
+def test_the_first_page_says_what_is_decrypted_what_is_known_and_what_is_kept(page: Served) -> None:
+    body = page.ask("/nl/")[2]
+    for words in ("Nooit gezien", "chatgpt.com", "www.google.nl", "Alleen aantallen", "24 november 2026 om 09:12"):
+        assert words in body
+    page.agent.inspector = "starting or down; browsing goes on undecrypted"
+    assert "Op dit moment wordt er niets ontsleuteld" in page.ask("/nl/")[2]
+
+
+def test_an_unknown_address_and_method_are_answered_kindly(page: Served) -> None:
+    for path in ("/nl/nowhere", "/etc/passwd", "/static/shown.py", "/static/../words/nl.toml"):
+        status, _, body = page.ask(path)
+        assert status == 404 and "Deze pagina bestaat niet" in body, path
+    assert "does not exist" in page.ask("/en/nowhere")[2]
+    status, headers, _ = page.ask("/", "POST")
+    assert status == 405 and "GET" in headers["allow"]
+
+
+# Who sees what.
+
+
+def test_another_login_sees_the_rules_and_nothing_personal(page: Served) -> None:
+    busy(page.agent)
+    page.agent.problems = ("/home/anna/bewust: not written",)
+    page.agent.person = None
+    bodies = {slug: page.ask(f"/nl/{slug}")[2] for slug in SLUGS}
+    everything = "".join(bodies.values())
+    assert "<form" not in everything and "/home/anna" not in everything
+    assert "AI-antwoord in Google Zoeken" not in everything  # the title of a reminder
+    assert ">42<" not in everything and "bewust-report" not in everything
+    assert "duck.ai: " not in everything and "Mogelijk verouderd" not in everything
+    assert "niets anders" not in bodies["why"] and "Bewust herkent u niet" in bodies["why"]
+    assert "Bewust herkent u niet" in bodies["kept"]
+    assert "www.google.nl" in bodies[""] and "duckduckgo.com" in bodies[""]
+    assert "Gemeente Voorbeeld bepaalt" in bodies["rules"]
+
+
+def test_a_login_beside_others_sees_its_own_reminders_and_no_number(page: Served) -> None:
+    busy(page.agent)
+    assert page.agent.person is not None
+    page.agent.person = msgspec.structs.replace(page.agent.person, alone=False)
+    assert "AI-antwoord in Google Zoeken" in page.ask("/nl/why")[2]
+    assert "Vandaag niet meer" in page.ask("/nl/")[2]
+    kept = page.ask("/nl/kept")[2]
+    assert "meer mensen op deze computer" in kept
+    assert ">42<" not in kept and "bewust-report" not in kept and "kept/delete" not in kept.split("<main")[1]
+    assert page.ask("/nl/kept/delete")[0] == 403
+    assert "Mogelijk verouderd" not in page.ask("/nl/unseen")[2]
+    refused(page, "/nl/kept/delete", {"token": form_token(page.agent.token, WHO, "delete")}, 403)
+
+
+def test_problems_are_for_whoever_works_here(page: Served) -> None:
+    page.agent.problems = ("/home/anna/bewust: not written",)
+    assert "/home/anna/bewust" in page.ask("/nl/")[2]
+
+
+# Commands.
+
+
+def test_a_snooze_is_the_persons_own_and_leads_back(page: Served) -> None:
+    token = page.token("/nl/")
+    for fields, asked in [
+        ({"span": "hour"}, ("hour", None)),
+        ({"span": "today"}, ("today", None)),
+        ({"span": "week", "context": "search"}, ("week", Context.SEARCH)),
+        ({"span": "end", "context": "search"}, ("end", Context.SEARCH)),
+        ({"span": "end", "context": ""}, ("end", None)),
+    ]:
+        status, headers, _ = page.post("/nl/snooze", {"token": token, **fields}, Origin=page.url)
+        assert (status, headers["location"]) == (303, "/nl/#snooze")
+        assert page.agent.asked.pop() == (WHO, *asked)
+
+
+def test_deleting_asks_first_and_sets_the_counters_to_zero(page: Served) -> None:
+    page.agent.use("google-ai-overview", times=3)
+    assert page.ask("/nl/kept/delete")[0] == 200
+    assert sum(page.agent.counts().values()) == 3
+    token = page.token("/nl/kept/delete")
+    status, headers, _ = page.post("/nl/kept/delete", {"token": token}, Sec_Fetch_Site="same-origin")
+    assert (status, headers["location"]) == (303, "/nl/kept#counts")
+    assert sum(page.agent.counts().values()) == 0
+
+
+def test_where_the_organisation_does_not_allow_it_nobody_deletes(tmp_path: Path) -> None:
+    with served(tmp_path, POLICY.replace("[page]", "[page]\ndelete = false")) as page:
+        assert "uitgezet" in page.ask("/nl/kept")[2]
+        assert page.ask("/nl/kept/delete")[0] == 403
+        refused(page, "/nl/kept/delete", {"token": form_token(page.agent.token, WHO, "delete")}, 403)
+
+
+def test_a_form_without_the_right_token_does_nothing(page: Served) -> None:
+    for token in ("", "é" * 64, form_token(page.agent.token, WHO + 1, "snooze"), page.token("/nl/kept/delete")):
+        refused(page, "/nl/snooze", {"token": token, "span": "hour"}, 403)
+    refused(page, "/nl/kept/delete", {"token": page.token("/nl/")}, 403)
+    token = page.token("/nl/")
+    page.agent.person = Login(WHO + 1)  # the same browser, after somebody else logged in
+    refused(page, "/nl/snooze", {"token": token, "span": "hour"}, 403)
+    page.agent.person = None
+    refused(page, "/nl/snooze", {"token": token, "span": "hour"}, 403)
+
+
+def test_a_form_of_another_site_does_nothing_even_with_a_token(page: Served) -> None:
+    fields = {"token": page.token("/nl/"), "span": "hour"}
+    strangers = ["https://evil.example", "null", f"http://localhost:{page.agent.port + 1}", "http://localhost"]
+    for origin in strangers:
+        refused(page, "/nl/snooze", fields, 403, Origin=origin)
+    for site in ("cross-site", "same-site"):
+        refused(page, "/nl/snooze", fields, 403, Sec_Fetch_Site=site)
+    assert page.post("/nl/snooze", fields, Origin=f"http://localhost:{page.agent.port}")[0] == 303
+
+
+def test_a_form_that_is_none_of_ours_does_nothing(page: Served) -> None:
+    token = page.token("/nl/")
+    refused(page, "/nl/snooze", {"token": token, "span": "hour", "more": "x" * FORM_LIMIT}, 413)
+    refused(page, "/nl/snooze", {"token": token, "span": "hour"}, 415, Content_Type="text/plain")
+    wrong: list[dict[str, str]] = [
+        {}, {"span": "year"}, {"span": "week"}, {"span": "hour", "context": "search"}, {"span": "end", "context": "x"},
+    ]  # fmt: skip
+    for fields in wrong:
+        refused(page, "/nl/snooze", {"token": token, **fields}, 400)
+
+
+def test_a_name_that_a_stranger_points_here_is_refused(page: Served) -> None:
+    for path in ("/", "/nl/", "/nl/kept", "/proxy.pac", "/status.json", "/static/page.css"):
+        assert page.ask(path, Host="evil.example")[0] == 400
+    assert page.post("/nl/snooze", {"token": page.token("/nl/"), "span": "hour"}, Host="evil.example")[0] == 400
+    assert not page.agent.asked
+    assert page.ask("/nl/", Host=f"localhost:{page.agent.port}")[0] == 200
+
+
+# What others wrote.
+
+
+def test_what_others_wrote_stays_text(tmp_path: Path) -> None:
+    hostile = json.dumps(HOSTILE)  # TOML writes strings alike
+    policy = f"""
+[page]
+organisation = {hostile}
+guidelines = "https://voorbeeld.nl/?a='onmouseover=alert(1)&b"
+[fill]
+meldpunt = {hostile}
+contact = {hostile}
+[service.chatgpt]
+status = "uncontracted"
+alternative = {hostile}
+"""
+    with served(tmp_path, policy) as page:
+        agent = page.agent
+        chatgpt = msgspec.structs.replace(agent.rules.services["chatgpt"], name=HOSTILE, vendor=HOSTILE)
+        agent.rules = msgspec.structs.replace(agent.rules, services={**agent.rules.services, "chatgpt": chatgpt})
+        agent.use("chatgpt", Kind.VISIT)
+        agent.problems = (HOSTILE,)
+        agent.demoted = {"duck.ai": HOSTILE}
+        shown = reminder("chatgpt", Context.CHAT, HOSTILE)
+        agent.remind(msgspec.structs.replace(shown, message=HOSTILE, source=HOSTILE))
+        bodies = [page.ask(f"/{language}/{slug}")[2] for language in spoken() for slug in SLUGS]
+        assert all("<script>" not in body and "alert('1')" not in body for body in bodies)
+        assert all("&lt;script&gt;alert(&#39;1&#39;)" in body for body in bodies)
+
+
+def test_the_organisations_theme_comes_last_and_fresh(page: Served) -> None:
+    theme = page.agent.config / "theme.css"
+    assert page.ask("/static/organisation.css")[0] == 404
+    assert "organisation.css" not in page.ask("/nl/")[2]
+    for text in (":root { --bewust-accent: purple }", ":root { --bewust-accent: teal }"):
+        theme.write_text(text, encoding="utf-8")
+        status, headers, body = page.ask("/static/organisation.css")
+        assert (status, body) == (200, text) and headers["content-type"].startswith("text/css")
+    sheets = re.findall(r'href="/static/(\w+\.css)"', page.ask("/nl/")[2])
+    assert sheets[-1] == "organisation.css" and sheets.index("theme.css") < len(sheets) - 1
+    theme.write_text("/*" + "x" * THEME_LIMIT + "*/", encoding="utf-8")
+    assert page.ask("/static/organisation.css")[0] == 404
+
+
+def test_without_a_folder_of_the_organisation_there_is_no_theme(page: Served) -> None:
+    page.agent.rules = msgspec.structs.replace(page.agent.rules, folder=None)
+    assert page.ask("/static/organisation.css")[0] == 404 and page.ask("/nl/")[0] == 200
+
+
+@pytest.mark.parametrize("name", ["nlds.css", "theme.css", "page.css", "copy.js", "icon.svg"])
+def test_our_own_files_come_from_here_and_ask_nobody_else(page: Served, name: str) -> None:
+    status, headers, body = page.ask(f"/static/{name}")
+    assert status == 200 and headers["x-content-type-options"] == "nosniff"
+    assert not re.search(r"@import|url\(|https?://(?!www\.w3\.org/2000/svg)", body)
+
+
+# Files and figures of the agent.
+
+
+def test_status_and_counts_need_the_token(page: Served) -> None:
+    for path in ("/status.json", "/counts.json"):
+        assert page.ask(path)[0] == 403
+        assert page.ask(path, Authorization="Bearer é".encode().decode("latin-1"))[0] == 403
+        status, _, body = page.ask(path, Authorization=f"Bearer {page.agent.token}")
+        assert status == 200 and json.loads(body)
+
+
+def test_the_pac_is_served_as_one(page: Served) -> None:
+    status, headers, body = page.ask("/proxy.pac")
+    assert status == 200 and headers["content-type"].startswith("application/x-ns-proxy-autoconfig")
+    assert f"PROXY 127.0.0.1:{page.agent.port}; DIRECT" in body
+
+
+def test_several_requests_on_one_connection_are_answered_in_turn(page: Served) -> None:
+    async def main() -> int:
+        reader, writer = await asyncio.open_connection("127.0.0.1", page.agent.port)
+        one = b"GET /proxy.pac HTTP/1.1\r\nHost: localhost\r\n"
+        writer.write(one + b"\r\n" + one + b"Connection: close\r\n\r\n")
+        answers = (await asyncio.wait_for(reader.read(), 10)).count(b"HTTP/1.1 200")
+        writer.close()
+        return answers
+
+    assert asyncio.run(main()) == 2
+
+
+def test_new_rules_are_shown_at_once(page: Served, tmp_path: Path) -> None:
+    assert "Gemeente Voorbeeld" in page.ask("/nl/rules")[2]
+    page.agent.rules = Fake(tmp_path / "other", "[page]\norganisation = 'Provincie Proef'").rules
+    assert "Provincie Proef bepaalt" in page.ask("/nl/rules")[2]
+
+
+def test_no_page_says_where_anything_is_on_the_disk(page: Served, tmp_path: Path) -> None:
+    busy(page.agent)
+    rules = page.agent.rules
+    release = msgspec.structs.replace(rules.policy.release, folder=str(tmp_path / "share"))
+    page.agent.rules = msgspec.structs.replace(
+        rules, policy=msgspec.structs.replace(rules.policy, release=release), problem=f"{tmp_path}/policy.toml: wrong"
+    )
+    bodies = [unquote(page.ask(f"/nl/{slug}")[2]) for slug in SLUGS]
+    assert not any(str(tmp_path) in body for body in bodies)
+    assert any("Na de periode gaat er één bericht naar uw organisatie" in body for body in bodies)

@@ -1,12 +1,13 @@
 """One use is one activity; what is counted comes with what is shown."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from bewust import catalogue, reminders
-from bewust.counters import Key
+from bewust import catalogue, texts
+from bewust.counters import Hold, Key
 from bewust.model import Detection, Kind, Level
 from bewust.pipeline import NOTHING, Outcome, Pipeline
 from bewust.policy import Policy
@@ -19,7 +20,7 @@ SECOND = timedelta(seconds=1)
 
 
 def chain() -> Pipeline:
-    return Pipeline(Policy(), reminders.load("nl"), SERVICES)
+    return Pipeline(Policy(), texts.load("nl"), SERVICES)
 
 
 def found(service: str, level: Level = Level.USE, internal: bool = False) -> Detection:
@@ -28,7 +29,7 @@ def found(service: str, level: Level = Level.USE, internal: bool = False) -> Det
 
 def kinds(outcome: Outcome) -> list[Kind]:
     assert all(key.period == PERIOD for key in outcome.counts)
-    return [key.kind for key in outcome.counts]
+    return [key.kind for key in outcome.counts if isinstance(key, Key)]
 
 
 def uses(times: list[float], service: str, who: int = 0) -> int:
@@ -37,20 +38,45 @@ def uses(times: list[float], service: str, who: int = 0) -> int:
     return sum(Key(PERIOD, service, Kind.USE) in outcome.counts for outcome in outcomes)
 
 
-def test_what_is_shown_is_counted_in_the_same_outcome() -> None:
+def begun(one: Pipeline, service: str, at: datetime = NOON) -> Detection:
+    about = one.detected(0, found(service), at).about
+    assert about is not None
+    return about
+
+
+def test_what_begins_is_counted_before_a_reminder_is_decided_on() -> None:
     outcome = chain().detected(0, found("google-ai-overview"), NOON)
+    assert kinds(outcome) == [Kind.USE]
+    assert outcome.about == found("google-ai-overview")
+    assert outcome.reminder is None and outcome.held is None
+
+
+def test_what_is_shown_is_counted_in_the_same_outcome() -> None:
+    one = chain()
+    outcome = one.remind(0, begun(one, "google-ai-overview"), NOON)
     assert isinstance(outcome.reminder, Reminder)
     assert outcome.held is None
-    assert kinds(outcome) == [Kind.USE, Kind.REMINDED]
+    assert outcome.counts == (Key(PERIOD, "google-ai-overview", Kind.REMINDED),)
 
 
-def test_what_the_schedule_kept_back_is_counted_as_held() -> None:
+@pytest.mark.parametrize("held", ["busy", "away", None])
+def test_what_was_kept_back_is_counted_with_its_reason(held: Literal["busy", "away"] | None) -> None:
     one = chain()
-    one.detected(0, found("google-ai-overview"), NOON)
-    outcome = one.detected(0, found("google-ai-overview"), NOON + 60 * SECOND)
+    one.remind(0, begun(one, "google-ai-overview"), NOON)
+    later = NOON + 60 * SECOND
+    outcome = one.remind(0, begun(one, "google-ai-overview", later), later, held)
     assert outcome.reminder is None
     assert outcome.held is not None
-    assert kinds(outcome) == [Kind.USE, Kind.HELD]
+    assert outcome.counts == (
+        Key(PERIOD, "google-ai-overview", Kind.HELD), Hold(PERIOD, held or "gap"),
+    )  # fmt: skip
+
+
+def test_a_service_that_left_the_catalogue_while_the_desktop_was_asked_is_let_go() -> None:
+    one = chain()
+    about = begun(one, "google-ai-overview")
+    one.adopt(Policy(), texts.load("nl"), {})
+    assert one.remind(0, about, NOON) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -86,11 +112,11 @@ def test_two_people_have_each_their_own_activities() -> None:
 
 def test_translating_something_internal_is_counted_apart_as_well() -> None:
     outcome = chain().detected(0, found("edge-translate", internal=True), NOON)
-    assert kinds(outcome) == [Kind.USE, Kind.INTERNAL, Kind.REMINDED]
+    assert kinds(outcome) == [Kind.USE, Kind.INTERNAL]
 
 
 def test_a_visit_is_counted_as_a_visit() -> None:
-    assert kinds(chain().detected(0, found("chatgpt", Level.VISIT), NOON)) == [Kind.VISIT, Kind.REMINDED]
+    assert kinds(chain().detected(0, found("chatgpt", Level.VISIT), NOON)) == [Kind.VISIT]
 
 
 def test_an_opportunity_is_counted_without_a_reminder() -> None:
@@ -106,12 +132,12 @@ def test_a_service_that_is_not_in_the_catalogue_leads_to_nothing(level: Level) -
 def test_housekeeping_leads_to_nothing_and_does_not_hide_a_use() -> None:
     one = chain()
     assert one.detected(0, found("chatgpt", Level.IGNORE), NOON) == NOTHING
-    assert kinds(one.detected(0, found("chatgpt"), NOON)) == [Kind.USE, Kind.REMINDED]
+    assert kinds(one.detected(0, found("chatgpt"), NOON)) == [Kind.USE]
 
 
 def test_a_period_is_of_the_organisations_own_week() -> None:
     sunday = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)  # Monday already in Amsterdam
-    split = Pipeline(Policy(mechanism="split"), reminders.load("nl"), SERVICES)
+    split = Pipeline(Policy(mechanism="split"), texts.load("nl"), SERVICES)
     assert split.period(sunday) == "2026-W47"
     assert split.period(sunday.astimezone(ZoneInfo("Europe/Amsterdam"))) == "2026-W48"
 
@@ -120,7 +146,9 @@ def test_an_internal_page_amid_public_ones_is_counted_once_and_reminded_at_once(
     one = chain()
     one.detected(0, found("edge-translate"), NOON)
     amid = one.detected(0, found("edge-translate", internal=True), NOON + timedelta(seconds=5))
-    assert [key.kind for key in amid.counts] == [Kind.INTERNAL, Kind.REMINDED]
-    assert amid.reminder is not None and amid.reminder.text in ("R27", "R28")
+    assert kinds(amid) == [Kind.INTERNAL]
+    assert amid.about is not None
+    reminder = one.remind(0, amid.about, NOON + timedelta(seconds=5)).reminder
+    assert reminder is not None and reminder.text in ("R27", "R28")
     assert one.detected(0, found("edge-translate", internal=True), NOON + timedelta(seconds=10)) == NOTHING
     assert one.detected(0, found("edge-translate"), NOON + timedelta(seconds=15)) == NOTHING

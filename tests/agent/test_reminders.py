@@ -1,135 +1,74 @@
-"""A reminder is true of the use, seldom, never the same twice running, and fits in a toast."""
+"""A reminder explains itself at first, is then seldom, and never where it would only annoy."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from bewust import reminders
-from bewust.model import Context, Detection, Level, Service, Status
-from bewust.policy import Decision, Policy, ReminderRules
-from bewust.reminders import Held, Reminder, Reminders, Text, Texts, TextsError
+from agent.texting import FILLED, NL, ORDINARY, SERVICES, found
+from bewust.model import Context, Level, Memory, Service, Status
+from bewust.policy import ContextRules, Decision, Policy, ReminderRules
+from bewust.reminders import Held, Reminder, Reminders
+from bewust.texts import Text, Texts
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 GAP = timedelta(minutes=30)
-NL = reminders.load("nl")
-FILLED = {"contact": "CIO", "meldpunt": "de servicedesk", "training": "de cursus", "tip": "-ai", "vertaler": "Firefox"}
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+# No cap and no back-off: for tests of one other thing.
+FREE = ReminderRules(daily=100, daily_context=100, back_off=())
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 
 
-def service(id_: str, context: Context = Context.CHAT, embedded: bool = False, name: str = "") -> Service:
-    return Service(id_, name or id_, "A vendor", context, embedded, 10.0, "evidence", "2026-11-23", ())
-
-
-SERVICES = {
-    s.id: s
-    for s in (
-        service("chat"),
-        service("chat-2"),
-        service("answer", Context.SEARCH, embedded=True),
-        service("translate", Context.TRANSLATION, embedded=True),
-        service("office", Context.OFFICE, embedded=True),
-        service("built-in-chat", Context.CHAT, embedded=True),
-    )
-}
-
-
-def found(id_: str, level: Level = Level.USE) -> Detection:
-    return Detection(id_, level, "signature", "file.toml", 1)
-
-
-def schedule(policy: Policy | None = None, texts: Texts = NL, services: Mapping[str, Service] = SERVICES) -> Reminders:
-    return Reminders(policy or Policy(fill=FILLED), texts, services)
+def schedule(
+    rules: ReminderRules = FREE, texts: Texts = ORDINARY, services: Mapping[str, Service] = SERVICES, **others: object
+) -> Reminders:
+    policy = msgspec.structs.replace(Policy(fill=FILLED, reminders=rules), **others)
+    return Reminders(policy, texts, services)
 
 
 def shown(one: Reminders, id_: str, at: datetime, who: int = 0, level: Level = Level.USE) -> Reminder:
     decided = one.decide(who, found(id_, level), at)
-    assert isinstance(decided, Reminder)
+    assert isinstance(decided, Reminder), decided
     return decided
 
 
-def rotation(one: Reminders, id_: str, level: Level = Level.USE, days: int = 40) -> list[str]:
-    return [shown(one, id_, NOON + timedelta(days=day), level=level).text for day in range(days)]
+def held(one: Reminders, id_: str, at: datetime, level: Level = Level.USE) -> str:
+    decided = one.decide(0, found(id_, level), at)
+    assert isinstance(decided, Held), decided
+    return decided.reason
 
 
-def units(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
+def rotation(one: Reminders, id_: str, days: int) -> list[str]:
+    return [shown(one, id_, NOON + day * DAY).text for day in range(days)]
 
 
-# Which text.
-
-ALL = {"R01", "R04", "R05", "R06", "R07", "R18", "R26"}
-CHAT = {"R02", "R03", "R08", "R09", "R10", "R12", "R13", "R14", "R15", "R16", "R17"}
+# Which text is next.
 
 
-@pytest.mark.parametrize(
-    ("id_", "level", "own"),
-    [
-        pytest.param("chat", Level.USE, CHAT, id="chat"),
-        pytest.param("chat", Level.VISIT, CHAT, id="chat by name"),
-        pytest.param("answer", Level.USE, {"R02", "R19", "R20", "R21"}, id="answer in search"),
-        pytest.param("answer", Level.VISIT, {"R02", "R20", "R21"}, id="search by name: no answer was seen"),
-        pytest.param("translate", Level.USE, {"R22", "R23", "R24"}, id="translation"),
-        pytest.param("translate", Level.VISIT, {"R23", "R24"}, id="translation by name: no page was sent"),
-        pytest.param("office", Level.USE, {"R08", "R09", "R10", "R25"}, id="embedded assistant"),
-    ],
-)
-def test_the_rotation_has_exactly_the_texts_of_the_context(id_: str, level: Level, own: set[str]) -> None:
-    assert set(rotation(schedule(), id_, level)) == own | ALL
+def test_the_first_use_of_a_context_is_explained_and_only_that() -> None:
+    one = schedule(texts=NL)
+    assert [shown(one, "chat", NOON + n * HOUR).text for n in range(3)] == ["R30", "R03", "R12"]
+    assert shown(one, "chat-2", NOON + 3 * HOUR).text == "R13", "another service of the context"
+    assert shown(one, "answer", NOON).text == "R31"
+    assert shown(one, "chat", NOON, who=1).text == "R30", "another person"
 
 
-def test_what_is_about_just_this_use_comes_before_what_holds_for_all_ai() -> None:
-    assert rotation(schedule(), "answer", days=5) == ["R19", "R20", "R21", "R02", "R01"]
-
-
-@pytest.mark.parametrize(
-    ("id_", "status", "alternative", "expected"),
-    [
-        pytest.param("chat", Status.UNCONTRACTED, "de eigen chat", True, id="uncontracted, with an alternative"),
-        pytest.param("chat", Status.UNCONTRACTED, "", False, id="no alternative"),
-        pytest.param("chat", Status.UNCONTRACTED, "  ", False, id="a blank is no alternative"),
-        pytest.param("chat", Status.UNKNOWN, "de eigen chat", False, id="unknown"),
-        pytest.param("chat", Status.CONDITIONAL, "de eigen chat", False, id="conditional"),
-        pytest.param("chat", Status.CONTRACTED, "de eigen chat", False, id="contracted"),
-        pytest.param("built-in-chat", Status.UNCONTRACTED, "de eigen chat", False, id="embedded: not chosen"),
-        pytest.param("answer", Status.UNCONTRACTED, "de eigen chat", False, id="search"),
-        pytest.param("translate", Status.UNCONTRACTED, "de eigen chat", False, id="translation"),
-    ],
-)
-def test_no_contract_is_said_only_where_it_is_so_and_an_alternative_exists(
-    id_: str, status: Status, alternative: str, expected: bool
-) -> None:
-    policy = Policy(fill=FILLED, service={id_: Decision(status, alternative)})
-    assert ("R11" in rotation(schedule(policy), id_)) is expected
-
-
-@given(st.dictionaries(st.sampled_from(sorted(FILLED)), st.sampled_from(["", " ", "\n", "iets"])))
-def test_a_text_with_an_empty_placeholder_is_never_shown(fill: dict[str, str]) -> None:
-    one = schedule(Policy(fill=fill))
-    for id_ in ("chat", "answer", "translate"):
-        for day in range(25):
-            message = shown(one, id_, NOON + timedelta(days=day)).message
-            assert "{" not in message
-            assert "  " not in message
-            assert " ." not in message
-
-
-def test_a_text_can_be_switched_off_by_leaving_it_empty(tmp_path: Path) -> None:
-    (tmp_path / "texts").mkdir()
-    (tmp_path / "texts" / "nl.toml").write_text('[[text]]\nid = "R01"\ntext = ""\nsource = "ons"\n')
-    assert "R01" not in rotation(schedule(texts=reminders.load("nl", tmp_path)), "chat")
+def test_what_explains_two_contexts_is_not_read_twice_running() -> None:
+    services = {**SERVICES, "code": msgspec.structs.replace(SERVICES["office"], id="code", context=Context.CODE)}
+    one = schedule(texts=NL, services=services)
+    assert shown(one, "office", NOON).text == "R35"
+    assert shown(one, "code", NOON + MINUTE).text != "R35"
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 5])
 def test_every_text_has_its_turn_before_one_comes_back(number: int) -> None:
     texts = Texts({}, tuple(Text(f"T{i}", "tekst", "ons") for i in range(number)))
-    order = rotation(schedule(texts=texts), "chat", days=3 * number)
-    assert order == [f"T{i}" for i in range(number)] * 3
+    assert rotation(schedule(texts=texts), "chat", days=3 * number) == [f"T{i}" for i in range(number)] * 3
 
 
 def test_another_context_does_not_begin_with_the_text_just_read() -> None:
@@ -139,27 +78,52 @@ def test_another_context_does_not_begin_with_the_text_just_read() -> None:
 
 @given(st.lists(st.sampled_from(sorted(SERVICES)), min_size=2, max_size=60))
 def test_nobody_reads_the_same_text_twice_running_whatever_they_use(used: list[str]) -> None:
-    one = schedule()
-    read = [shown(one, id_, NOON + day * timedelta(days=1)).text for day, id_ in enumerate(used)]
+    one = schedule(texts=NL)
+    read = [shown(one, id_, NOON + day * DAY).text for day, id_ in enumerate(used)]
     assert all(first != second for first, second in pairwise(read))
 
 
-# When.
+def test_a_reminder_says_what_it_was_about() -> None:
+    assert shown(schedule(), "answer", NOON) == Reminder(
+        "answer", "R19", "AI-antwoord in answer",
+        "Dit antwoord is door AI gemaakt. Open de bronnen voordat u het gebruikt.",
+        Context.SEARCH, Level.USE, False, "VNG AU, kabinet 2025",
+    )  # fmt: skip
+
+
+def test_where_no_text_suits_none_is_shown_and_nothing_is_explained_by_it() -> None:
+    only_code = Texts({}, (Text("T", "tekst", "ons", contexts=(Context.CODE,)),))
+    one = schedule(texts=only_code)
+    assert held(one, "chat", NOON) == "text"
+    assert one.memory(0, NOON) == Memory()
+
+
+# When: the gap.
 
 
 def test_a_context_rests_for_half_an_hour_and_others_do_not_wait() -> None:
     one = schedule()
     shown(one, "chat", NOON)
-    assert one.decide(0, found("chat-2"), NOON + GAP - timedelta(seconds=1)) == Held("chat-2", "gap")
+    assert held(one, "chat-2", NOON + GAP - timedelta(seconds=1)) == "gap"
     shown(one, "answer", NOON)
     shown(one, "chat-2", NOON + GAP)
+
+
+def test_a_context_can_have_a_gap_and_a_cap_of_its_own() -> None:
+    own = {Context.SEARCH: ContextRules(gap="2h", daily=2)}
+    one = schedule(msgspec.structs.replace(FREE, context=own))
+    times = [n * HOUR for n in range(8)]
+    assert [isinstance(one.decide(0, found("answer"), NOON - 10 * HOUR + at), Reminder) for at in times] == [
+        True, False, True, False, False, False, False, False,
+    ]  # fmt: skip
+    assert all(isinstance(one.decide(0, found("chat"), NOON - 10 * HOUR + at), Reminder) for at in times)
 
 
 def test_what_was_held_does_not_lengthen_the_rest() -> None:
     one = schedule()
     shown(one, "chat", NOON)
     for minute in range(1, 30):
-        assert isinstance(one.decide(0, found("chat"), NOON + timedelta(minutes=minute)), Held)
+        assert held(one, "chat", NOON + minute * MINUTE) == "gap"
     shown(one, "chat", NOON + GAP)
 
 
@@ -171,7 +135,7 @@ def test_no_two_reminders_of_a_context_to_one_person_within_the_gap(uses: list[t
     one = schedule()
     times: dict[tuple[int, Context], list[int]] = {}
     for id_, who, minute in uses:
-        if isinstance(one.decide(who, found(id_), NOON + timedelta(minutes=minute)), Reminder):
+        if isinstance(one.decide(who, found(id_), NOON + minute * MINUTE), Reminder):
             times.setdefault((who, SERVICES[id_].context), []).append(minute)
     assert all(later - earlier >= 30 for at in times.values() for earlier, later in pairwise(at))
 
@@ -179,7 +143,7 @@ def test_no_two_reminders_of_a_context_to_one_person_within_the_gap(uses: list[t
 @given(st.lists(st.integers(-300, 300), min_size=2, max_size=40))
 def test_a_clock_that_is_set_does_not_bring_reminders_closer(minutes: list[int]) -> None:
     one = schedule()
-    at = [m for m in minutes if isinstance(one.decide(0, found("chat"), NOON + timedelta(minutes=m)), Reminder)]
+    at = [m for m in minutes if isinstance(one.decide(0, found("chat"), NOON + m * MINUTE), Reminder)]
     assert at[0] == minutes[0]
     assert all(abs(later - earlier) >= 30 for earlier, later in pairwise(at))
 
@@ -195,169 +159,224 @@ def test_a_clock_that_is_set_does_not_bring_reminders_closer(minutes: list[int])
     ],
 )
 def test_the_gap_is_real_time_when_the_clocks_change(first: str, second: str, due: bool) -> None:
-    zone, one = ZoneInfo("Europe/Amsterdam"), schedule()
-    shown(one, "chat", datetime.fromisoformat(first).astimezone(zone))
-    decided = one.decide(0, found("chat"), datetime.fromisoformat(second).astimezone(zone))
+    one = schedule()
+    shown(one, "chat", datetime.fromisoformat(first).astimezone(AMSTERDAM))
+    decided = one.decide(0, found("chat"), datetime.fromisoformat(second).astimezone(AMSTERDAM))
     assert isinstance(decided, Reminder) is due
+
+
+# When: caps, back-off and recovery.
+
+
+@given(st.lists(USES, max_size=200).map(lambda uses: sorted(uses, key=lambda use: use[2])), st.booleans())
+def test_nobody_is_reminded_more_often_in_a_day_than_the_cap_whatever_they_do(
+    uses: list[tuple[str, int, int]], internal: bool
+) -> None:
+    one = schedule(ReminderRules(gap="1m", internal_gap="1m", back_off=()), texts=NL)
+    days: dict[tuple[int, date], list[Context]] = {}
+    for id_, who, minute in uses:
+        at = NOON + minute * MINUTE
+        decided = one.decide(who, found(id_, internal=internal and id_ == "translate"), at)
+        if isinstance(decided, Reminder):
+            days.setdefault((who, at.date()), []).append(SERVICES[id_].context)
+    for contexts in days.values():
+        assert len(contexts) <= 6
+        assert internal or all(contexts.count(context) <= 3 for context in contexts)
+
+
+def test_the_last_place_of_a_day_is_kept_for_a_page_of_the_organisation_itself() -> None:
+    one = schedule(ReminderRules(back_off=()))
+    for id_ in ("chat", "answer", "translate", "office"):
+        shown(one, id_, NOON)
+    shown(one, "chat", NOON + HOUR)
+    assert held(one, "answer", NOON + HOUR) == "daily"
+    assert isinstance(one.decide(0, found("translate", internal=True), NOON + HOUR), Reminder)
+    assert one.decide(0, found("translate", internal=True), NOON + 2 * HOUR) == Held("translate", "daily")
+    shown(one, "answer", NOON + DAY)
+
+
+def test_the_same_service_again_waits_longer_each_time_and_another_does_not() -> None:
+    one = schedule(msgspec.structs.replace(FREE, back_off=("30m", "2h", "next day"), gap="1m"))
+    due = [
+        minute for minute in range(0, 11 * 60, 5)
+        if isinstance(one.decide(0, found("chat"), NOON + minute * MINUTE), Reminder)
+    ]  # fmt: skip
+    assert due == [0, 30, 150], "then not before midnight"
+    assert held(one, "chat", NOON + 11 * HOUR - MINUTE) == "back-off"
+    shown(one, "chat-2", NOON + 10 * HOUR)
+    midnight = datetime(2026, 11, 24, tzinfo=AMSTERDAM)
+    shown(one, "chat", midnight)
+    assert held(one, "chat", midnight + 23 * HOUR) == "back-off"
+
+
+def test_a_service_that_was_left_alone_for_three_days_begins_at_the_first_step_again() -> None:
+    one = schedule(msgspec.structs.replace(FREE, back_off=("30m", "next day")))
+    shown(one, "chat", NOON)
+    shown(one, "chat", NOON + HOUR)
+    assert held(one, "chat", NOON + 3 * HOUR) == "back-off"
+    later = NOON + 3 * HOUR + 3 * DAY
+    shown(one, "chat", later)
+    shown(one, "chat", later + HOUR)
+    assert held(one, "chat", later + 3 * HOUR) == "back-off"
+
+
+def test_a_service_that_is_used_every_day_does_not_recover() -> None:
+    one = schedule(msgspec.structs.replace(FREE, back_off=("30m", "next day")))
+    for day in range(6):
+        shown(one, "chat", NOON + day * DAY)
+    assert held(one, "chat", NOON + 5 * DAY + 2 * HOUR) == "back-off"
 
 
 def test_a_name_reminds_once_a_day_a_service() -> None:
     one = schedule()
     shown(one, "chat", NOON, level=Level.VISIT)
-    assert one.decide(0, found("chat", Level.VISIT), NOON + 4 * GAP) == Held("chat", "daily")
+    assert held(one, "chat", NOON + 4 * GAP, level=Level.VISIT) == "by-name"
     shown(one, "chat-2", NOON + 4 * GAP, level=Level.VISIT)
     shown(one, "chat", NOON + 6 * GAP, level=Level.USE)
-    shown(one, "chat", NOON + timedelta(days=1), level=Level.VISIT)
+    shown(one, "chat", NOON + DAY, level=Level.VISIT)
 
 
-VISITS = st.lists(st.tuples(st.sampled_from(["chat", "chat-2"]), st.integers(0, 7 * 24 * 60)), max_size=60)
-
-
-@given(VISITS.map(lambda visits: sorted(visits, key=lambda visit: visit[1])))
-def test_no_service_known_by_name_reminds_twice_on_one_day(visits: list[tuple[str, int]]) -> None:
-    one, days = schedule(), []
-    for id_, minute in visits:
-        at = NOON + timedelta(minutes=minute)
-        if isinstance(one.decide(0, found(id_, Level.VISIT), at), Reminder):
-            days.append((id_, at.date()))
-    assert len(days) == len(set(days))
-
-
-def test_two_people_do_not_influence_one_another() -> None:
-    together, alone = schedule(), schedule()
-    for step in range(100):
-        at = NOON + step * timedelta(minutes=7)
-        id_ = sorted(SERVICES)[step % len(SERVICES)]
-        together.decide(1, found(id_), at)
-        assert together.decide(2, found("chat"), at) == alone.decide(2, found("chat"), at)
-
-
-def test_an_organisation_can_do_without_reminders() -> None:
-    policy = Policy(reminders=ReminderRules(enabled=False))
-    assert schedule(policy).decide(0, found("chat"), NOON) == Held("chat", "disabled")
-
-
-def test_where_no_text_suits_none_is_shown() -> None:
-    texts = Texts({}, (Text("T", "tekst", "ons", contexts=(Context.CODE,)),))
-    assert schedule(texts=texts).decide(0, found("chat"), NOON) == Held("chat", "text")
-
-
-# What is read.
-
-
-def test_a_reminder_names_the_service_as_people_say_it() -> None:
-    services = {"google-ai-overview": service("google-ai-overview", Context.SEARCH, True, "Google AI Overview")}
-    decided = shown(schedule(services=services), "google-ai-overview", NOON)
-    assert decided.title == "AI-antwoord in Google Zoeken"
-    assert decided.message == "Dit antwoord is door AI gemaakt. Open de bronnen voordat u het gebruikt."
-
-
-def test_a_title_too_long_is_cut_where_a_reader_sees_it() -> None:
-    services = {"chat": service("chat", name="x" * 100)}
-    assert shown(schedule(services=services), "chat", NOON).title == "x" * 62 + "…"
-
-
-ANY = st.text(max_size=300) | st.text("😀", max_size=200)
-
-
-@example({"contact": "😀" * 120, "meldpunt": "😀" * 120}, "😀" * 120, "😀" * 50, "chat")
-@given(st.dictionaries(st.sampled_from(sorted(FILLED)), ANY), ANY, ANY, st.sampled_from(sorted(SERVICES)))
-def test_a_reminder_fits_in_a_toast_whatever_policy_fills_in(
-    fill: dict[str, str], alternative: str, name: str, id_: str
-) -> None:
-    policy = Policy(fill=fill, service={id_: Decision(Status.UNCONTRACTED, alternative)})
-    services = {id_: service(id_, SERVICES[id_].context, SERVICES[id_].embedded, name or "x")}
-    one = schedule(policy, services=services)
-    for day in range(20):
-        decided = shown(one, id_, NOON + timedelta(days=day))
-        assert units(decided.title) <= 63
-        assert 0 < units(decided.message) <= 255
-
-
-# Reading texts.
-
-
-def overlay(folder: Path, text: str | bytes, language: str = "nl") -> Path:
-    (folder / "texts").mkdir(exist_ok=True)
-    data = text.encode() if isinstance(text, str) else text
-    (folder / "texts" / f"{language}.toml").write_bytes(data)
-    return folder
-
-
-def test_an_overlay_replaces_and_adds_texts_by_id(tmp_path: Path) -> None:
-    overlay(tmp_path, '[[text]]\nid = "R01"\ntext = "Van ons."\nsource = "ons"\n'
-                      '[[text]]\nid = "G01"\ntext = "Nieuw."\nsource = "ons"\n')  # fmt: skip
-    texts = {text.id: text.text for text in reminders.load("nl", tmp_path).text}
-    assert texts == {text.id: text.text for text in NL.text} | {"R01": "Van ons.", "G01": "Nieuw."}
-    assert reminders.load("nl", tmp_path).titles == NL.titles
-
-
-def test_another_language_is_a_file_of_its_own(tmp_path: Path) -> None:
-    overlay(tmp_path, '[[text]]\nid = "F01"\ntext = "Tink derom."\nsource = "ús"\n', "fy")
-    one = schedule(texts=reminders.load("fy", tmp_path))
-    assert shown(one, "chat", NOON) == Reminder("chat", "F01", "chat", "Tink derom.")
+# When: quiet.
 
 
 @pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        pytest.param("text = nl", "not TOML", id="no TOML"),
-        pytest.param("x = " + "9" * 5000, "not TOML", id="a number too long to be one"),
-        pytest.param(b'text = "\xff"', "not TOML", id="not UTF-8"),
-        pytest.param('[[text]]\nid = "R01"\n', "`text`", id="a text without text"),
-        pytest.param('[[text]]\nid = "A"\ntext = ""\nsource = ""\ncontexts = ["chatt"]', "chatt", id="unknown context"),
-        pytest.param('[[text]]\nid = "A"\ntext = ""\nsource = ""\n' * 2, "'A' is there twice", id="an id twice"),
-        pytest.param("tittles = {}", "tittles", id="unknown key"),
-    ],
-)
-def test_a_mistake_in_texts_is_one_line_that_names_the_file(tmp_path: Path, text: str | bytes, names: str) -> None:
-    with pytest.raises(TextsError) as error:
-        reminders.load("nl", overlay(tmp_path, text))
-    assert str(error.value).startswith(str(tmp_path / "texts" / "nl.toml"))
-    assert names in str(error.value)
-    assert "\n" not in str(error.value)
+    ("hours", "quiet", "loud"),
+    [("18:00-08:00", ["18:00", "23:59", "00:00", "07:59"], ["08:00", "12:00", "17:59"]),
+     ("12:00-13:00", ["12:00", "12:59"], ["11:59", "13:00", "00:00"])],
+)  # fmt: skip
+def test_quiet_hours_are_those_of_the_clock_and_may_go_over_midnight(
+    hours: str, quiet: list[str], loud: list[str]
+) -> None:
+    rules = msgspec.structs.replace(FREE, quiet=(hours,))
+    at = {text: datetime.combine(date(2026, 11, 23), time.fromisoformat(text), AMSTERDAM) for text in quiet + loud}
+    assert all(held(schedule(rules), "chat", at[text]) == "quiet" for text in quiet)
+    assert all(isinstance(schedule(rules).decide(0, found("chat"), at[text]), Reminder) for text in loud)
 
 
-@pytest.mark.parametrize("text", [None, ""], ids=["no file", "an empty file"])
-def test_a_language_without_texts_is_refused(tmp_path: Path, text: str | None) -> None:
-    folder = tmp_path if text is None else overlay(tmp_path, text, "fy")
-    with pytest.raises(TextsError, match=r"texts/fy.toml: .*(add the file|Begin)"):
-        reminders.load("fy", folder)
+@pytest.mark.parametrize("reason", ["busy", "away"])
+def test_a_desktop_that_is_busy_or_away_is_left_alone_and_nothing_is_used_up(reason: str) -> None:
+    one = schedule(texts=NL)
+    for minute in range(100):
+        decided = one.decide(0, found("chat"), NOON + minute * MINUTE, reason)  # type: ignore[arg-type]
+        assert decided == Held("chat", reason)  # type: ignore[arg-type]
+    assert shown(one, "chat", NOON + 100 * MINUTE).text == "R30", "the explanation is still due"
+
+
+def test_an_organisation_can_do_without_reminders() -> None:
+    assert held(schedule(ReminderRules(enabled=False)), "chat", NOON) == "disabled"
+
+
+@given(st.lists(USES, max_size=80).map(lambda uses: sorted(uses, key=lambda use: use[2])))
+def test_a_silent_pilot_counts_exactly_what_would_have_been_shown(uses: list[tuple[str, int, int]]) -> None:
+    loud, silent = schedule(ReminderRules(), NL), schedule(ReminderRules(silent=True), NL)
+    for id_, who, minute in uses:
+        at = NOON + minute * MINUTE
+        one, other = loud.decide(who, found(id_), at), silent.decide(who, found(id_), at)
+        if isinstance(one, Reminder):
+            assert other == Held(id_, "silent")
+        else:
+            assert other == one
+
+
+def test_two_people_do_not_influence_one_another() -> None:
+    together, alone = schedule(ReminderRules()), schedule(ReminderRules())
+    for step in range(100):
+        at = NOON + step * timedelta(minutes=7)
+        together.decide(1, found(sorted(SERVICES)[step % len(SERVICES)]), at)
+        assert together.decide(2, found("chat"), at) == alone.decide(2, found("chat"), at)
+
+
+# What a person asks for.
+
+
+def test_an_hour_without_reminders_is_an_hour_and_can_be_taken_back() -> None:
+    one = schedule()
+    one.snooze(0, "hour", NOON)
+    assert held(one, "chat", NOON + HOUR - MINUTE) == "snoozed"
+    shown(one, "chat", NOON + HOUR)
+    one.snooze(0, "hour", NOON + 2 * HOUR)
+    one.snooze(0, "end", NOON + 2 * HOUR)
+    shown(one, "chat", NOON + 2 * HOUR)
+    assert one.snoozes(0, NOON + 2 * HOUR) == ()
+
+
+def test_not_today_lasts_until_midnight_of_the_organisation_also_for_strong_ones() -> None:
+    one, evening = schedule(), datetime(2026, 11, 23, 23, 59, tzinfo=AMSTERDAM)
+    one.snooze(0, "today", NOON.astimezone(AMSTERDAM))
+    assert held(one, "chat", evening) == "snoozed"
+    assert one.decide(0, found("translate", internal=True), evening) == Held("translate", "snoozed")
+    shown(one, "chat", evening + MINUTE)
+
+
+def test_one_context_can_be_left_out_for_a_week() -> None:
+    one = schedule()
+    one.snooze(0, "week", NOON, Context.SEARCH)
+    (snooze,) = one.snoozes(0, NOON)
+    assert (snooze.until, snooze.context) == (datetime(2026, 11, 30, tzinfo=AMSTERDAM), Context.SEARCH)
+    assert held(one, "answer", NOON + 6 * DAY) == "snoozed"
+    shown(one, "chat", NOON)
+    shown(one, "answer", NOON + 7 * DAY)
+    assert isinstance(one.decide(1, found("answer"), NOON), Reminder), "somebody else asked for nothing"
+
+
+def test_what_is_remembered_is_taken_up_again_and_holds_no_service_and_no_hour() -> None:
+    before = schedule(texts=NL)
+    shown(before, "chat", NOON)
+    shown(before, "translate", NOON)
+    before.snooze(0, "today", NOON)
+    before.snooze(0, "week", NOON, Context.SEARCH)
+    before.snooze(0, "hour", NOON, Context.CODE)
+    memory = before.memory(0, NOON)
+    written = msgspec.json.encode(memory)
+    assert msgspec.json.decode(written) == {
+        "explained": ["chat", "translation"], "until": "2026-11-24", "snoozed": {"search": "2026-11-30"},
+    }  # fmt: skip
+    after = schedule(texts=NL)
+    after.recall(0, msgspec.json.decode(written, type=Memory))
+    assert held(after, "chat", NOON + HOUR) == "snoozed"
+    assert held(after, "answer", NOON + 2 * DAY) == "snoozed"
+    assert shown(after, "chat", NOON + DAY).text != "R30"
+    assert after.memory(0, NOON) == memory
+
+
+def test_a_person_who_left_is_forgotten() -> None:
+    one = schedule(texts=NL)
+    shown(one, "chat", NOON)
+    one.snooze(0, "today", NOON)
+    one.forget(0)
+    assert one.memory(0, NOON) == Memory()
+    assert shown(one, "chat", NOON).text == "R30"
 
 
 # Pages of the organisation itself.
 
 
-def internal(one: Reminders, at: datetime, is_internal: bool = True) -> Reminder | Held:
-    return one.decide(0, msgspec.structs.replace(found("translate"), internal=is_internal), at)
+def internal(one: Reminders, at: datetime) -> Reminder | Held:
+    return one.decide(0, found("translate", internal=True), at)
 
 
 def test_an_internal_page_gets_the_strong_text_at_once_and_a_title_that_says_so() -> None:
-    one = schedule()
-    mild = internal(one, NOON, is_internal=False)
+    one = schedule(ReminderRules(), NL)
+    mild = shown(one, "translate", NOON)
     strong = internal(one, NOON + timedelta(seconds=1))
-    assert isinstance(mild, Reminder) and isinstance(strong, Reminder)
-    assert mild.text not in ("R27", "R28")
+    assert isinstance(strong, Reminder)
+    assert not mild.internal and strong.internal
     assert strong.text in ("R27", "R28")
     assert strong.title == "Interne tekst naar translate"
 
 
 def test_strong_reminders_have_a_gap_of_their_own_and_take_turns() -> None:
-    one = schedule()
+    one = schedule(msgspec.structs.replace(FREE, internal_gap="10m"))
     assert isinstance(internal(one, NOON), Reminder)
-    assert internal(one, NOON + timedelta(minutes=29)) == Held("translate", "gap")
-    assert isinstance(internal(one, NOON + timedelta(minutes=29), is_internal=False), Reminder)
-    times = [NOON + timedelta(hours=hour) for hour in range(1, 5)]
-    texts = [decided.text for at in times if isinstance(decided := internal(one, at), Reminder)]
+    assert internal(one, NOON + 9 * MINUTE) == Held("translate", "gap")
+    shown(one, "translate", NOON + 9 * MINUTE)
+    texts = [decided.text for n in range(1, 5) if isinstance(decided := internal(one, NOON + n * HOUR), Reminder)]
     assert texts == ["R28", "R27", "R28", "R27"]
 
 
-def test_a_text_for_internal_pages_is_shown_for_nothing_else() -> None:
-    assert not {"R27", "R28"} & set(rotation(schedule(), "translate"))
-
-
-def test_a_language_without_a_strong_text_shows_another_rather_than_none() -> None:
-    texts = msgspec.structs.replace(NL, text=tuple(text for text in NL.text if not text.internal), titles={})
-    decided = internal(schedule(texts=texts), NOON)
+def test_a_contracted_translator_of_internal_pages_is_no_serious_case() -> None:
+    one = schedule(texts=NL, service={"translate": Decision(Status.CONTRACTED)})
+    decided = internal(one, NOON)
     assert isinstance(decided, Reminder)
-    assert decided.title == "translate"
+    assert not decided.internal
+    assert decided.title == "Vertaling door translate"

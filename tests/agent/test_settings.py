@@ -10,7 +10,6 @@ from bewust import settings
 from bewust.authority import AuthorityError
 from bewust.model import Depth
 from bewust.policy import PolicyError
-from bewust.reminders import TextsError
 from bewust.schema import CatalogueError
 from bewust.settings import (
     LAST_GOOD,
@@ -26,6 +25,7 @@ from bewust.settings import (
     running_agent,
     write_private,
 )
+from bewust.texts import TextsError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes are of POSIX")
 
@@ -66,7 +66,7 @@ def test_an_organisations_folder_is_laid_over_all_three(tmp_path: Path) -> None:
     assert theirs.matcher.hosts(Depth.REQUEST) != ()
     assert "www.google.be" in theirs.matcher.hosts(*Depth)
     assert "www.google.nl" not in theirs.matcher.hosts(*Depth)
-    assert (theirs.texts.titles["chat"], len(theirs.texts.text)) == ("Chat", 28)
+    assert (theirs.texts.titles["chat"], len(theirs.texts.text)) == ("Chat", 35)
 
 
 @pytest.mark.parametrize(

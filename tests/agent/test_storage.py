@@ -157,6 +157,7 @@ def test_no_table_can_hold_a_time_and_the_schema_is_in_the_header(tmp_path: Path
     assert columns == {
         "counter": ["period", "service", "kind", "n"],
         "domain": ["period", "place", "service"],
+        "held": ["period", "reason", "n"],
         "ledger": ["period", "block", "epsilon"],
         "sealed": ["period", "line"],
     }
@@ -314,7 +315,7 @@ UNREADABLE: dict[str, Callable[[Path], object]] = {
     "somebody else's": _sqlite("CREATE TABLE places (url)"),
     "somebody else's with our version": _sqlite("CREATE TABLE places (url)", VERSION),
     "other columns": _sqlite("CREATE TABLE counter (url)", VERSION, "INSERT INTO counter VALUES ('x')"),
-    "a later schema": _sqlite(OURS, "PRAGMA user_version = 3"),
+    "a later schema": _sqlite(OURS, "PRAGMA user_version = 4"),
     "half of ours": _sqlite(OURS, "PRAGMA user_version = 2"),
     "an unknown kind": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'read', 1)"),
     "an URL as service": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'https://x/', 'use', 1)"),

@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bewust import catalogue, policy, reminders
+from bewust import catalogue, policy, texts
 from bewust.model import Context
-from bewust.reminders import Text, Texts
+from bewust.texts import Text, Texts
 
-LANGUAGES = {language: reminders.load(language) for language in ("nl", "en")}
+LANGUAGES = {name: texts.load(name) for name in ("nl", "en")}
 # Beside the repository, where there is one.
 GUIDANCE = Path(__file__).parents[3] / "shared" / "reference" / "guidance.md"
 KNOWN = {"dienst", "alternatief", *policy.load().fill}
@@ -23,18 +23,21 @@ LETTERS = {
     "A": set[Context](),
 }
 EVERY = [pytest.param(text, id=f"{language}-{text.id}") for language, t in LANGUAGES.items() for text in t.text]
-both = pytest.mark.parametrize("texts", LANGUAGES.values(), ids=LANGUAGES)
+both = pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
 
 
 @both
-def test_there_are_the_26_of_the_guidance_and_two_for_internal_pages(texts: Texts) -> None:
-    assert [text.id for text in texts.text] == [f"R{number:02}" for number in range(1, 29)]
-    assert [text.id for text in texts.text if text.internal] == ["R27", "R28"]
+def test_there_are_the_26_of_the_guidance_and_our_own(language: Texts) -> None:
+    assert [text.id for text in language.text] == [f"R{number:02}" for number in range(1, 36)]
+    assert [text.id for text in language.text if text.internal] == ["R27", "R28"]
+    assert [text.id for text in language.text if text.explains] == [f"R{number}" for number in range(30, 36)]
+    assert set(language.words) == {"why", "open", "not_today"}
+    assert "{url}" in language.words["why"]
 
 
 def test_the_languages_differ_in_words_only() -> None:
-    def rules(texts: Texts) -> list[Text]:
-        return [msgspec.structs.replace(text, text="") for text in texts.text]
+    def rules(language: Texts) -> list[Text]:
+        return [msgspec.structs.replace(text, text="") for text in language.text]
 
     dutch, english = LANGUAGES.values()
     assert rules(dutch) == rules(english)
@@ -63,19 +66,19 @@ def test_no_text_accuses_or_speaks_of_watching(text: Text) -> None:
 
 
 @both
-def test_titles_and_names_are_of_contexts_and_services_that_exist(texts: Texts) -> None:
-    assert set(texts.titles) <= {"other", "internal", *Context}
-    assert "other" in texts.titles
-    assert set(texts.names) <= {service.id for service in catalogue.load()}
-    for title in texts.titles.values():
+def test_titles_and_names_are_of_contexts_and_services_that_exist(language: Texts) -> None:
+    assert set(language.titles) <= {"other", "internal", *Context}
+    assert "other" in language.titles
+    assert set(language.names) <= {service.id for service in catalogue.load()}
+    for title in language.titles.values():
         assert re.findall(r"{(.*?)}", title) == ["dienst"]
 
 
 @both
-def test_every_title_fits_with_every_service(texts: Texts) -> None:
+def test_every_title_fits_with_every_service(language: Texts) -> None:
     for service in catalogue.load():
-        for title in (texts.titles.get(service.context, texts.titles["other"]), texts.titles["internal"]):
-            assert len(title.replace("{dienst}", texts.names.get(service.id, service.name))) <= 63
+        for title in (language.titles.get(service.context, language.titles["other"]), language.titles["internal"]):
+            assert len(title.replace("{dienst}", language.names.get(service.id, service.name))) <= 63
 
 
 @pytest.mark.skipif(not GUIDANCE.exists(), reason="the reference documents are not beside the repository")

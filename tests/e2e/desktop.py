@@ -17,11 +17,12 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from unittest import mock
 
 NEEDED = ("dbus-daemon", "Xvfb", "dunst", "dunstctl", "import", "xsetroot")
 SCREEN = "1280x720x24"
@@ -62,10 +63,14 @@ markup = full
 format = "<b>%s</b>\\n%b"
 word_wrap = yes
 alignment = left
-icon_position = off
+icon_position = left
+min_icon_size = 32
+max_icon_size = 48
 show_age_threshold = -1
 sticky_history = yes
 history_length = 100
+show_indicators = yes
+dmenu = {menu}
 
 [urgency_normal]
 background = "#ffffff"
@@ -73,15 +78,30 @@ foreground = "#1d2733"
 """
 
 
+# Stands in for dmenu: dunst gives it a line for every button, and does what it answers.
+MENU = """#!/bin/sh
+exec grep -m1 -F "$(cat "${0%/*}/label")"
+"""
+
+
+@contextmanager
+def environment(env: dict[str, str]) -> Iterator[None]:
+    """Make `env` the environment of this very process, and nothing else, until the block ends."""
+    with mock.patch.dict(os.environ, env, clear=True):
+        yield
+
+
 class Desktop:
     """One desktop, from `with` to the end of its block; every process is ended by its own id.
 
     `env` is the environment for a program that shall see this desktop and no other.
-    `daemon=False` leaves out dunst: a bus on which nobody shows notifications.
+    `daemon=False` leaves out dunst: a bus on which nobody shows notifications. `screen=False`
+    leaves out the screen as well, and needs dbus-daemon only.
     """
 
-    def __init__(self, daemon: bool = True) -> None:
-        self._with_daemon = daemon
+    def __init__(self, daemon: bool = True, screen: bool = True) -> None:
+        self._with_daemon = daemon and screen
+        self._with_screen = screen
         self._stack = ExitStack()
         self.dunst: subprocess.Popen[bytes] | None = None
         self.env: dict[str, str] = {}
@@ -113,17 +133,36 @@ class Desktop:
         self.env["DBUS_SESSION_BUS_ADDRESS"] = self._start_and_read_line(
             ["dbus-daemon", f"--config-file={bus}", "--nofork", "--print-address={}"]
         )
-        number = self._start_and_read_line(
-            ["Xvfb", "-displayfd", "{}", "-screen", "0", SCREEN, "-noreset"]  # keeps the background
-        )
-        self.env["DISPLAY"] = f":{number}"
-        self._run("xsetroot", "-solid", BACKGROUND)
+        if self._with_screen:
+            number = self._start_and_read_line(
+                ["Xvfb", "-displayfd", "{}", "-screen", "0", SCREEN, "-noreset"]  # keeps the background
+            )
+            self.env["DISPLAY"] = f":{number}"
+            self._run("xsetroot", "-solid", BACKGROUND)
         if self._with_daemon:
             self._start_daemon()
 
+    def restart_daemon(self) -> None:
+        """End dunst and start another; what was on the screen is gone, and counting begins anew."""
+        assert self.dunst is not None
+        _end(self.dunst)
+        self._start_daemon()
+
+    def choose(self, label: str) -> None:
+        """Do what a person does who picks the button called `label` from dunst's menu of all buttons."""
+        (self._folder / "label").write_text(label)
+        self._run("dunstctl", "context")
+
+    def dunstctl(self, *words: str) -> None:
+        """Tell dunst something, such as `set-paused true`. Raises CalledProcessError."""
+        self._run("dunstctl", *words)
+
     def _start_daemon(self) -> None:
         config = self._folder / "dunstrc"
-        config.write_text(DUNST)
+        menu = self._folder / "menu"
+        menu.write_text(MENU)
+        menu.chmod(0o755)
+        config.write_text(DUNST.format(menu=menu))
         self.dunst = self._start_process(["dunst", "-conf", str(config)])
         self._until(lambda: self._answers("is-paused"), "dunst does not answer on the bus")
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -146,6 +146,27 @@ class Firefox:
         if answer["type"] == "exception":
             raise FirefoxError(answer["exceptionDetails"]["text"])
         return json.loads(answer["result"]["value"])
+
+    def run(self, script: str) -> None:
+        """Run statements in the page, past its own Content-Security-Policy."""
+        answer = self._call(
+            "script.evaluate", expression=f"{script}\n;0", target={"context": self._tab}, awaitPromise=False
+        )
+        if answer["type"] == "exception":
+            raise FirefoxError(answer["exceptionDetails"]["text"])
+
+    def submit(self, form: str) -> None:
+        """Press the button of the form that a CSS selector names, and wait for the page after it."""
+        begun = self.evaluate("performance.timeOrigin")
+        self.evaluate(f"(() => {{ document.querySelector({json.dumps(form + ' button')}).click(); }})()")
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            with suppress(FirefoxError):  # between two pages there is none to ask
+                after = "[performance.timeOrigin, document.readyState]"
+                if (seen := self.evaluate(after))[0] != begun and seen[1] == "complete":
+                    return
+            time.sleep(0.05)
+        raise FirefoxError(f"{form}: no page came after it")
 
     def text(self) -> str:
         """What a person reads in the page."""

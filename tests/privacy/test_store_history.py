@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bewust import catalogue, counters, delivery, reminders, retention, sharing
+from bewust import catalogue, counters, delivery, retention, sharing, texts
 from bewust.counters import Key
 from bewust.detection import observe
 from bewust.inspection import Bench
@@ -184,7 +184,7 @@ def test_no_canary_is_in_any_file_that_is_written(tmp_path: Path, mechanism: Mec
     rules = Policy(mechanism=mechanism, release=ReleaseRules(keepers=keepers))
     services = {service.id: service for service in catalogue.load()}
     bench, now = Bench.load(None, None), datetime(2026, 11, 23, 9, tzinfo=UTC)
-    chain = Pipeline(rules, reminders.load("nl"), services)
+    chain = Pipeline(rules, texts.load("nl"), services)
     cells = counters.cells(chain.period(now), services.values())
     store, recognised = Store(state, cells), Counter[str]()
     store.open_period(cells, ("chatgpt", "duck-ai"))
@@ -194,7 +194,10 @@ def test_no_canary_is_in_any_file_that_is_written(tmp_path: Path, mechanism: Mec
         found = bench.examine(exchange)
         if found is not None:
             recognised[found.service] += 1
-            store.add(chain.detected(0, found, now).counts)
+            outcome = chain.detected(0, found, now)
+            store.add(outcome.counts)
+            if outcome.about is not None:
+                store.add(chain.remind(0, outcome.about, now).counts)
             store.add(chain.seen(found.service, now).counts)
         store.flush()
         written += [data for data, _ in entries(tmp_path).values()]

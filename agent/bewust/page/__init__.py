@@ -1,89 +1,57 @@
 """The employee's page, the PAC file and the status, served on the agent's own port.
 
-Belongs here: HTTP and words. Starlette makes the answers and uvicorn's protocol speaks HTTP on the
-connections that the front finds to be for us. The page holds the rules, never a count: another
-login on this machine can open it too. The commands prove with the token that they are the person.
+Belongs here: HTTP. Starlette makes the answers and uvicorn's protocol speaks HTTP on the connections
+that the front finds to be for us. Another login on this machine can open the page too, so each request
+asks the agent whose connection it is. The commands prove with the token that they are the person.
 """
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from importlib.resources import files
-from typing import Protocol
+from pathlib import Path
 
 import msgspec
-from jinja2 import Environment, FunctionLoader, select_autoescape
+from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from bewust import routing
-from bewust.counters import Key
-from bewust.link import Way
+from bewust import routing, texts
+from bewust.model import Context
+from bewust.page import guard, kept, now, rules, unseen, why
+from bewust.page.guard import RefusedError
+from bewust.page.shown import Login, Shown, Status
+from bewust.page.view import View
+from bewust.page.words import spoken
 from bewust.settings import Rules
+from bewust.texts import Chooser, TextsError
 
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+__all__ = ["Page", "Shown", "Status"]
 
+FALLBACK = "nl"  # where the policy's language is none of the page's
+THEME = "theme.css"  # the organisation's tokens, in its own folder
+THEME_LIMIT = 64 << 10  # bytes; tokens are a few KiB
+STATIC = {"nlds.css": "text/css", "theme.css": "text/css", "page.css": "text/css", "copy.js": "text/javascript",
+          "icon.svg": "image/svg+xml"}  # fmt: skip
+SNOOZES = {"hour": False, "today": False, "week": True, "end": None}  # span -> whether it is of one context
 
-class Status(msgspec.Struct, frozen=True):
-    """What `bewust status` shows. Lists of hosts are the catalogue's, never what was visited.
+type Facts = Callable[[View], Mapping[str, object]]
 
-    `silent` are services without a use in so many opportunities of this period; `reviews` are the
-    signatures that look into something, by the date of their last review.
-    """
-
-    version: str
-    pid: int
-    port: int
-    since: str
-    today: str
-    inspector: str
-    inspector_starts: int
-    tunnelled: tuple[str, ...]
-    decrypted: tuple[str, ...]
-    demoted: Mapping[str, str]
-    connections: Mapping[Way, int]
-    authority_until: str
-    authority_fingerprint: str
-    uncovered: tuple[str, ...]
-    silent: Mapping[str, int]
-    reviews: Mapping[str, list[str]]
-    toasts_shown: int
-    toasts_failed: int
-    toasts_dropped: int
-    failures: Mapping[str, int]
-    problems: tuple[str, ...]
+PAGES: Mapping[str, Facts] = {"": now.facts, "why": why.facts, "kept": kept.facts, "unseen": unseen.facts,
+                              "rules": rules.facts}  # fmt: skip
+SCRIPTED = ("why", "oops")  # pages with a button that copies
 
 
-class Shown(Protocol):
-    """What the page knows of an agent; `token` proves that a command is the person's own."""
-
-    rules: Rules
-    port: int
-    token: str
-
-    def status(self) -> Status:
-        """Return what is true now."""
-
-    def counts(self) -> Mapping[Key, int]:
-        """Return every counter as it is now."""
-
-
-def _template(name: str) -> str:
-    return files("bewust.page").joinpath("templates").joinpath(name).read_text(encoding="utf-8")
+def _own(folder: str, name: str) -> str:
+    return files("bewust.page").joinpath(folder).joinpath(name).read_text(encoding="utf-8")
 
 
 class Page:
@@ -91,23 +59,42 @@ class Page:
 
     def __init__(self, agent: Shown) -> None:
         self._agent = agent
-        self._templates = Environment(loader=FunctionLoader(_template), autoescape=select_autoescape(default=True))
+        self._choosers: dict[str, Chooser] = {}
+        self._chosen_under: Rules | None = None
+        self._templates = Environment(
+            loader=FunctionLoader(partial(_own, "templates")), autoescape=select_autoescape(default=True),
+            undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        )  # fmt: skip
         app = Starlette(
-            routes=[
-                Route("/", self.home),
-                Route("/style.css", self.style),
-                Route("/proxy.pac", self.pac),
-                Route("/status.json", self.status),
-                Route("/counts.json", self.counts),
-            ],
+            routes=self._routes(),
             # A name that a stranger points to 127.0.0.1 must not reach this page (DNS rebinding).
             middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
+            exception_handlers={HTTPException: self.mistaken, RefusedError: self.refused},  # type: ignore[dict-item]
         )
         self._config = Config(
             app, http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
             server_header=False, proxy_headers=False, timeout_keep_alive=5,
         )  # fmt: skip
         self._state = ServerState()
+
+    def _routes(self) -> list[Route]:
+        found = [
+            Route("/", self.home),
+            Route("/proxy.pac", self.pac),
+            Route("/status.json", self.status),
+            Route("/counts.json", self.counts),
+            Route("/static/organisation.css", self.organisation),
+            Route("/static/{name}", self.static),
+        ]
+        for language in spoken():
+            for slug, facts in [*PAGES.items(), ("oops", why.oops)]:
+                found.append(Route(f"/{language}/{slug}", self._shows(language, slug, facts)))
+            found += [
+                Route(f"/{language}/kept/delete", partial(self.ask_delete, language)),
+                Route(f"/{language}/kept/delete", partial(self.delete, language), methods=["POST"]),
+                Route(f"/{language}/snooze", partial(self.snooze, language), methods=["POST"]),
+            ]
+        return found
 
     def protocol(self) -> asyncio.Protocol:
         """Return a protocol that speaks HTTP on one connection."""
@@ -117,35 +104,161 @@ class Page:
         made: asyncio.Protocol = kind(config=self._config, server_state=self._state, app_state={})  # type: ignore[call-arg]
         return made
 
-    async def home(self, request: Request) -> Response:
-        """Say what Bewust does on this machine, now."""
-        status = self._agent.status()
-        services = self._agent.rules.services
-        # The names alone: how often something was looked at is a count, and this page shows none.
-        silent = [services[key].name for key in status.silent]
-        page = self._templates.get_template("home.html").render(status=status, silent=silent)
-        return HTMLResponse(page, headers=HEADERS)
+    # Pages.
 
-    async def style(self, request: Request) -> Response:
-        """Serve the page's own style sheet."""
-        return PlainTextResponse(_template("style.css"), headers=HEADERS, media_type="text/css")
+    async def home(self, request: Request) -> Response:
+        """Lead to the page in the organisation's language."""
+        return RedirectResponse(f"/{self._language(request)}/", status_code=307, headers=guard.headers())
+
+    def _shows(self, language: str, slug: str, facts: Facts) -> Callable[[Request], Awaitable[Response]]:
+        async def show(request: Request) -> Response:
+            view = await self._view(request, language)
+            return self._answer(view, slug, facts(view))
+
+        return show
+
+    async def ask_delete(self, language: str, request: Request) -> Response:
+        """Ask once more before the counters are deleted."""
+        view = await self._view(request, language)
+        if not view.may_delete:
+            raise RefusedError(403, "error.delete")
+        return self._answer(view, "kept/delete", {})
+
+    async def mistaken(self, request: Request, error: HTTPException) -> Response:
+        """Say that there is no such page, in the page's look."""
+        view = await self._view(request, self._language(request))
+        found = {"message": view.words("error.missing" if error.status_code == 404 else "error.method")}
+        return self._answer(view, "error", found, error.status_code, error.headers)
+
+    async def refused(self, request: Request, error: RefusedError) -> Response:
+        """Say why a form was not accepted."""
+        view = await self._view(request, self._language(request))
+        return self._answer(view, "error", {"message": view.words(error.words)}, error.status)
+
+    # What a person does.
+
+    async def snooze(self, language: str, request: Request) -> Response:
+        """Hold back reminders for a while, or no longer."""
+        who, form = await self._act(request, "snooze")
+        span, context = form.get("span", ""), form.get("context", "")
+        one = SNOOZES.get(span, not context)  # an unknown span is refused below
+        if span not in SNOOZES or (context and context not in set(Context)) or one not in (None, bool(context)):
+            raise RefusedError(400, "error.form")
+        self._agent.snooze(who, span, Context(context) if context else None)  # type: ignore[arg-type]
+        return _after(f"/{language}/#snooze")
+
+    async def delete(self, language: str, request: Request) -> Response:
+        """Delete this period's counters."""
+        await self._act(request, "delete")
+        if not (await self._view(request, language)).may_delete:
+            raise RefusedError(403, "error.delete")
+        self._agent.forget()
+        return _after(f"/{language}/kept#counts")
+
+    async def _act(self, request: Request, purpose: str) -> tuple[int, Mapping[str, str]]:
+        """Return who sent a form, and the form. Raises RefusedError where it is not surely their own."""
+        guard.check_origin(request, self._agent.port)
+        form = await guard.read_form(request)
+        login = await self._login(request)
+        if login is None:
+            raise RefusedError(403, "error.nobody")
+        if not guard.is_proven(self._agent.token, login.who, purpose, form.get("token", "")):
+            raise RefusedError(403, "error.token")
+        return login.who, form
+
+    # Files and figures.
+
+    async def static(self, request: Request) -> Response:
+        """Serve a style sheet, or the script that copies."""
+        name = request.path_params["name"]
+        if name not in STATIC:
+            raise HTTPException(404)
+        return Response(_own("static", name), headers=guard.headers(), media_type=STATIC[name])
+
+    async def organisation(self, request: Request) -> Response:
+        """Serve the organisation's tokens, as they are now."""
+        theme = self._theme()
+        try:
+            if theme is None or theme.stat().st_size > THEME_LIMIT:
+                raise HTTPException(404)
+            return Response(theme.read_bytes(), headers=guard.headers(), media_type="text/css")
+        except OSError as error:
+            raise HTTPException(404) from error
 
     async def pac(self, request: Request) -> Response:
         """Serve the PAC file for this agent's port."""
         text = routing.pac(self._agent.rules.matcher, self._agent.port)
-        return PlainTextResponse(text, headers=HEADERS, media_type=routing.PAC_TYPE)
+        return PlainTextResponse(text, headers=guard.headers(), media_type=routing.PAC_TYPE)
 
     async def status(self, request: Request) -> Response:
         """Serve the status as JSON, to whoever can read the token in the state folder."""
-        return self._private(request, msgspec.json.encode(self._agent.status()))
+        return self._private(request, lambda: msgspec.json.encode(self._agent.status()))
 
     async def counts(self, request: Request) -> Response:
         """Serve the counters as they are in memory, to the same."""
-        rows = [{**key._asdict(), "n": n} for key, n in self._agent.counts().items()]
-        return self._private(request, msgspec.json.encode(rows))
+        return self._private(
+            request, lambda: msgspec.json.encode([{**k._asdict(), "n": n} for k, n in self._agent.counts().items()])
+        )
 
-    def _private(self, request: Request, body: bytes) -> Response:
+    def _private(self, request: Request, body: Callable[[], bytes]) -> Response:
         given = request.headers.get("authorization", "")
         if not secrets.compare_digest(given.encode(), f"Bearer {self._agent.token}".encode()):
-            return PlainTextResponse("Ask with the bewust command.\n", status_code=403, headers=HEADERS)
-        return Response(body, headers=HEADERS, media_type="application/json")
+            return PlainTextResponse("Ask with the bewust command.\n", status_code=403, headers=guard.headers())
+        return Response(body(), headers=guard.headers(), media_type="application/json")
+
+    # How an answer is made.
+
+    def _language(self, request: Request) -> str:
+        """Return the language in the address, else the policy's, else Dutch."""
+        asked = request.url.path.split("/")[1]
+        own = self._agent.rules.policy.language.partition("-")[0]
+        return next((code for code in (asked, own) if code in spoken()), FALLBACK)
+
+    async def _login(self, request: Request) -> Login | None:
+        return await self._agent.login(request.client.port) if request.client is not None else None
+
+    async def _view(self, request: Request, language: str) -> View:
+        login = await self._login(request)
+        return View(self._agent, self._agent.status(), login, spoken()[language], self._chooser(language))
+
+    def _chooser(self, language: str) -> Chooser:
+        """Return the names of services in a language; in the organisation's where there are no texts in it."""
+        found = self._agent.rules
+        if self._chosen_under is not found:
+            self._choosers, self._chosen_under = {}, found
+        if language not in self._choosers:
+            try:
+                words = texts.load(language, found.folder)
+            except TextsError:
+                words = found.texts
+            self._choosers[language] = Chooser(found.policy, words)
+        return self._choosers[language]
+
+    def _theme(self) -> Path | None:
+        """Return the organisation's theme, None where it has none."""
+        folder = self._agent.rules.folder
+        theme = folder / THEME if folder is not None else None
+        return theme if theme is not None and theme.is_file() else None
+
+    def _answer(
+        self, view: View, slug: str, facts: Mapping[str, object], status: int = 200,
+        more: Mapping[str, str] | None = None,
+    ) -> Response:  # fmt: skip
+        page = self._templates.get_template(f"{(slug or 'now').replace('/', '_')}.html").render(
+            facts, v=view, t=view.words, slug=slug, page=self._agent.rules.policy.page, token=self._token(view),
+            languages=spoken(), own=self._theme() is not None, scripted=slug in SCRIPTED, pages=list(PAGES),
+        )  # fmt: skip
+        return HTMLResponse(page, status, headers={**guard.headers(script=slug in SCRIPTED), **(more or {})})
+
+    def _token(self, view: View) -> Callable[[str], str]:
+        """Return what makes the hidden field of a form for whoever asks."""
+
+        def token(purpose: str) -> str:
+            return guard.form_token(self._agent.token, view.login.who, purpose) if view.login is not None else ""
+
+        return token
+
+
+def _after(path: str) -> Response:
+    """Lead on after a form, so that loading the page again does nothing twice."""
+    return RedirectResponse(path, status_code=303, headers=guard.headers())

@@ -1,0 +1,154 @@
+"""What the agent answers to the page and to the commands. Belongs here: reading, and the few things a
+person may ask for. Not here: HTTP (page), or running (app).
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from bewust import __version__, health, retention, routing
+from bewust.authority import Authority
+from bewust.counters import Key
+from bewust.front import Front
+from bewust.model import Context, Depth, Span
+from bewust.owners import owner_of
+from bewust.page.shown import Login, Status
+from bewust.people import ME, People
+from bewust.pipeline import Pipeline
+from bewust.reports import Report
+from bewust.settings import Rules
+from bewust.storage import Contents, Store
+from bewust.supervision import Inspector
+
+
+class Agent(Protocol):
+    """What is read of the agent."""
+
+    rules: Rules
+    port: int
+    token: str
+    since: datetime
+    authority: Authority
+    uncovered: tuple[str, ...]
+    demoted: dict[str, tuple[str, datetime]]
+    failures: dict[str, int]
+    rescued: str | None
+    unsealed: str | None
+    undelivered: str | None
+    front: Front
+    inspector: Inspector
+    people: People
+    pipeline: Pipeline
+    store: Store
+
+    def now(self) -> datetime:
+        """Return the time in the organisation's zone."""
+
+    def handed(self, host: str) -> bool:
+        """Whether a host of the decrypt list is looked into now."""
+
+    def still(self, host: str) -> bool:
+        """Whether a host was demoted, and not too long ago."""
+
+
+class Answers:
+    """Answers about one agent; what the page is shown of it."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    @property
+    def rules(self) -> Rules:
+        """What is in force."""
+        return self._agent.rules
+
+    @property
+    def port(self) -> int:
+        """Where the agent listens."""
+        return self._agent.port
+
+    @property
+    def token(self) -> str:
+        """What proves that a command is the person's own."""
+        return self._agent.token
+
+    def status(self) -> Status:
+        """Return what is true now."""
+        agent, services = self._agent, self.rules.services.values()
+        decrypted = routing.decrypt_list(self.rules.matcher)
+        by_name = tuple(h for h in self.rules.matcher.hosts(*Depth) if h not in decrypted)
+        return Status(
+            version=__version__, pid=os.getpid(), port=self.port,
+            since=agent.since.isoformat(timespec="seconds"), today=agent.now().date().isoformat(),
+            inspector="running" if agent.inspector.alive else "starting or down; browsing goes on undecrypted",
+            inspector_starts=agent.inspector.starts,
+            tunnelled=by_name,
+            decrypted=tuple(h for h in decrypted if agent.handed(h)),
+            demoted={
+                self.rules.matcher.listed(h): why for h, (why, _) in agent.demoted.items() if agent.still(h)
+            },
+            connections=agent.front.ways(),
+            authority_until=agent.authority.not_after.date().isoformat(),
+            authority_fingerprint=agent.authority.fingerprint,
+            uncovered=agent.uncovered,
+            silent=health.silent(services, self.counts(), agent.pipeline.period(agent.now())),
+            reviews=health.reviews(services, self.rules.policy),
+            toasts_shown=agent.people.shown, toasts_failed=agent.people.failed,
+            failures=dict(agent.failures),
+            problems=tuple(p for p in self._problems() if p),
+        )  # fmt: skip
+
+    def counts(self) -> Mapping[Key, int]:
+        """Return every counter as it is now."""
+        return self._agent.store.counts()
+
+    # What the page asks for.
+
+    def contents(self) -> Contents:
+        """Return all that the store keeps."""
+        return self._agent.store.contents()
+
+    def draft(self) -> Report | None:
+        """Return what this period's report would be if it ended now; drawn for this look alone."""
+        return retention.draft(self._agent.store.contents(), self._agent.rules.policy, secrets.randbelow)
+
+    def names_covered(self) -> Sequence[str]:
+        """Return the names that the certificate authority is limited to."""
+        return self._agent.authority.hosts
+
+    async def login(self, port: int) -> Login | None:
+        """Return the login that connected from a port of this machine; None where that is not known."""
+        who = await asyncio.to_thread(owner_of, port, self.port)
+        if who is None or (self._agent.people.here is not None and who != ME):
+            return None
+        return self._agent.people.login(who)
+
+    def snooze(self, who: int, span: Span, context: Context | None) -> None:
+        """Hold back a person's reminders for a while."""
+        self._agent.people.snooze(who, span, context)
+
+    def forget(self) -> None:
+        """Delete this period's counters."""
+        self._agent.store.clear()
+        asyncio.get_running_loop().run_in_executor(None, self._agent.store.flush)
+
+    def _problems(self) -> list[str | None]:
+        agent = self._agent
+        outgrown = (
+            f"{', '.join(agent.uncovered)}: outside the authority, so known by name only. Run: bewust authority renew"
+        )
+        soon = f"the authority ends on {agent.authority.not_after.date()}. Run: bewust authority renew"
+        return [
+            agent.rules.problem,
+            agent.rescued,
+            agent.unsealed,
+            agent.undelivered,
+            agent.store.problem,
+            agent.inspector.problem,
+            f"toasts: {agent.people.problem}" if agent.people.problem else None,
+            outgrown if agent.uncovered else None,
+            soon if agent.authority.expires_soon(agent.now()) else None,
+        ]

@@ -1,0 +1,181 @@
+"""The service's end of the local socket: which logins are there, and each one's own desktop.
+
+Belongs here: who may say what, and how much. Not here: what is said (session), or when to remind
+(reminders). Who a session belongs to is what the operating system says of the socket, never what it
+says itself; so nobody reads another's reminders, and nobody can put one on another's desktop.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import msgspec
+
+from bewust.model import Context, Memory, Span
+from bewust.moments import Busy
+from bewust.notify import SECONDS_TO_WAIT, Toast
+from bewust.owners import peer_of
+from bewust.session import LINE_LIMIT, Ask, Hello, Moment, Remember, Show, Shown, Snoozed, ToService, ToSession
+
+EACH = 4  # sessions of one person: a desktop, and one or two more over the network
+ALL = 256
+HELLO_SECONDS = 5.0
+BUSY_SECONDS = 2.0  # for a session to say whether its desktop is busy
+BURST, BURST_SECONDS = 40, 10.0  # messages of one session; a person presses no button so often
+HELD_BYTES = 64 << 10  # waiting for a session that does not read
+PROBLEM_LIMIT = 200  # characters
+GONE = "the session did not answer; it may have ended"
+
+
+class Remote:
+    """A login's desktop at the other end of a socket."""
+
+    def __init__(self, who: int, writer: asyncio.StreamWriter) -> None:
+        self.who = who
+        self._writer = writer
+        self._numbers = count(1)
+        self._asked: dict[int, asyncio.Future[Moment | Shown]] = {}
+
+    async def busy(self) -> Busy | None:
+        """Return why now is a bad moment; None where it is not. TimeoutError where nobody answers."""
+        number = next(self._numbers)
+        answer = await self._answer(number, Ask(number), BUSY_SECONDS)
+        return answer.busy if isinstance(answer, Moment) else None
+
+    async def show(self, toast: Toast) -> str | None:
+        """Show a toast; None when it was shown, else the reason in one line."""
+        number = next(self._numbers)
+        try:
+            # Its own limit and one second for the way.
+            answer = await self._answer(number, Show(number, toast), SECONDS_TO_WAIT + 1)
+        except TimeoutError:
+            return GONE
+        return answer.problem[:PROBLEM_LIMIT] if isinstance(answer, Shown) and answer.problem else None
+
+    def remember(self, memory: Memory) -> None:
+        """Have the login remember this from now on."""
+        self._send(Remember(memory))
+
+    def answered(self, message: Moment | Shown) -> None:
+        """Take an answer; one to nothing that was asked is dropped."""
+        waiting = self._asked.get(message.id)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(message)
+
+    def gone(self) -> None:
+        """Let nobody wait for an answer of a session that has ended."""
+        for waiting in self._asked.values():
+            if not waiting.done():
+                waiting.set_exception(TimeoutError())
+
+    async def _answer(self, number: int, message: ToSession, seconds: float) -> Moment | Shown:
+        waiting: asyncio.Future[Moment | Shown] = asyncio.get_running_loop().create_future()
+        self._asked[number] = waiting
+        try:
+            self._send(message)
+            async with asyncio.timeout(seconds):
+                return await waiting
+        finally:
+            del self._asked[number]
+
+    def _send(self, message: ToSession) -> None:
+        transport = self._writer.transport
+        if transport.get_write_buffer_size() > HELD_BYTES:  # it reads nothing, and we hold no more for it
+            transport.abort()
+        elif not transport.is_closing():
+            self._writer.write(msgspec.json.encode(message) + b"\n")
+
+
+class Logins:
+    """All sessions. `came` and `left` are told a person's first and last one, `snooze` what they press."""
+
+    def __init__(
+        self,
+        *,
+        came: Callable[[int, Memory], None],
+        left: Callable[[int], None],
+        snooze: Callable[[int, Span, Context | None], None],
+    ) -> None:
+        self._came, self._left, self._snooze = came, left, snooze
+        self._there: dict[int, list[Remote]] = {}
+        self._open: dict[int, int] = {}  # connections of each person, also those that said nothing yet
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._decoder = msgspec.json.Decoder(ToService)
+        self._server: asyncio.Server | None = None
+        self.people: set[int] = set()  # all who had a session since the start
+
+    async def open(self, path: Path) -> None:
+        """Listen; anyone may connect and is told apart by the system. OSError where that cannot be."""
+        self._server = await asyncio.start_unix_server(self._serve, path, limit=LINE_LIMIT)
+        os.chmod(path, 0o666)
+
+    async def close(self) -> None:
+        """Stop listening and end every session."""
+        if self._server is not None:
+            self._server.close()
+            for writer in self._writers:
+                writer.transport.abort()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._server.wait_closed()
+
+    def desktop(self, who: int) -> Remote | None:
+        """Return the desktop of a person who is logged in, the newest of several."""
+        there = self._there.get(who)
+        return there[-1] if there else None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        who = peer_of(writer.get_extra_info("socket"))
+        if who is None or self._open.get(who, 0) >= EACH or sum(self._open.values()) >= ALL:
+            writer.transport.abort()
+            return
+        self._open[who] = self._open.get(who, 0) + 1
+        self._writers.add(writer)
+        try:
+            # A line too long, one that is no message, or silence: that session is over, and nothing else.
+            with contextlib.suppress(OSError, ValueError, TimeoutError):
+                await self._talk(Remote(who, writer), reader)
+        finally:
+            self._open[who] -= 1
+            if not self._open[who]:
+                del self._open[who]
+            self._writers.discard(writer)
+            writer.transport.abort()
+
+    async def _talk(self, remote: Remote, reader: asyncio.StreamReader) -> None:
+        async with asyncio.timeout(HELLO_SECONDS):
+            hello = self._decoder.decode(await reader.readline())
+        if not isinstance(hello, Hello):
+            return
+        there = self._there.setdefault(remote.who, [])
+        there.append(remote)
+        self.people.add(remote.who)
+        try:
+            if len(there) == 1:
+                self._came(remote.who, hello.memory)
+            await self._listen(remote, reader)
+        finally:
+            there.remove(remote)
+            remote.gone()
+            if not there:
+                del self._there[remote.who]
+                self._left(remote.who)
+
+    async def _listen(self, remote: Remote, reader: asyncio.StreamReader) -> None:
+        lately = deque[float](maxlen=BURST)
+        while line := await reader.readline():
+            now = asyncio.get_running_loop().time()
+            if len(lately) == BURST and now - lately[0] < BURST_SECONDS:
+                return
+            lately.append(now)
+            match self._decoder.decode(line):
+                case Moment() | Shown() as answer:
+                    remote.answered(answer)
+                case Snoozed(span=span, context=context):
+                    self._snooze(remote.who, span, context)
+                case Hello():
+                    return

@@ -1,0 +1,86 @@
+"""What every page is made from: the agent, who asks, and the language; and words that several pages share.
+
+Belongs here: names of services, sources and periods, and what may be shown to whom.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from bewust.counters import period_end, period_start, weeks_of
+from bewust.model import Depth, Level, Service
+from bewust.page.shown import Login, Shown, Status
+from bewust.page.words import Words
+from bewust.texts import Chooser
+
+type Known = Literal["name", "into", "unseen"]
+
+
+class View(msgspec.Struct, frozen=True):
+    """One look at one page. `login` is None for whoever is not known to use this machine now."""
+
+    agent: Shown
+    status: Status
+    login: Login | None
+    words: Words
+    chooser: Chooser
+
+    @property
+    def alone(self) -> bool:
+        """Whether what this machine counts may be shown: nobody else uses it."""
+        return self.login is not None and self.login.alone
+
+    @property
+    def may_delete(self) -> bool:
+        """Whether this person may delete the counters of this period."""
+        return self.alone and self.agent.rules.policy.page.delete
+
+    @property
+    def inspecting(self) -> bool:
+        """Whether anything is decrypted at this moment."""
+        return self.status.inspector == "running"
+
+    @property
+    def since(self) -> datetime:
+        """When the agent started."""
+        return datetime.fromisoformat(self.status.since)
+
+    def service(self, key: str) -> Service | None:
+        """Return a service; None where it has left the catalogue since."""
+        return self.agent.rules.services.get(key)
+
+    def name(self, key: str) -> str:
+        """Return what people call a service; its id where it has left the catalogue."""
+        service = self.service(key)
+        return key if service is None else self.chooser.name(service)
+
+    def depth(self, service: Service) -> Known:
+        """Return what is known of a service under this policy: its name, what is done, or nothing."""
+        allowed = self.agent.rules.policy.depth_of(service)
+        used = [s.depth for s in service.signatures if s.level is not Level.IGNORE and s.depth <= allowed]
+        if not used:
+            return "unseen"
+        return "name" if max(used) is Depth.NAME else "into"
+
+    def period(self, period: str) -> str:
+        """Return a period with its first and last day, such as 2026-P12 (2 november 2026 tot en met ...)."""
+        last = period_end(period) - timedelta(days=1)
+        return self.words(
+            "format.period", period=period, first=self.words.day(period_start(period)), last=self.words.day(last)
+        )
+
+    def length(self, period: str) -> str:
+        """Return how long a period is, such as vier weken."""
+        return self.words(f"format.weeks_{weeks_of(period)}")
+
+    def sources(self, text: str) -> list[str]:
+        """Return who asks for what a reminder says, with their names in full."""
+        parts = [part.strip() for part in text.split(",")]
+        known = [[part] if self._key(part) in self.words else part.split() for part in parts]
+        found = [self.words(self._key(p)) if self._key(p) in self.words else p for ps in known for p in ps]
+        return list(dict.fromkeys(found))
+
+    @staticmethod
+    def _key(source: str) -> str:
+        return f"source.{source.lower().replace(' ', '-')}"

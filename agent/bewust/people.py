@@ -1,0 +1,200 @@
+"""Who is reminded on this machine: their desktops, what they were shown lately, what they asked for.
+
+Belongs here: asking a desktop, then having the pipeline decide, counting it, and only then showing it.
+Not here: the decision. All of it is memory; when a person logs out it is gone.
+"""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+from bewust import memory
+from bewust.counters import Hold, Key
+from bewust.front import Front
+from bewust.logins import Logins
+from bewust.model import Context, Detection, Memory, Span
+from bewust.notify import Toast
+from bewust.owners import owner_of
+from bewust.page.shown import Login, Recent
+from bewust.pipeline import Pipeline
+from bewust.reminders import Held, Reminder
+from bewust.session import Desktop
+from bewust.settings import Rules
+
+ME = os.getuid() if hasattr(os, "getuid") else 0  # who, where the agent serves the person who started it
+NOBODY = -1  # who, where no owner of a connection is known: counted, never reminded
+RECENT = 20  # reminders that a person can look up
+LEFT_SECONDS = 60.0  # a session that is back within these never went
+ASK_SECONDS = 6.0  # the desktop's own limit is five
+
+
+class Agent(Protocol):
+    """What is needed of the agent."""
+
+    rules: Rules
+    port: int
+    pipeline: Pipeline
+    front: Front
+
+    def now(self) -> datetime:
+        """Return the time in the organisation's zone."""
+
+    def count(self, keys: tuple[Key | Hold, ...]) -> None:
+        """Add one to each counter."""
+
+    def guard(self, where: str) -> AbstractContextManager[None]:
+        """Count an exception of ours by its class and go on."""
+
+
+class People:
+    """Everybody who is reminded. `here` is the desktop of the one person of a foreground agent.
+
+    `shown` and `failed` count toasts since the start; `problem` is the last reason for a failure,
+    None after a success.
+    """
+
+    def __init__(
+        self, agent: Agent, here: Desktop | None, state: Path, tell: Callable[[Reminder | Held], None]
+    ) -> None:
+        self._agent = agent
+        self._tell = tell
+        self._recent: dict[int, deque[Recent]] = {}
+        self._working: set[asyncio.Task[None]] = set()
+        self._memory = state / memory.FILE
+        self.here = here
+        self.logins = Logins(came=self._came, left=self._left, snooze=self.snooze)
+        self.shown = self.failed = 0
+        self.problem: str | None = None
+        if here is not None:
+            self._came(ME, memory.remembered(self._memory))
+
+    def begin(self, work: Coroutine[None, None, None]) -> None:
+        """Do something off the way of what is counted; `close` ends it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    async def settled(self) -> None:
+        """Return when all that was begun is done."""
+        while self._working:
+            await asyncio.wait(self._working)
+
+    async def close(self) -> None:
+        """End what is under way, and every session."""
+        for task in self._working:
+            task.cancel()
+        await self.logins.close()
+
+    # Reminding.
+
+    def detected(self, found: Detection, peer: int) -> None:
+        """Count what begins, then see to a reminder; who it was is asked of the system by the port `peer`.
+
+        For one person it is counted at once; else when it is known whose activity this begins.
+        """
+        if self.here is not None:
+            about = self._counted(ME, found)
+            if about is not None:
+                self.begin(self._remind_here(about, peer))
+        else:
+            self.begin(self._of_somebody(found, peer))
+
+    def _counted(self, who: int, found: Detection) -> Detection | None:
+        outcome = self._agent.pipeline.detected(who, found, self._agent.now())
+        self._agent.count(outcome.counts)
+        return outcome.about
+
+    async def _of_somebody(self, found: Detection, peer: int) -> None:
+        with self._agent.guard("owner"):
+            who = await self._owner(peer)
+            about = self._counted(NOBODY if who is None else who, found)
+            if about is not None:
+                await self.remind(who, about)
+
+    async def _remind_here(self, about: Detection, peer: int) -> None:
+        with self._agent.guard("reminder"):
+            who = await self._owner(peer)  # another login on this machine can use this proxy too
+            await self.remind(ME if who is None else who, about)
+
+    async def _owner(self, peer: int) -> int | None:
+        """Return whose a connection is; None where it has ended or the system does not tell."""
+        link = self._agent.front.link(peer)
+        return None if link is None else await asyncio.to_thread(owner_of, link.client, self._agent.port)
+
+    async def remind(self, who: int | None, about: Detection) -> None:
+        """Decide on a reminder for what began; where nobody knows whose it was, nobody is reminded."""
+        desktop = None if who is None else self._desktop(who)
+        held = "away" if desktop is None else await self._held(desktop)
+        agent = self._agent
+        outcome = agent.pipeline.remind(ME if who is None else who, about, agent.now(), held)
+        agent.count(outcome.counts)
+        reminder = outcome.reminder
+        if reminder is not None and who is not None and desktop is not None:
+            self._recent.setdefault(who, deque(maxlen=RECENT)).appendleft(Recent(agent.now(), reminder))
+            self._remember(who)
+            self.problem = await desktop.show(self.toast(reminder))
+            self.shown += self.problem is None
+            self.failed += self.problem is not None
+        decided = reminder or outcome.held
+        if decided is not None:
+            self._tell(decided)
+
+    async def _held(self, desktop: Desktop) -> Literal["busy", "away"] | None:
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                return "busy" if await desktop.busy() is not None else None
+        except TimeoutError:
+            return "away"
+
+    def _desktop(self, who: int) -> Desktop | None:
+        if self.here is not None:
+            return self.here if who == ME else None
+        return self.logins.desktop(who)
+
+    def toast(self, reminder: Reminder) -> Toast:
+        """Return a reminder as a toast: its sentence, and one thing that can be done."""
+        words, page = self._agent.rules.texts.words, f"http://localhost:{self._agent.port}/"
+        return Toast(
+            reminder.title, reminder.message,
+            why=words.get("why", "{url}").replace("{url}", page), url=f"{page}why",
+            open=words.get("open", ""), not_today=words.get("not_today", ""),
+        )  # fmt: skip
+
+    # What people ask for.
+
+    def snooze(self, who: int, span: Span, context: Context | None = None) -> None:
+        """Hold back a person's reminders for a while."""
+        self._agent.pipeline.reminders.snooze(who, span, self._agent.now(), context)
+        self._remember(who)
+
+    def login(self, who: int) -> Login:
+        """Return what a person may see of themself, and whether the counters are theirs alone."""
+        alone = who == ME if self.here is not None else self.logins.people == {who}
+        snoozes = self._agent.pipeline.reminders.snoozes(who, self._agent.now())
+        return Login(who, tuple(self._recent.get(who, ())), snoozes, alone)
+
+    def _remember(self, who: int) -> None:
+        kept = self._agent.pipeline.reminders.memory(who, self._agent.now())
+        if self.here is not None:
+            self.problem = memory.write_memory(self._memory, kept) or self.problem
+        elif (remote := self.logins.desktop(who)) is not None:
+            remote.remember(kept)
+
+    # Who comes and goes.
+
+    def _came(self, who: int, remembered: Memory) -> None:
+        self._agent.pipeline.reminders.recall(who, remembered)
+
+    def _left(self, who: int) -> None:
+        self.begin(self._forget(who))
+
+    async def _forget(self, who: int) -> None:
+        await asyncio.sleep(LEFT_SECONDS)
+        if self.logins.desktop(who) is None:
+            self._recent.pop(who, None)
+            self._agent.pipeline.reminders.forget(who)

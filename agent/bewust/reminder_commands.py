@@ -1,0 +1,130 @@
+"""`bewust simulate-day`, `texts` and `session`: tuning reminders, reading them, and showing them. Thin."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from bewust.console import CANNOT_START, READ_FAILED, Options, clear_errors, fail, say
+
+if TYPE_CHECKING:
+    from bewust.notify import Action, Toast
+    from bewust.rehearsing import Seen
+
+
+@click.command(name="simulate-day", short_help="Replay a day of detections against a policy.")
+@click.argument("file", type=click.File("r", encoding="utf-8"))
+@click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False),
+              help="A policy to try; otherwise the one of --config.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each detection, for scripts.")
+@click.pass_obj
+def simulate_day(options: Options, file: IO[str], policy_file: Path | None, as_json: bool) -> None:
+    """Replay a day of detections against a policy, and print what a person would have seen.
+
+    FILE has one JSON object a line, in order of time, such as {"at": "09:03", "service": "chatgpt"};
+    docs/reminders.md has the rest. "-" reads standard input. Exit code 1: a line of it is none.
+    """
+    from bewust import catalogue, policy, texts
+    from bewust.pipeline import Pipeline
+    from bewust.rehearsing import DayError, read, rehearse
+
+    with clear_errors():
+        rules = policy.load(policy_file or options.config)
+        services = {service.id: service for service in catalogue.load(options.config, rules.countries)}
+        policy.check_services(rules, services.values(), policy.name(policy_file or options.config))
+        chain = Pipeline(rules, texts.load(rules.language, options.config), services)
+        try:
+            seen = list(rehearse(read(file, services), chain, services, rules.zone))
+        except DayError as error:
+            fail(f"{file.name}: {error}", READ_FAILED)
+        except (OSError, ValueError) as error:
+            fail(f"{file.name}: cannot be read as text ({error}). Name a file of JSON lines.", READ_FAILED)
+    if as_json:
+        for one in seen:
+            say(json.dumps(_line(one), ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from bewust.tables import day_tables
+
+    for table in day_tables(seen):
+        Console().print(table)
+
+
+def _line(seen: "Seen") -> dict[str, object]:
+    import msgspec
+
+    from bewust.reminders import Reminder
+
+    decided = seen.decided
+    kind = "goes on" if decided is None else "shown" if isinstance(decided, Reminder) else "held"
+    about = {} if decided is None else msgspec.to_builtins(decided)
+    return {"at": f"{seen.at:%H:%M:%S}", **about, "service": seen.service, "outcome": kind}
+
+
+@click.command(short_help="List every reminder text, and which are never shown.")
+@click.option("--service", "service_id", metavar="ID", help="Only those for this service, as a person reads them.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for scripts.")
+@click.pass_obj
+def texts(options: Options, service_id: str | None, as_json: bool) -> None:
+    """List every reminder text in the language of the policy: who asks it, when it is shown, and why a
+    text never is.
+    """
+    from bewust.settings import load_rules
+    from bewust.texts import listed
+
+    with clear_errors():
+        rules = load_rules(options.config)
+        if service_id is not None and service_id not in rules.services:
+            raise click.BadParameter(f"{service_id!r} is not in the catalogue.", param_hint="--service")
+        of = None if service_id is None else rules.services[service_id]
+        rows = list(listed(rules.texts, rules.policy, of))
+    if as_json:
+        for row in rows:
+            say(json.dumps(row, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from bewust.tables import texts_table
+
+    Console().print(texts_table(rows))
+
+
+@click.command(short_help="Show this login its reminders; for managed machines.")
+@click.option("--socket", type=click.Path(path_type=Path, dir_okay=False), default="/run/bewust/session.sock",
+              show_default=True, help="Where the service listens.")  # fmt: skip
+@click.pass_obj
+def session(options: Options, socket: Path) -> None:
+    """Show this login its own reminders. It waits for the service, and again whenever that is gone.
+
+    Started at every log-in on managed machines, where `bewust service` runs. It remembers which kinds of
+    use were explained, and until which day no reminders are wanted, in the folder of --state.
+    """
+    import socket as sockets
+
+    if not hasattr(sockets, "AF_UNIX") or not hasattr(asyncio, "open_unix_connection"):
+        fail("sessions need local sockets with credentials, so they run on Linux and macOS only", CANNOT_START)
+    import signal
+
+    from bewust.desk import Desk
+    from bewust.memory import FILE
+    from bewust.session import Session
+
+    def chosen(action: "Action", toast: "Toast") -> None:
+        if action == "not-today":
+            one.snooze("today")
+
+    async def main() -> None:
+        running = asyncio.ensure_future(one.run())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+        try:
+            await running
+        except asyncio.CancelledError:
+            await desk.close()
+
+    desk = Desk(chosen)
+    one = Session(socket, options.state / FILE, desk)
+    asyncio.run(main())

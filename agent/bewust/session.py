@@ -1,0 +1,170 @@
+"""`bewust session`: one login's own light process, and the messages it exchanges with the service.
+
+Belongs here: the messages, staying connected, what this login remembers. Not here: whether to remind
+(the service decides) and how a toast is shown (desk). One JSON object a line, told apart by `type`;
+docs/session-messages.json is their schema. Imports nothing heavy: every login runs one.
+"""
+
+import asyncio
+import socket
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from bewust.memory import remembered, write_memory
+from bewust.model import Context, Memory, Span
+from bewust.moments import Busy
+from bewust.notify import Toast
+from bewust.owners import peer_of
+
+SOCKET = Path("/run/bewust/session.sock")
+LINE_LIMIT = 4096  # bytes of one message, either way
+BACK_OFF = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before connecting again
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello", forbid_unknown_fields=True):
+    """A session introduces itself with what its login remembers; who it is the socket tells."""
+
+    memory: Memory = Memory()
+
+
+class Moment(msgspec.Struct, frozen=True, tag="moment", forbid_unknown_fields=True):
+    """The answer to `Ask`: whether the desktop is busy."""
+
+    id: int
+    busy: Busy | None = None
+
+
+class Shown(msgspec.Struct, frozen=True, tag="shown", forbid_unknown_fields=True):
+    """The answer to `Show`: `problem` says why it could not be shown."""
+
+    id: int
+    problem: str | None = None
+
+
+class Snoozed(msgspec.Struct, frozen=True, tag="snooze", forbid_unknown_fields=True):
+    """A person wants no reminders for a while, of one context or of all."""
+
+    span: Span
+    context: Context | None = None
+
+
+class Ask(msgspec.Struct, frozen=True, tag="ask", forbid_unknown_fields=True):
+    """The service asks whether now is a bad moment."""
+
+    id: int
+
+
+class Show(msgspec.Struct, frozen=True, tag="show", forbid_unknown_fields=True):
+    """The service has a reminder for this login."""
+
+    id: int
+    toast: Toast
+
+
+class Remember(msgspec.Struct, frozen=True, tag="remember", forbid_unknown_fields=True):
+    """What this login shall remember from now on."""
+
+    memory: Memory
+
+
+ToService = Hello | Moment | Shown | Snoozed
+ToSession = Ask | Show | Remember
+
+
+class Desktop(Protocol):
+    """One login's desktop, here or at the other end of the socket."""
+
+    async def busy(self) -> Busy | None:
+        """Return why now is a bad moment; None where it is not."""
+
+    async def show(self, toast: Toast, /) -> str | None:
+        """Show a toast; None when it was shown, else the reason in one line without its text."""
+
+
+class NotOursError(ConnectionError):
+    """Something else than the service listens at its socket."""
+
+
+class Session:
+    """One login's end of the socket. `problem` is why it is not connected, None while it is."""
+
+    def __init__(self, path: Path, memory: Path, desktop: Desktop) -> None:
+        self._path = path
+        self._memory = memory
+        self._desktop = desktop
+        self._writer: asyncio.StreamWriter | None = None
+        self._decoder = msgspec.json.Decoder(ToSession)
+        self._working: set[asyncio.Task[None]] = set()
+        self.problem: str | None = "not connected yet"
+
+    async def run(self) -> None:
+        """Stay connected until cancelled; whatever happens at the other end, try again."""
+        failures = 0
+        while True:
+            connected = asyncio.get_running_loop().time()
+            try:
+                await self._serve()
+                self.problem = "the service has ended"
+            except (OSError, ValueError, msgspec.DecodeError) as error:
+                self.problem = str(error) or type(error).__name__
+            finally:
+                self._close()
+            if asyncio.get_running_loop().time() - connected > BACK_OFF[-1]:
+                failures = 0
+            await asyncio.sleep(BACK_OFF[min(failures, len(BACK_OFF) - 1)])
+            failures += 1
+
+    async def _serve(self) -> None:
+        reader, self._writer = await asyncio.open_unix_connection(self._path, limit=LINE_LIMIT)
+        check_service(self._writer.get_extra_info("socket"), self._path)
+        self._send(Hello(remembered(self._memory)))
+        self.problem = None
+        while line := await reader.readline():
+            match self._decoder.decode(line):
+                case Ask(id=number):
+                    self._begin(self._answer(number))
+                case Show(id=number, toast=toast):
+                    self._begin(self._show(number, toast))
+                case Remember(memory=memory):
+                    await asyncio.to_thread(write_memory, self._memory, memory)
+
+    def snooze(self, span: Span) -> None:
+        """Tell the service that this person wants no reminders for a while."""
+        self._send(Snoozed(span))
+
+    async def _answer(self, number: int) -> None:
+        self._send(Moment(number, await self._desktop.busy()))
+
+    async def _show(self, number: int, toast: Toast) -> None:
+        self._send(Shown(number, await self._desktop.show(toast)))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    def _send(self, message: ToService) -> None:
+        if self._writer is not None:
+            self._writer.write(msgspec.json.encode(message) + b"\n")
+
+    def _close(self) -> None:
+        for task in self._working:
+            task.cancel()
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+
+
+def check_service(connection: socket.socket, path: Path) -> None:
+    """Raise NotOursError unless the other end is the account whose folder the socket is in, or root.
+
+    Nobody else may write to that folder: another login could else put its own socket there.
+    """
+    about = path.parent.stat()
+    if about.st_mode & 0o022:
+        raise NotOursError(f"{path.parent}: others may write to it. Make it 0755, of the service's account.")
+    if peer_of(connection) not in (0, about.st_uid):
+        raise NotOursError(f"{path}: another account than the service listens there")

@@ -1,0 +1,282 @@
+"""Everybody gets their own reminders and no others, whatever a malicious login sends, holds or floods."""
+
+import asyncio
+import json
+import stat
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agent.somebody import ANNE, BERT, needs_root, play, said
+from agent.test_app import Desktop
+from bewust import logins
+from bewust.logins import GONE, Logins
+from bewust.model import Context, Memory, Span
+from bewust.notify import Toast
+from bewust.people import ME
+from bewust.session import Hello, Session
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sessions need local sockets with credentials")
+TOAST = Toast("AI-antwoord in Google Zoeken", "Open de bronnen.")
+HELLO = msgspec.json.encode(Hello()) + b"\n"
+# What another login does first.
+CONNECT = "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.settimeout(10)"
+GREET = CONNECT + """; s.sendall(b'{"type":"hello"}\\n')"""
+
+
+class House:
+    """The service's end, and what it was told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "session.sock"
+        self.came: list[tuple[int, Memory]] = []
+        self.left: list[int] = []
+        self.writers: list[asyncio.StreamWriter] = []
+        self.snoozed: list[tuple[int, Span, Context | None]] = []
+        self.logins = Logins(
+            came=lambda who, memory: self.came.append((who, memory)),
+            left=self.left.append,
+            snooze=lambda who, span, context: self.snoozed.append((who, span, context)),
+        )
+
+
+def in_house(folder: Path, test: Callable[[House], Awaitable[None]]) -> House:
+    for parent in (folder, *list(folder.parents)[:2]):
+        parent.chmod(0o755)  # another login has to reach the socket
+
+    async def main() -> House:
+        house = House(folder)
+        await house.logins.open(house.path)
+        try:
+            await test(house)
+        finally:
+            await house.logins.close()
+            for writer in house.writers:
+                writer.transport.abort()
+            await asyncio.sleep(0)
+        return house
+
+    return asyncio.run(main())
+
+
+async def until(holds: Callable[[], object]) -> None:
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen")
+
+
+async def connect(house: House, *lines: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_unix_connection(house.path)
+    house.writers.append(writer)
+    writer.writelines(lines)
+    return reader, writer
+
+
+async def ended(reader: asyncio.StreamReader) -> bool:
+    try:
+        async with asyncio.timeout(5):
+            while await reader.read(65536):
+                pass
+    except ConnectionError:
+        pass
+    return True
+
+
+def test_a_real_session_is_asked_and_shown_to_and_can_snooze(tmp_path: Path) -> None:
+    desktop = Desktop(busy="presentation")
+
+    async def test(house: House) -> None:
+        one = Session(house.path, tmp_path / "login.json", desktop)
+        running = asyncio.ensure_future(one.run())
+        await until(lambda: house.logins.desktop(ME))
+        remote = house.logins.desktop(ME)
+        assert remote is not None
+        assert await remote.busy() == "presentation"
+        assert await remote.show(TOAST) is None
+        one.snooze("today")
+        await until(lambda: house.snoozed)
+        remote.remember(Memory((Context.CHAT,)))
+        await until((tmp_path / "login.json").exists)
+        running.cancel()
+        await until(lambda: house.left)
+
+    house = in_house(tmp_path, test)
+    assert desktop.toasts == [TOAST]
+    assert house.snoozed == [(ME, "today", None)]
+    assert (house.came, house.left) == ([(ME, Memory())], [ME])
+    assert "chat" in (tmp_path / "login.json").read_text()
+
+
+def test_anyone_may_connect_and_only_the_service_may_change_the_folder(tmp_path: Path) -> None:
+    async def test(house: House) -> None:
+        assert stat.S_IMODE(house.path.stat().st_mode) == 0o666
+
+    in_house(tmp_path, test)
+
+
+@needs_root
+def test_a_reminder_reaches_the_login_it_is_for_and_nobody_else(tmp_path: Path) -> None:
+    async def test(house: House) -> None:
+        listen = GREET + "; print('in', flush=True)\n" + "f = s.makefile(); print(f.readline())"
+        anne, bert = play(ANNE, listen, house.path), play(BERT, listen, house.path)
+        await until(lambda: house.logins.desktop(ANNE) and house.logins.desktop(BERT))
+        remote = house.logins.desktop(ANNE)
+        assert remote is not None
+        asking = asyncio.ensure_future(remote.show(TOAST))
+        heard = json.loads((await asyncio.to_thread(said, anne)).splitlines()[1])
+        assert heard["toast"]["title"] == TOAST.title
+        assert await asking == GONE
+        bert.kill()
+        out, _ = await asyncio.to_thread(bert.communicate)
+        assert out == "in\n", "not a byte of another's"
+        assert house.logins.people == {ANNE, BERT}
+
+    in_house(tmp_path, test)
+
+
+@needs_root
+def test_nobody_can_snooze_or_answer_for_another(tmp_path: Path) -> None:
+    """Bert says whatever he likes about Anne; he is Bert by the word of the system."""
+
+    async def test(house: House) -> None:
+        listen = GREET + "; print('in', flush=True); sys.stdin.read()"
+        anne = play(ANNE, listen, house.path)
+        await until(lambda: house.logins.desktop(ANNE))
+        remote = house.logins.desktop(ANNE)
+        assert remote is not None
+        asking = asyncio.ensure_future(remote.busy())
+        forged = (
+            GREET + """; s.sendall(b'{"type":"snooze","span":"today"}\\n')
+for n in range(1, 9):
+    s.sendall(b'{"type":"moment","id":%d,"busy":"locked"}\\n' % n)
+time.sleep(0.3)"""
+        )  # fmt: skip
+        await asyncio.to_thread(said, play(BERT, forged, house.path))
+        with pytest.raises(TimeoutError):
+            await asking
+        anne.communicate()
+
+    house = in_house(tmp_path, test)
+    assert house.snoozed == [(BERT, "today", None)]
+
+
+@needs_root
+def test_one_login_with_a_hundred_connections_leaves_room_for_others(tmp_path: Path) -> None:
+    async def test(house: House) -> None:
+        many = """
+kept = []
+for n in range(100):
+    s = socket.socket(socket.AF_UNIX)
+    try:
+        s.connect(sys.argv[1]); s.sendall(b'{"type":"hello"}\\n')
+    except OSError:
+        pass
+    kept.append(s)
+print('in', flush=True); sys.stdin.read()
+"""
+        bert = play(BERT, many, house.path)
+        assert bert.stdout is not None
+        assert await asyncio.to_thread(bert.stdout.readline) == "in\n"
+        await until(lambda: house.logins.desktop(BERT))
+        await connect(house, HELLO)
+        await until(lambda: house.logins.desktop(ME))
+        assert house.logins._open[BERT] <= logins.EACH
+        bert.communicate()
+
+    in_house(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param([b"\n"], id="an empty line"),
+        pytest.param([b"nonsense\n"], id="no JSON"),
+        pytest.param([b'{"type":"snooze","span":"today"}\n'], id="no greeting"),
+        pytest.param([b'{"type":"remember","memory":{}}\n'], id="what only the service says"),
+        pytest.param([b'{"type":"hello","who":0}\n'], id="somebody who says who they are"),
+        pytest.param([HELLO, HELLO], id="two greetings"),
+        pytest.param([HELLO, b"[" * 4000 + b"\n"], id="deep"),
+        pytest.param([HELLO, b"x" * 200_000], id="long"),
+        pytest.param([HELLO, b'{"type":"snooze","span":"for ever"}\n'], id="a span that is none"),
+        pytest.param([HELLO, b'{"type":"moment","id":"1"}\n'], id="a text for a number"),
+        pytest.param([HELLO, b'{"type":"shown","id":1,"problem":"\xff"}\n'], id="not UTF-8"),
+        pytest.param([HELLO, *[b'{"type":"snooze","span":"end"}\n'] * 1000], id="a flood"),
+    ],
+)
+def test_a_session_that_misbehaves_is_ended_and_only_that_one(tmp_path: Path, lines: list[bytes]) -> None:
+    async def test(house: House) -> None:
+        _, good = await connect(house, HELLO)
+        await until(lambda: house.logins.desktop(ME))
+        reader, _ = await connect(house, *lines)
+        assert await ended(reader)
+        good.write(b'{"type":"snooze","span":"hour"}\n')
+        await until(lambda: (ME, "hour", None) in house.snoozed)
+
+    house = in_house(tmp_path, test)
+    assert len(house.snoozed) <= logins.BURST + 1
+
+
+def test_one_that_says_nothing_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logins, "HELLO_SECONDS", 0.1)
+
+    async def test(house: House) -> None:
+        reader, _ = await connect(house)
+        assert await ended(reader)
+        assert house.logins._open == {}
+
+    assert in_house(tmp_path, test).came == []
+
+
+def test_one_that_reads_nothing_holds_up_nobody_and_little_is_held_for_it(tmp_path: Path) -> None:
+    async def test(house: House) -> None:
+        _, deaf = await connect(house, HELLO)
+        deaf.transport.pause_reading()  # type: ignore[attr-defined]
+        await until(lambda: house.logins.desktop(ME))
+        remote = house.logins.desktop(ME)
+        assert remote is not None
+        for _ in range(20_000):
+            remote.remember(Memory(tuple(Context)))
+            assert remote._writer.transport.get_write_buffer_size() < logins.HELD_BYTES + 4096
+        await until(lambda: house.left)
+
+    in_house(tmp_path, test)
+
+
+def test_one_that_does_not_answer_costs_two_seconds_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logins, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(logins, "SECONDS_TO_WAIT", -0.9)
+
+    async def test(house: House) -> None:
+        await connect(house, HELLO)
+        await until(lambda: house.logins.desktop(ME))
+        remote = house.logins.desktop(ME)
+        assert remote is not None
+        with pytest.raises(TimeoutError):
+            await remote.busy()
+        assert await remote.show(TOAST) == GONE
+        assert remote._asked == {}
+
+    in_house(tmp_path, test)
+
+
+def test_of_two_sessions_of_one_person_the_newest_shows_and_the_other_stays(tmp_path: Path) -> None:
+    async def test(house: House) -> None:
+        _, first = await connect(house, HELLO)
+        await until(lambda: house.logins.desktop(ME))
+        before = house.logins.desktop(ME)
+        _, second = await connect(house, HELLO)
+        await until(lambda: house.logins.desktop(ME) is not before)
+        second.close()
+        await until(lambda: house.logins.desktop(ME) is before)
+        assert house.left == []
+        first.close()
+        await until(lambda: house.left == [ME])
+
+    assert [who for who, _ in in_house(tmp_path, test).came] == [ME]

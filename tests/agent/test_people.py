@@ -1,0 +1,241 @@
+"""Whose activity it was is asked of the system; each person is reminded on their own desktop only."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from agent.somebody import ANNE, BERT
+from agent.test_app import Desktop
+from bewust import people
+from bewust.counters import Hold, Key
+from bewust.front import Front
+from bewust.logins import Remote
+from bewust.model import Context, Detection, Kind, Level, Memory
+from bewust.moments import Busy
+from bewust.notify import Toast
+from bewust.people import ME, People
+from bewust.pipeline import Pipeline
+from bewust.settings import load_rules
+
+RULES = load_rules(None)
+USE = Detection("google-ai-overview", Level.USE, "inline", "google.toml", 1)
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+class Agent:
+    """Holds what was counted; `owners` maps the port of a connection to a person."""
+
+    rules = RULES
+    port = 8787
+
+    def __init__(self) -> None:
+        self.pipeline = Pipeline(RULES.policy, RULES.texts, RULES.services)
+        self.counted: list[Key | Hold] = []
+        self.failed: list[str] = []
+        self.front: Front = Connections()  # type: ignore[assignment]
+
+    def now(self) -> datetime:
+        return NOON
+
+    def count(self, keys: tuple[Key | Hold, ...]) -> None:
+        self.counted += keys
+
+    @contextlib.contextmanager
+    def guard(self, where: str):  # type: ignore[no-untyped-def]
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001
+            self.failed.append(f"{where}: {type(error).__name__}")
+
+    def kinds(self) -> list[Kind]:
+        return [key.kind for key in self.counted if isinstance(key, Key)]
+
+    def reasons(self) -> list[str]:
+        return [key.reason for key in self.counted if isinstance(key, Hold)]
+
+
+class Connections:
+    """A front whose connections have the port of the browser that a test gives as their own."""
+
+    class Link:
+        def __init__(self, client: int) -> None:
+            self.client = client
+
+    def link(self, peer: int) -> "Connections.Link | None":
+        return self.Link(peer) if peer else None
+
+
+class Far(Remote):
+    """A session's desktop, without its socket."""
+
+    def __init__(self, desktop: Desktop) -> None:
+        self.desktop = desktop
+        self.memory: Memory | None = None
+
+    async def busy(self) -> Busy | None:
+        return await self.desktop.busy()
+
+    async def show(self, toast: Toast) -> str | None:
+        return await self.desktop.show(toast)
+
+    def remember(self, memory: Memory) -> None:
+        self.memory = memory
+
+
+@pytest.fixture
+def owners(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
+    """Whose connections are, by port; nobody's where a test does not say."""
+    found: dict[int, int] = {}
+    monkeypatch.setattr(people, "owner_of", lambda port, server: found.get(port))
+    return found
+
+
+def play(made: People, act: Callable[[], object]) -> None:
+    async def main() -> None:
+        act()
+        await made.settled()
+
+    asyncio.run(main())
+
+
+def here(folder: Path, desktop: Desktop) -> tuple[Agent, People]:
+    agent = Agent()
+    return agent, People(agent, desktop, folder, lambda _: None)
+
+
+def service(folder: Path, **desktops: Far) -> tuple[Agent, People]:
+    """A service to which Anne and Bert are logged in, as far as they have a desktop."""
+    agent = Agent()
+    made = People(agent, None, folder, lambda _: None)
+    for name, far in desktops.items():
+        who = {"anne": ANNE, "bert": BERT}[name]
+        made.logins._there[who] = [far]
+        made.logins.people.add(who)
+    return agent, made
+
+
+@pytest.mark.parametrize("owner", [ME, None], ids=["our own", "gone already, or not told by the system"])
+def test_in_the_foreground_what_is_mine_reminds_me(tmp_path: Path, owners: dict[int, int], owner: int | None) -> None:
+    if owner is not None:
+        owners[1] = owner
+    desktop = Desktop()
+    agent, made = here(tmp_path, desktop)
+    play(made, lambda: made.detected(USE, 1))
+    assert [toast.title for toast in desktop.toasts] == ["AI-antwoord in Google Zoeken"]
+    assert agent.kinds() == [Kind.USE, Kind.REMINDED]
+
+
+def test_in_the_foreground_what_another_login_does_is_counted_and_never_shown_to_me(
+    tmp_path: Path, owners: dict[int, int]
+) -> None:
+    owners[1] = ANNE
+    desktop = Desktop()
+    agent, made = here(tmp_path, desktop)
+    play(made, lambda: made.detected(USE, 1))
+    assert desktop.toasts == []
+    assert made.login(ME).recent == ()
+    assert agent.kinds() == [Kind.USE, Kind.HELD]
+    assert agent.reasons() == ["away"]
+
+
+def test_a_service_reminds_each_on_their_own_desktop(tmp_path: Path, owners: dict[int, int]) -> None:
+    owners |= {1: ANNE, 2: BERT}
+    anne, bert = Far(Desktop()), Far(Desktop())
+    agent, made = service(tmp_path, anne=anne, bert=bert)
+    play(made, lambda: made.detected(USE, 1))
+    assert (len(anne.desktop.toasts), len(bert.desktop.toasts)) == (1, 0)
+    assert anne.memory == Memory((Context.SEARCH,))
+    play(made, lambda: made.detected(USE, 2))
+    assert (len(anne.desktop.toasts), len(bert.desktop.toasts)) == (1, 1)
+    assert agent.kinds() == [Kind.USE, Kind.REMINDED] * 2, "two people, two activities"
+    assert len(made.login(ANNE).recent) == len(made.login(BERT).recent) == 1
+    assert not made.login(ANNE).alone and not made.login(BERT).alone
+
+
+@pytest.mark.parametrize("owner", [None, BERT], ids=["nobody known", "somebody without a session"])
+def test_a_service_that_does_not_reach_a_person_counts_and_reminds_nobody(
+    tmp_path: Path, owners: dict[int, int], owner: int | None
+) -> None:
+    if owner is not None:
+        owners[1] = owner
+    anne = Far(Desktop())
+    agent, made = service(tmp_path, anne=anne)
+    play(made, lambda: made.detected(USE, 1))
+    assert anne.desktop.toasts == []
+    assert agent.kinds() == [Kind.USE, Kind.HELD]
+    assert agent.reasons() == ["away"]
+    assert made.login(ANNE).alone
+
+
+def test_a_desktop_that_hangs_counts_as_away_and_nothing_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "ASK_SECONDS", 0.05)
+
+    class Hanging(Desktop):
+        async def busy(self) -> Busy | None:
+            await asyncio.sleep(60)
+            return None
+
+    agent, made = here(tmp_path, Hanging())
+    play(made, lambda: made.detected(USE, 0))
+    assert agent.reasons() == ["away"]
+
+
+def test_a_desktop_that_raises_is_counted_as_our_failure(tmp_path: Path) -> None:
+    class Broken(Desktop):
+        async def show(self, toast: Toast) -> str | None:
+            raise OSError
+
+    agent, made = here(tmp_path, Broken())
+    play(made, lambda: made.detected(USE, 0))
+    assert agent.failed == ["reminder: OSError"]
+
+
+def test_only_the_last_reminders_can_be_looked_up_newest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(people, "RECENT", 2)
+    _, made = here(tmp_path, Desktop())
+    about = {Context.SEARCH: "google-ai-overview", Context.TRANSLATION: "edge-translate", Context.CHAT: "chatgpt"}
+    for id_ in about.values():
+        play(made, lambda id_=id_: made.detected(Detection(id_, Level.USE, "x", "x", 1), 0))  # type: ignore[misc]
+    assert [recent.reminder.service for recent in made.login(ME).recent] == ["chatgpt", "edge-translate"]
+
+
+def test_who_left_is_forgotten_after_a_while_and_who_is_back_is_not(
+    tmp_path: Path, owners: dict[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "LEFT_SECONDS", 0)
+    owners[1] = ANNE
+    _, made = service(tmp_path, anne=Far(Desktop()))
+    play(made, lambda: made.detected(USE, 1))
+    play(made, lambda: made._left(ANNE))
+    assert made.login(ANNE).recent, "her session is there"
+    del made.logins._there[ANNE]
+    play(made, lambda: made._left(ANNE))
+    assert made.login(ANNE).recent == ()
+    assert made._agent.pipeline.reminders.memory(ANNE, NOON) == Memory()
+
+
+def test_what_a_session_remembers_holds_for_its_person(tmp_path: Path, owners: dict[int, int]) -> None:
+    owners[1] = ANNE
+    anne = Far(Desktop())
+    _, made = service(tmp_path, anne=anne)
+    made._came(ANNE, Memory((Context.SEARCH,)))
+    play(made, lambda: made.detected(USE, 1))
+    (recent,) = made.login(ANNE).recent
+    assert recent.reminder.text == "R19", "search was explained before"
+
+
+def test_closing_ends_what_is_under_way(tmp_path: Path) -> None:
+    async def main() -> None:
+        _, made = here(tmp_path, Desktop())
+        began: Awaitable[None] = asyncio.sleep(60)
+        made.begin(began)  # type: ignore[arg-type]
+        await made.close()
+        await made.settled()
+
+    asyncio.run(asyncio.wait_for(main(), 5))
