@@ -91,6 +91,7 @@ class Answers:
                 self.rules.matcher.listed(h): why for h, (why, _) in agent.demoted.items() if agent.still(h)
             },
             connections=agent.front.ways(),
+            authority_since=agent.authority.made.date().isoformat(),
             authority_until=agent.authority.not_after.date().isoformat(),
             authority_fingerprint=agent.authority.fingerprint,
             uncovered=agent.uncovered,
@@ -99,6 +100,7 @@ class Answers:
             toasts_shown=agent.people.shown, toasts_failed=agent.people.failed,
             failures=dict(agent.failures),
             problems=tuple(p for p in self._problems() if p),
+            sessions=agent.people.logins.count,
         )  # fmt: skip
 
     def counts(self) -> Mapping[Key, int]:

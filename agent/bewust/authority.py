@@ -66,11 +66,12 @@ class Authority(msgspec.Struct, frozen=True):
     """An authority as it lies in `folder`.
 
     `hosts` are the permitted names, lower case and without `*.`, each standing for itself and all
-    names below it. `not_after` is aware, UTC. `fingerprint` is the SHA-256 of the root, in hex.
+    names below it. `made` and `not_after` are aware, UTC. `fingerprint` is the SHA-256 of the root, in hex.
     """
 
     folder: Path
     hosts: tuple[str, ...]
+    made: datetime
     not_after: datetime
     fingerprint: str
 
@@ -132,7 +133,8 @@ def load(folder: Path, now: datetime | None = None) -> Authority:
     if not_after <= (now or datetime.now(UTC)):
         raise AuthorityError(path, f"expired on {not_after:%Y-%m-%d}")
     hosts = _permitted(path, intermediate)
-    return Authority(folder, hosts, not_after, root.fingerprint(hashes.SHA256()).hex())
+    made = intermediate.not_valid_before_utc + CLOCK_SKEW
+    return Authority(folder, hosts, made, not_after, root.fingerprint(hashes.SHA256()).hex())
 
 
 def _normal(host: str) -> str:

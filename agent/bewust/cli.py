@@ -149,32 +149,36 @@ def status(options: Options, as_json: bool) -> None:
 @main.command(short_help="Show every number that is kept.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list, for scripts.")
 @click.option("--all", "everything", is_flag=True, help="Also the counters that are zero.")
+@click.option("--held", is_flag=True, help="Instead: why reminders were held back, of all services together.")
 @click.pass_obj
-def stats(options: Options, as_json: bool, everything: bool) -> None:
+def stats(options: Options, as_json: bool, everything: bool, held: bool) -> None:
     """Show every number that is kept: live from a running agent, else from its file."""
     from bewust import storage
 
     file = options.state / storage.FILE
     try:
-        rows = ask(options.state, "/counts.json")
+        rows = ask(options.state, "/held.json" if held else "/counts.json")
     except NoAgentError as error:
         if not file.exists():
             fail(f"{options.state}: holds no counters yet, and {error}", NOT_RUNNING)
         try:
-            counts = storage.read(file)
+            kept = storage.contents(file)
         except storage.StoreError as problem:
             fail(str(problem), READ_FAILED)
         click.echo("No agent runs; these are the counters as they were last written.", err=True)
-        rows = [{**key._asdict(), "n": n} for key, n in sorted(counts.items())]
+        if held:
+            rows = [{**why._asdict(), "n": n} for why, n in kept.held.items()]
+        else:
+            rows = [{**key._asdict(), "n": n} for key, n in kept.counts.items()]
     rows = [row for row in rows if row["n"] or everything]
     if as_json:
         click.echo(json.dumps(rows))
         return
     from rich.console import Console
 
-    from bewust.tables import stats_table
+    from bewust.tables import held_table, stats_table
 
-    Console().print(stats_table(rows))
+    Console().print(held_table(rows) if held else stats_table(rows))
 
 
 @main.command(short_help="Recognise services in recordings.")

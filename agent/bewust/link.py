@@ -319,16 +319,10 @@ class Link(End):
             self.front.listener.visited(self.host, self.peer)
 
     @property
-    def client(self) -> int:
-        """The port the browser connected from; 0 where it has left."""
-        return int(self.transport.get_extra_info("peername")[1]) if self.transport is not None else 0
-
-    @property
     def peer(self) -> int:
         """The port a connection is known by to the inspector and the app; 0 if there is none."""
-        end = self.inspector if self.inspector is not None else self.other
-        name = end.transport.get_extra_info("sockname") if end is not None and end.transport else None
-        return int(name[1]) if name else 0
+        end = self.inspector or self.other
+        return end.port_at("sockname") if end is not None else 0
 
 
 def _address(target: str) -> tuple[str, int] | None:

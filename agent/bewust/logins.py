@@ -56,6 +56,10 @@ class Remote:
             return GONE
         return answer.problem[:PROBLEM_LIMIT] if isinstance(answer, Shown) and answer.problem else None
 
+    async def close(self) -> None:
+        """End the session."""
+        self._writer.transport.abort()
+
     def remember(self, memory: Memory) -> None:
         """Have the login remember this from now on."""
         self._send(Remember(memory))
@@ -122,6 +126,11 @@ class Logins:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await self._server.wait_closed()
+
+    @property
+    def count(self) -> int:
+        """How many people have a session now."""
+        return len(self._there)
 
     def desktop(self, who: int) -> Remote | None:
         """Return the desktop of a person who is logged in, the newest of several."""

@@ -89,6 +89,8 @@ class People:
         for task in self._working:
             task.cancel()
         await self.logins.close()
+        if self.here is not None:
+            await self.here.close()
 
     # Reminding.
 
@@ -124,7 +126,7 @@ class People:
     async def _owner(self, peer: int) -> int | None:
         """Return whose a connection is; None where it has ended or the system does not tell."""
         link = self._agent.front.link(peer)
-        return None if link is None else await asyncio.to_thread(owner_of, link.client, self._agent.port)
+        return None if link is None else await asyncio.to_thread(owner_of, link.port_at("peername"), self._agent.port)
 
     async def remind(self, who: int | None, about: Detection) -> None:
         """Decide on a reminder for what began; where nobody knows whose it was, nobody is reminded."""
@@ -134,15 +136,15 @@ class People:
         outcome = agent.pipeline.remind(ME if who is None else who, about, agent.now(), held)
         agent.count(outcome.counts)
         reminder = outcome.reminder
+        decided = reminder or outcome.held
+        if decided is not None:
+            self._tell(decided)
         if reminder is not None and who is not None and desktop is not None:
             self._recent.setdefault(who, deque(maxlen=RECENT)).appendleft(Recent(agent.now(), reminder))
             self._remember(who)
             self.problem = await desktop.show(self.toast(reminder))
             self.shown += self.problem is None
             self.failed += self.problem is not None
-        decided = reminder or outcome.held
-        if decided is not None:
-            self._tell(decided)
 
     async def _held(self, desktop: Desktop) -> Literal["busy", "away"] | None:
         try:

@@ -8,6 +8,7 @@ import contextlib
 import os
 import socket
 import struct
+from typing import Literal
 
 BUFFER = 256 << 10  # bytes read at a time, and held for a slow reader before its writer is paused
 RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)  # SO_LINGER: on, for no time at all
@@ -41,6 +42,11 @@ class End(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(high=BUFFER)
         sock: socket.socket = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def port_at(self, end: Literal["peername", "sockname"]) -> int:
+        """Return the port at one end of this connection; 0 where it has ended."""
+        found = self.transport.get_extra_info(end) if self.transport is not None else None
+        return int(found[1]) if found else 0
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self.buffer.view

@@ -83,6 +83,9 @@ class Desktop(Protocol):
     async def show(self, toast: Toast, /) -> str | None:
         """Show a toast; None when it was shown, else the reason in one line without its text."""
 
+    async def close(self) -> None:
+        """Let go of the desktop."""
+
 
 class NotOursError(ConnectionError):
     """Something else than the service listens at its socket."""

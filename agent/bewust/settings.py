@@ -30,7 +30,7 @@ LOCK_FILE = "lock"
 LAST_GOOD = "last-good"  # a copy of the organisation's folder as it was last found to be right
 _OURS = ("authority", "counters.db", "lock", RUN_FILE, LAST_GOOD, memory.FILE)
 type Fingerprint = tuple[tuple[str, int, int], ...]  # name, time and size of each file
-_PARTS = ("policy.toml", "services/*.toml", "texts/*.toml")  # what is read of an organisation's folder
+_PARTS = ("policy.toml", "services/*.toml", "texts/*.toml", "theme.css")  # what is read of an organisation's folder
 
 
 class AgentError(RuntimeError):

@@ -50,6 +50,8 @@ def status_table(status: Mapping[str, Any]) -> Table:
     row("refused us", _lines(f"{h} ({why})" for h, why in status["demoted"].items()))
     row("never seen", "everything else")
     row("connections", ", ".join(f"{n} {way}" for way, n in status["connections"].items()) or "none")
+    if status.get("sessions"):
+        row("sessions", f"{status['sessions']} people")
     row(
         "toasts",
         f"{status['toasts_shown']} shown, {status['toasts_failed']} failed",
@@ -80,6 +82,22 @@ def stats_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         counts.setdefault((row["period"], row["service"]), {})[row["kind"]] = row["n"]
     for (period, service), kinds in sorted(counts.items()):
         table.add_row(period, service, *(str(kinds.get(kind.value, 0) or "") for kind in Kind))
+    return table
+
+
+def held_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return why reminders were held back: a row a period and reason."""
+    table = Table(
+        title="Reminders that were held back" if rows else None, show_header=bool(rows), box=SIMPLE, padding=0
+    )
+    if not rows:
+        table.add_row("No reminder has been held back yet")
+        return table
+    table.add_column("period")
+    table.add_column("why", overflow="fold")
+    table.add_column("n", justify="right")
+    for row in rows:
+        table.add_row(row["period"], HELD.get(row["reason"], row["reason"]), str(row["n"]))
     return table
 
 

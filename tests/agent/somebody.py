@@ -13,7 +13,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can play tw
 def play(who: int, script: str, *arguments: object) -> "subprocess.Popen[str]":
     """Start a Python script as another user; it has `arguments` as texts in `sys.argv[1:]`."""
     # All that is imported later is imported before: another user may not read where Python is.
-    first = f"import os, socket, sys, time, encodings.idna; os.setgid({who}); os.setuid({who})"
+    first = f"import os, socket, ssl, sys, time, encodings.idna; os.setgid({who}); os.setuid({who})"
     return subprocess.Popen(
         [sys.executable, "-c", f"{first}\n{script}", *map(str, arguments)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -40,6 +40,9 @@ class Desktop:
         self.toasts.append(toast)
         return self._problem
 
+    async def close(self) -> None:
+        pass
+
 
 def agent(
     folder: Path,

@@ -26,6 +26,7 @@ COUNTS = [
     {"period": "2026-P12", "service": "chatgpt", "kind": "visit", "n": 2},
     {"period": "2026-P12", "service": "chatgpt", "kind": "use", "n": 0},
 ]
+HELD = [{"period": "2026-P12", "reason": "gap", "n": 4}, {"period": "2026-P12", "reason": "busy", "n": 0}]
 STATUS: dict[str, Any] = {
     "version": "0.1.0", "pid": 1, "since": "2026-11-23T12:00:00+01:00", "inspector": "running", "inspector_starts": 1,
     "tunnelled": ["chatgpt.com"], "decrypted": [], "demoted": {}, "connections": {},
@@ -59,7 +60,7 @@ class FakeAgent(HTTPServer):
         leave_run_file(state, self.server_port)
 
     def answer(self, path: str) -> bytes:
-        answers = {"/status.json": STATUS | {"port": self.server_port}, "/counts.json": COUNTS}
+        answers = {"/status.json": STATUS | {"port": self.server_port}, "/counts.json": COUNTS, "/held.json": HELD}
         return json.dumps(answers[path]).encode() if self.body is None else self.body
 
 
@@ -263,6 +264,16 @@ def test_stats_come_from_the_file_when_no_agent_runs(killed: Path, left: str | N
     assert json.loads(result.stdout) == [{"period": "2026-P12", "service": "claude", "kind": "use", "n": 3}]
     assert result.stderr == "No agent runs; these are the counters as they were last written.\n"
     assert len(json.loads(run("stats", "--json", "--all", state=killed).stdout)) == len(Kind)
+
+
+def test_why_reminders_were_held_back_is_shown_live_and_from_the_file(agent: FakeAgent, tmp_path: Path) -> None:
+    assert json.loads(run("stats", "--held", "--json", state=tmp_path).stdout) == HELD[:1]
+    shown = run("stats", "--held", state=tmp_path).stdout
+    assert "too soon after another of this kind" in shown and "not to be disturbed" not in shown
+    (tmp_path / "run.json").unlink()
+    write_counts(tmp_path)
+    assert json.loads(run("stats", "--held", "--json", state=tmp_path).stdout) == []
+    assert "No reminder has been held back yet" in run("stats", "--held", state=tmp_path).stdout
 
 
 def test_stats_for_people_are_a_table(killed: Path) -> None:

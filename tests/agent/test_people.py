@@ -63,7 +63,10 @@ class Connections:
 
     class Link:
         def __init__(self, client: int) -> None:
-            self.client = client
+            self._client = client
+
+        def port_at(self, end: str) -> int:
+            return self._client
 
     def link(self, peer: int) -> "Connections.Link | None":
         return self.Link(peer) if peer else None

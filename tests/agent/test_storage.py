@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bewust import storage
-from bewust.counters import Key
+from bewust.counters import Hold, Key, holds
 from bewust.model import Kind
 from bewust.reports import domain_of
 from bewust.storage import FILE, MOST, Store, StoreError, read, rescue
@@ -449,3 +449,52 @@ def test_a_file_of_the_first_version_is_read_and_written_anew(tmp_path: Path) ->
     store.flush()
     assert read(tmp_path / FILE)[USE] == 3
     assert read(tmp_path / FILE)[Key("2026-P12", "claude", Kind.USE)] == MOST
+
+
+def test_a_file_of_the_second_version_is_read_and_written_anew(tmp_path: Path) -> None:
+    counted(tmp_path).flush()
+    with closing(sqlite3.connect(tmp_path / FILE)) as database, database:
+        database.execute("DROP TABLE held")
+        database.execute("PRAGMA user_version = 2")
+    store = Store(tmp_path, CELLS)
+    assert store.counts()[USE] == 3
+    store.add([Hold("2026-P12", "gap")])
+    store.flush()
+    assert storage.contents(tmp_path / FILE).held[Hold("2026-P12", "gap")] == 1
+
+
+# Why reminders were held back.
+
+
+def test_held_reminders_are_counted_by_reason_and_go_with_their_period(tmp_path: Path) -> None:
+    store = Store(tmp_path, CELLS)
+    store.add([Hold("2026-P12", "gap")] * 2 + [Hold("2026-P12", "busy")])
+    store.flush()
+    found = storage.contents(tmp_path / FILE).held
+    assert {key.reason: n for key, n in found.items() if n} == {"gap": 2, "busy": 1}
+    assert set(found) == set(holds("2026-P12")), "every reason has a row, so that an empty one does not stand out"
+    with pytest.raises(KeyError):
+        store.add([Hold("2026-P13", "gap")])
+    store.forget("2026-P12")
+    assert store.contents().held == {}
+
+
+def test_a_store_that_was_cleared_writes_the_same_file_as_a_new_one(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    store, new = counted(tmp_path), Store(tmp_path / "new", CELLS)
+    store.add([Hold("2026-P12", "gap")])
+    store.flush()
+    store.clear()
+    store.flush()
+    new.open_period(CELLS)
+    new.flush()
+    assert (tmp_path / FILE).read_bytes() == (tmp_path / "new" / FILE).read_bytes()
+
+
+@pytest.mark.parametrize("change", ["UPDATE held SET reason = 'because'", "UPDATE held SET period = 'now'"])
+def test_a_reason_that_bewust_never_writes_is_refused(tmp_path: Path, change: str) -> None:
+    counted(tmp_path).flush()
+    with closing(sqlite3.connect(tmp_path / FILE)) as database, database:
+        database.execute(f"{change} WHERE reason = 'gap'")
+    with pytest.raises(StoreError, match="Move it aside"):
+        read(tmp_path / FILE)

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,6 +91,11 @@ def browser(agent: RunningAgent, world: World, profile: Path) -> Iterator[Chromi
             process.wait(10)
 
 
+def heard(agent: RunningAgent, told: int) -> bool:
+    """Whether the agent has said so much."""
+    return len(agent.said) >= told
+
+
 def walk(agent: RunningAgent, visitor: Chromium) -> None:
     """Visit every page; say what happens; raise AssertionError where it does not."""
     shown, answered = 0, 0.0
@@ -100,6 +106,8 @@ def walk(agent: RunningAgent, visitor: Chromium) -> None:
         visitor.goto(step.url)
         visitor.wait_title(step.title)
         agent.wait_counts(step.counts)
+        told = shown + any(kind in ("reminded", "held") for _, kind in step.counts)
+        wait_for(partial(heard, agent, told), agent.alive, "it was not told")
         if step.title == "inline":
             answered = time.monotonic()
         console.print(f"   {step.means}")

@@ -69,6 +69,7 @@ def test_a_page_of_ones_own_sent_to_a_translator_gets_the_strong_reminder(organi
         browser.post(TRANSLATE, json=["Geheim"], headers={"Referer": "https://intranet/x"})
     organised.wait_counts({("edge-translate", "internal"): 1, ("edge-translate", "reminded"): 2})
     assert organised.counts()["edge-translate", "use"] == 1
+    wait_for(lambda: len(organised.said) == 2, organised.alive, "it was not told")
     assert [said["text"] in ("R27", "R28") for said in organised.said] == [False, True]
     assert organised.said[1]["title"] == "Interne tekst naar Microsoft (Edge)"
     assert "intranet" not in json.dumps(organised.said)

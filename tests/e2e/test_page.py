@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Locator
 from playwright.sync_api import Page as Tab
 
 from agent.pages import WHO, Served, busy, served
@@ -96,7 +97,7 @@ def test_axe_finds_nothing_on_pages_that_have_little_to_show(here: Served, tab: 
     here.agent.forget()
     here.agent.person, here.agent.inspector, here.agent.problems = person, "down", ("a message " + "x" * 90,)
     tab.set_viewport_size({"width": 320, "height": 800})
-    for path in PATHS:
+    for path in PATHS[len(SLUGS) :]:  # one language: what differs is not the words
         tab.goto(here.url + path)
         assert tab.evaluate(OVERFLOW) <= 0, path
         assert not axe(tab), path
@@ -141,36 +142,42 @@ def test_every_page_and_every_button(here: Served, chromium: Chromium, language:
     tab.on("console", lambda message: wrong.append(message.text))
     tab.goto(here.url + f"/{language}/")
     for slug in ("why", "kept", "unseen", "rules", "now"):
-        tab.get_by_role("navigation", name=words("site.nav")).get_by_role("link", name=words(f"nav.{slug}")).click()
+        press(tab, tab.get_by_role("navigation", name=words("site.nav")).get_by_role("link", name=words(f"nav.{slug}")))
         assert tab.title().startswith(words(f"nav.{slug}"))
         assert tab.locator("html").get_attribute("lang") == language
     snooze(tab, here, language)
     tab.goto(here.url + f"/{language}/why")
-    tab.get_by_role("link", name=words("why.oops")).click()
+    press(tab, tab.get_by_role("link", name=words("why.oops")))
     assert words("oops.nothing") in tab.inner_text("main")
     assert tab.get_by_role("button", name=words("why.copy")).count() == scripts
-    tab.get_by_role("link", name=words("oops.back")).click()
+    press(tab, tab.get_by_role("link", name=words("oops.back")))
     delete(tab, here, language)
     for other in spoken():
         if other != language:
-            tab.get_by_role("link", name=spoken()[other]("language.self")).click()
+            press(tab, tab.get_by_role("link", name=spoken()[other]("language.self")))
             assert urlsplit(tab.url).path == f"/{other}/kept"
     assert {urlsplit(url).netloc for url in asked} == {urlsplit(here.url).netloc}
     assert not wrong  # the browser would say so if its policy had refused something of ours
     context.close()
 
 
+def press(tab: Tab, target: Locator) -> None:
+    """Press a link or a button, and wait for the page after it: a click alone does not."""
+    with tab.expect_navigation():
+        target.click()
+
+
 def snooze(tab: Tab, here: Served, language: str) -> None:
     """Press each button about reminders, and see that the page says what holds."""
     words = spoken()[language]
-    tab.get_by_role("button", name=words("snooze.end_for", what=words("context.search"))).click()
+    press(tab, tab.get_by_role("button", name=words("snooze.end_for", what=words("context.search"))))
     assert words("snooze.none") in tab.inner_text("main")
     for span in ("hour", "today"):
-        tab.get_by_role("button", name=words(f"snooze.{span}")).click()
+        press(tab, tab.get_by_role("button", name=words(f"snooze.{span}")))
         assert words("snooze.all") in tab.inner_text(".snoozed")
     tab.get_by_label(words("snooze.which")).select_option("translation")
-    tab.get_by_role("button", name=words("snooze.week")).click()
-    assert words("context.translation") in tab.inner_text("main")
+    press(tab, tab.get_by_role("button", name=words("snooze.week")))
+    assert words("context.translation") in " ".join(tab.locator(".snoozed").all_inner_texts())
     assert urlsplit(tab.url).fragment == "snooze"
     expected = [("end", Context.SEARCH), ("hour", None), ("today", None), ("week", Context.TRANSLATION)]
     assert here.agent.asked == [(WHO, *one) for one in expected]
@@ -181,11 +188,11 @@ def delete(tab: Tab, here: Served, language: str) -> None:
     words = spoken()[language]
     here.agent.asked.clear()
     tab.goto(here.url + f"/{language}/kept")
-    tab.get_by_role("link", name=words("kept.delete")).click()
-    tab.get_by_role("link", name=words("delete.no")).click()
+    press(tab, tab.get_by_role("link", name=words("kept.delete")))
+    press(tab, tab.get_by_role("link", name=words("delete.no")))
     assert not here.agent.asked
-    tab.get_by_role("link", name=words("kept.delete")).click()
-    tab.get_by_role("button", name=words("delete.yes")).click()
+    press(tab, tab.get_by_role("link", name=words("kept.delete")))
+    press(tab, tab.get_by_role("button", name=words("delete.yes")))
     assert here.agent.asked == ["forget"]
     assert words("kept.none", cells="").split(".")[0] in tab.inner_text("main")
 
@@ -228,8 +235,8 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(here: Served, tab
     assert reached == reachable
     tab.goto(here.url + "/nl/")
     tab.get_by_role("button", name=spoken()["nl"]("snooze.today")).focus()
-    tab.keyboard.press("Enter")
-    tab.wait_for_url("**/nl/#snooze")
+    with tab.expect_navigation():
+        tab.keyboard.press("Enter")
     assert here.agent.asked == [(WHO, "today", None)]
 
 

@@ -29,7 +29,8 @@ def test_an_answer_in_a_search_page_leads_to_a_toast_on_the_desktop(world: World
         assert desktop.history() == [
             (
                 "AI-antwoord in Google Zoeken",
-                "Dit antwoord is door AI gemaakt. Open de bronnen voordat u het gebruikt.",
+                "Bij deze zoekresultaten staat een antwoord van AI. "
+                "Bewust wijst u daar af en toe op, en kan u niet volgen.",
             )
         ]
         assert agent.status()["problems"] == []

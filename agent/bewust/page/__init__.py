@@ -80,9 +80,11 @@ class Page:
     def _routes(self) -> list[Route]:
         found = [
             Route("/", self.home),
+            Route("/why", self.home),
             Route("/proxy.pac", self.pac),
             Route("/status.json", self.status),
             Route("/counts.json", self.counts),
+            Route("/held.json", self.held),
             Route("/static/organisation.css", self.organisation),
             Route("/static/{name}", self.static),
         ]
@@ -107,8 +109,8 @@ class Page:
     # Pages.
 
     async def home(self, request: Request) -> Response:
-        """Lead to the page in the organisation's language."""
-        return RedirectResponse(f"/{self._language(request)}/", status_code=307, headers=guard.headers())
+        """Lead to a page in the organisation's language: this one, or the one a reminder names."""
+        return RedirectResponse(f"/{self._language(request)}{request.url.path}", 307, headers=guard.headers())
 
     def _shows(self, language: str, slug: str, facts: Facts) -> Callable[[Request], Awaitable[Response]]:
         async def show(request: Request) -> Response:
@@ -198,6 +200,13 @@ class Page:
         """Serve the counters as they are in memory, to the same."""
         return self._private(
             request, lambda: msgspec.json.encode([{**k._asdict(), "n": n} for k, n in self._agent.counts().items()])
+        )
+
+    async def held(self, request: Request) -> Response:
+        """Serve why reminders were held back, to the same."""
+        return self._private(
+            request,
+            lambda: msgspec.json.encode([{**k._asdict(), "n": n} for k, n in self._agent.contents().held.items()]),
         )
 
     def _private(self, request: Request, body: Callable[[], bytes]) -> Response:

@@ -71,7 +71,7 @@ def reason(view: View, why: str) -> str:
 
 def _made(view: View) -> str:
     # An agent that knows when its certificate was made says so.
-    made = getattr(view.status, "authority_since", "")
+    made = view.status.authority_since
     return view.words.day(date.fromisoformat(made)) if made else ""
 
 

@@ -22,7 +22,8 @@ class Status(msgspec.Struct, frozen=True):
     """What `bewust status` shows. Lists of hosts are the catalogue's, never what was visited.
 
     `silent` are services without a use in so many opportunities of this period; `reviews` are the
-    signatures that look into something, by the date of their last review.
+    signatures that look into something, by the date of their last review. `sessions` is how many logins
+    of a managed machine are connected.
     """
 
     version: str
@@ -36,6 +37,7 @@ class Status(msgspec.Struct, frozen=True):
     decrypted: tuple[str, ...]
     demoted: Mapping[str, str]
     connections: Mapping[Way, int]
+    authority_since: str
     authority_until: str
     authority_fingerprint: str
     uncovered: tuple[str, ...]
@@ -45,6 +47,7 @@ class Status(msgspec.Struct, frozen=True):
     toasts_failed: int
     failures: Mapping[str, int]
     problems: tuple[str, ...]
+    sessions: int = 0
 
 
 class Recent(msgspec.Struct, frozen=True):
