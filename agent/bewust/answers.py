@@ -12,9 +12,9 @@ from typing import Protocol
 from bewust import __version__, health, retention, routing
 from bewust.authority import Authority
 from bewust.counters import Key
-from bewust.front import Front
+from bewust.front import HERE, Front
 from bewust.model import Context, Depth, Span
-from bewust.owners import owner_of
+from bewust.owners import Address, owner_of
 from bewust.page.shown import Login, Status
 from bewust.people import ME, People
 from bewust.pipeline import Pipeline
@@ -121,9 +121,9 @@ class Answers:
         """Return the names that the certificate authority is limited to."""
         return self._agent.authority.hosts
 
-    async def login(self, port: int) -> Login | None:
-        """Return the login that connected from a port of this machine; None where that is not known."""
-        who = await asyncio.to_thread(owner_of, port, self.port)
+    async def login(self, client: Address) -> Login | None:
+        """Return the login that connected from an address of this machine; None where that is not known."""
+        who = await asyncio.to_thread(owner_of, client, (HERE, self.port))
         if who is None or (self._agent.people.here is not None and who != ME):
             return None
         return self._agent.people.login(who)

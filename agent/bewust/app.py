@@ -8,7 +8,7 @@ import contextlib
 import os
 import secrets
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from bewust.detection import detection
 from bewust.front import Front
 from bewust.model import Demoted, Detected, Failed, Message, Observation, Seen, Start
 from bewust.notify import Toast
+from bewust.owners import Address
 from bewust.page import Page
 from bewust.people import ME, People
 from bewust.pipeline import Pipeline
@@ -109,12 +110,17 @@ class Agent:
 
     # What the front tells.
 
-    def visited(self, host: str, peer: int) -> None:
+    def visited(self, host: str, client: Address | None) -> None:
         """Count a visit by name, or keep its activity alive."""
         plan = self.rules.matcher.plan(host)
         with self.guard("visit"):
             for rule in plan.visits if plan else ():
-                self.people.detected(detection(rule, Observation(host=host)), peer)
+                self.people.detected(detection(rule, Observation(host=host)), client)
+
+    def opened(self, peer: int, client: Address | None) -> None:
+        """Remember whose a connection is that the inspector knows by a port."""
+        with self.guard("owner"):
+            self.people.opened(peer, client)
 
     def handed(self, host: str) -> bool:
         """Whether a host of the decrypt list is looked into now."""
@@ -157,6 +163,10 @@ class Agent:
         key = f"{where}: {error}"
         if key in self.failures or len(self.failures) < FAILURES_LIMIT:
             self.failures[key] = self.failures.get(key, 0) + 1
+
+    def _complained(self, loop: asyncio.AbstractEventLoop, about: Mapping[str, object]) -> None:
+        """Count what the event loop would write to standard error, where it may name what somebody did."""
+        self._failed("loop", type(about.get("exception")).__name__)
 
     def count(self, keys: tuple[Key | Hold, ...]) -> None:
         """Add one to each counter."""
@@ -209,6 +219,7 @@ class Agent:
             await self._run(started)
 
     async def _run(self, started: Callable[[], None]) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._complained)
         try:
             self.port = await self.front.open(self.settings.port)
         except OSError as error:

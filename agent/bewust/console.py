@@ -57,7 +57,9 @@ def clear_errors() -> Iterator[None]:
 
 def fail(problem: str, code: int) -> NoReturn:
     """Write one line to standard error and end with an exit code."""
-    click.echo(f"bewust: {problem}", err=True)
+    # One line, whatever a file put into it: what does not print is shown as its code.
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in problem)
+    click.echo(f"bewust: {line}", err=True)
     sys.exit(code)
 
 

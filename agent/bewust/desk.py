@@ -20,7 +20,7 @@ if sys.platform == "linux":
     from bewust.freedesktop import Freedesktop
 
 # Only our own page, and spelled so plainly that no browser reads another host in it.
-OUR_PAGE = re.compile(r"http://(localhost|127\.0\.0\.1)(:\d{1,5})?(/[\w./?=&%#~+-]*)?", re.ASCII)
+OUR_PAGE = re.compile(r"http://127\.0\.0\.1(:\d{1,5})?(/[\w./?=&%#~+-]*)?", re.ASCII)
 
 
 class Desk:

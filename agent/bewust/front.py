@@ -15,6 +15,8 @@ from bewust.link import Link, Listener, Upstream, Way
 from bewust.matching import Matcher
 from bewust.relay import Buffer
 
+HERE = "127.0.0.1"  # where it listens. Never by the name "localhost": that may lead to another login's ::1
+
 
 class Front:
     """Owns the port. `resolver` maps names to "address:port", for demonstrations and tests only."""
@@ -43,7 +45,7 @@ class Front:
 
     async def open(self, port: int) -> int:
         """Listen on a loopback port (0: any free one) and return it; OSError where it is taken."""
-        self._server = await self.loop.create_server(lambda: Link(self), "127.0.0.1", port, backlog=512)
+        self._server = await self.loop.create_server(lambda: Link(self), HERE, port, backlog=512)
         return int(self._server.sockets[0].getsockname()[1])
 
     def inspector_up(self, port: int) -> None:
@@ -77,10 +79,6 @@ class Front:
         for link in self.links:
             counts[link.way] = counts.get(link.way, 0) + 1
         return counts
-
-    def link(self, peer: int) -> Link | None:
-        """Return the connection that the inspector and the app know by a port; None where it has ended."""
-        return next((link for link in self.links if link.peer == peer), None)
 
     async def dial(self, link: Link) -> Upstream:
         """Connect to a site. PermissionError for addresses of this machine: no back door to them."""

@@ -10,7 +10,6 @@ that the browser reconnects. `page`: a request for our own page or the PAC.
 """
 
 import asyncio
-import ipaddress
 import math
 import re
 from collections.abc import Callable, Coroutine, MutableSet
@@ -19,11 +18,13 @@ from typing import Literal, Protocol
 from bewust.matching import Matcher
 from bewust.model import Depth
 from bewust.relay import Buffer, End
-from bewust.schema import normalise_host
+from bewust.schema import parse_address
 
 HEAD_LIMIT = 16 << 10  # bytes of a request head; what h11 and most servers allow
 HEAD_SECONDS = 30.0  # a browser sends CONNECT at once
 DIAL_SECONDS = 30.0
+PAGE_SECONDS = 30.0  # of one connection to our own page; a browser opens another
+PAGES = 128  # connections to it at a time; one login shall not take what all need
 REACH_SECONDS = 1.0  # a connection within this machine; longer, and the inspector's queue is full
 REPLAY_LIMIT = 64 << 10  # bytes of the browser's first TLS message kept; a ClientHello is under 4 KiB
 VISIT_BYTES = 8 << 10  # a tunnel that carried less back was no visit (a preconnect, a favicon)
@@ -31,7 +32,6 @@ TOUCH_SECONDS = 60.0  # how often further bytes are told to keep an activity ali
 
 CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _REQUEST = re.compile(rb"(?P<method>[A-Z]+) (?P<target>\S+) HTTP/1\.[01]")
-_PORT = re.compile(r"[0-9]{1,5}")
 
 type Way = Literal["head", "spliced", "handed", "failed-open", "page"]
 
@@ -39,8 +39,11 @@ type Way = Literal["head", "spliced", "handed", "failed-open", "page"]
 class Listener(Protocol):
     """What the front tells the app."""
 
-    def visited(self, host: str, peer: int) -> None:
-        """A host of the catalogue carried bytes back; told again now and then while it does."""
+    def visited(self, host: str, client: tuple[str, int] | None) -> None:
+        """A host of the catalogue carried bytes back to `client`; told again now and then while it does."""
+
+    def opened(self, peer: int, client: tuple[str, int] | None) -> None:
+        """The inspector knows the connection of `client` by the port `peer` from now on."""
 
     def handed(self, host: str) -> bool:
         """Whether connections to this host go to the inspector (it is not demoted)."""
@@ -191,7 +194,7 @@ class Link(End):
             self._turn_into_page()
         elif request["method"] != b"CONNECT":
             self.refuse("405 Method Not Allowed")
-        elif (address := _address(request["target"].decode("latin-1"))) is None:
+        elif (address := parse_address(request["target"].decode("latin-1"))) is None:
             self.refuse("400 Bad Request")
         else:
             self.host, self.port = address
@@ -217,7 +220,11 @@ class Link(End):
     def _turn_into_page(self) -> None:
         """Let the page's server go on with this connection, from its first byte."""
         assert self.transport is not None
+        if sum(not page.is_closing() for page in self.front.pages) >= PAGES:
+            self.refuse("503 Service Unavailable")
+            return
         self.way, server = "page", self.front.page()
+        self.front.loop.call_later(PAGE_SECONDS, self.transport.abort)  # a slow sender holds no place for long
         self.front.links.discard(self)
         self.front.pages.add(self.transport)
         self.transport.set_protocol(server)
@@ -246,6 +253,7 @@ class Link(End):
             return
         assert self.inspector is not None
         self.way, self.other = "handed", self.inspector
+        self.front.listener.opened(self.inspector.port_at("sockname"), self.client)
         if self.replay:
             self.inspector.send(bytes(self.replay))
         self._welcome()
@@ -316,22 +324,9 @@ class Link(End):
         now = self.front.loop.time()
         if self._back >= VISIT_BYTES and now - self._touched >= TOUCH_SECONDS:
             self._touched = now
-            self.front.listener.visited(self.host, self.peer)
+            self.front.listener.visited(self.host, self.client)
 
     @property
-    def peer(self) -> int:
-        """The port a connection is known by to the inspector and the app; 0 if there is none."""
-        end = self.inspector or self.other
-        return end.port_at("sockname") if end is not None else 0
-
-
-def _address(target: str) -> tuple[str, int] | None:
-    """Return the normalised host and the port that CONNECT names; None where it names none."""
-    name, _, port = target.rpartition(":")
-    host = normalise_host(name)
-    if not host:
-        try:
-            host = str(ipaddress.ip_address(name.removeprefix("[").removesuffix("]")))
-        except ValueError:
-            return None
-    return (host, int(port)) if _PORT.fullmatch(port) and 0 < int(port) < 65536 else None
+    def client(self) -> tuple[str, int] | None:
+        """The address and port the browser connected from; None where it has left."""
+        return self.transport.get_extra_info("peername")[:2] if self.transport is not None else None

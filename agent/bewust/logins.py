@@ -17,7 +17,7 @@ import msgspec
 
 from bewust.model import Context, Memory, Span
 from bewust.moments import Busy
-from bewust.notify import SECONDS_TO_WAIT, Toast
+from bewust.notify import REASONS, REFUSED, SECONDS_TO_WAIT, Toast
 from bewust.owners import peer_of
 from bewust.session import LINE_LIMIT, Ask, Hello, Moment, Remember, Show, Shown, Snoozed, ToService, ToSession
 
@@ -27,7 +27,6 @@ HELLO_SECONDS = 5.0
 BUSY_SECONDS = 2.0  # for a session to say whether its desktop is busy
 BURST, BURST_SECONDS = 40, 10.0  # messages of one session; a person presses no button so often
 HELD_BYTES = 64 << 10  # waiting for a session that does not read
-PROBLEM_LIMIT = 200  # characters
 GONE = "the session did not answer; it may have ended"
 
 
@@ -54,7 +53,8 @@ class Remote:
             answer = await self._answer(number, Show(number, toast), SECONDS_TO_WAIT + 1)
         except TimeoutError:
             return GONE
-        return answer.problem[:PROBLEM_LIMIT] if isinstance(answer, Shown) and answer.problem else None
+        problem = answer.problem if isinstance(answer, Shown) else None
+        return problem if problem is None or problem in REASONS else REFUSED  # never words of a stranger's
 
     async def close(self) -> None:
         """End the session."""
@@ -114,7 +114,10 @@ class Logins:
 
     async def open(self, path: Path) -> None:
         """Listen; anyone may connect and is told apart by the system. OSError where that cannot be."""
-        self._server = await asyncio.start_unix_server(self._serve, path, limit=LINE_LIMIT)
+        about = path.parent.stat()
+        if about.st_uid != os.geteuid() or about.st_mode & 0o022:
+            raise PermissionError(0, "the folder must be this account's own, and writable by nobody else")
+        self._server = await asyncio.start_unix_server(self._serve, path, limit=LINE_LIMIT, backlog=512)
         os.chmod(path, 0o666)
 
     async def close(self) -> None:

@@ -51,6 +51,7 @@ SYMPTOMS = (
     ("No module named 'pyobjus'", "plyer needs pyobjus on macOS; install pyobjus"),
     ("No usable implementation", "plyer finds no way to show a toast; install libnotify-bin"),
 )
+REASONS = frozenset({NOT_STARTED, TOO_LATE, REFUSED, *(reason for _, reason in SYMPTOMS)})  # all there are
 
 Action = Literal["open", "not-today"]  # what a person can choose on a toast
 

@@ -8,52 +8,52 @@ whoever asks must do without (docs/decisions/0012).
 import socket
 import struct
 import sys
-from collections.abc import Iterable
-from itertools import chain
 from pathlib import Path
 
+type Address = tuple[str, int]
+
+KNOWN = sys.platform == "linux"  # whether the system tells at all
 _TABLES = ("tcp", "tcp6")
 _GONE = "0"  # the inode of a socket whose process has closed it; its uid is then 0, and nobody's
 
 
-def owner_of(port: int, server: int, folder: Path = Path("/proc/net")) -> int | None:
-    """Return the uid that holds the socket from loopback port `port` to `server`; None where unknown.
+def owner_of(client: Address, server: Address, folder: Path = Path("/proc/net")) -> int | None:
+    """Return the uid that holds the socket from an IPv4 address to another; None where unknown.
 
-    Takes some milliseconds on a busy machine: call it off the event loop.
+    All four parts count: anybody may have the same ports on another address of loopback. Takes some
+    milliseconds on a busy machine: call it off the event loop.
     """
-    if sys.platform != "linux":
+    if not KNOWN:
         return None
-    lines: Iterable[str] = ()
+    ours, theirs = _written(client), _written(server)
+    found = set()
     for table in _TABLES:
         try:
-            lines = chain(lines, (folder / table).read_text("ascii").splitlines()[1:])
+            lines = (folder / table).read_text("ascii").splitlines()[1:]
         except OSError:  # no IPv6 here
             continue
-    return _find(lines, port, server)
+        found |= {owner for line in lines if (owner := _owner(line, ours, theirs)) is not None}
+    return found.pop() if len(found) == 1 else None
 
 
-def _find(lines: Iterable[str], port: int, server: int) -> int | None:
-    """Return the uid in the line of a table that is about this connection.
+def _owner(line: str, ours: set[str], theirs: set[str]) -> int | None:
+    """Return the uid in a line of a table, if it is about this connection.
 
     A line: "  0: 0100007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1000 0 12345 ...".
     Source: Documentation/networking/proc_net_tcp.rst of the Linux kernel.
     """
-    ends = f":{port:04X}", f":{server:04X}"
-    for line in lines:
-        fields = line.split()
-        if len(fields) > 9 and (fields[1][-5:], fields[2][-5:]) == ends and _here(fields[1]) and _here(fields[2]):
-            return int(fields[7]) if fields[9] != _GONE else None
-    return None
+    fields = line.split()
+    if len(fields) < 10 or fields[1] not in ours or fields[2] not in theirs or fields[9] == _GONE:
+        return None
+    return int(fields[7])
 
 
-def _here(address: str) -> bool:
-    """Whether a kernel's address, in hexadecimal of the machine's byte order, is of this machine's loopback."""
-    number = address.partition(":")[0]
-    word = bytes.fromhex(number[-8:])
-    last = word[::-1] if sys.byteorder == "little" else word
-    if len(number) == 8:
-        return last[0] == 127
-    return last == b"\0\0\0\1" or last[0] == 127  # ::1, or 127.0.0.1 written as an IPv6 address
+def _written(address: Address) -> set[str]:
+    """Return an IPv4 address as the kernel writes it, in its own table and mapped in that of IPv6."""
+    words = socket.inet_aton(address[0])
+    plain = words[::-1].hex().upper() if sys.byteorder == "little" else words.hex().upper()
+    mapped = "FFFF0000" if sys.byteorder == "little" else "0000FFFF"
+    return {f"{plain}:{address[1]:04X}", f"{'0' * 16}{mapped}{plain}:{address[1]:04X}"}
 
 
 def peer_of(connection: socket.socket) -> int | None:

@@ -15,11 +15,11 @@ from typing import Literal, Protocol
 
 from bewust import memory
 from bewust.counters import Hold, Key
-from bewust.front import Front
+from bewust.front import HERE
 from bewust.logins import Logins
 from bewust.model import Context, Detection, Memory, Span
 from bewust.notify import Toast
-from bewust.owners import owner_of
+from bewust.owners import KNOWN, Address, owner_of
 from bewust.page.shown import Login, Recent
 from bewust.pipeline import Pipeline
 from bewust.reminders import Held, Reminder
@@ -28,6 +28,7 @@ from bewust.settings import Rules
 
 ME = os.getuid() if hasattr(os, "getuid") else 0  # who, where the agent serves the person who started it
 NOBODY = -1  # who, where no owner of a connection is known: counted, never reminded
+OWNERS = 4096  # connections whose owner is remembered; far more than are open at a time
 RECENT = 20  # reminders that a person can look up
 LEFT_SECONDS = 60.0  # a session that is back within these never went
 ASK_SECONDS = 6.0  # the desktop's own limit is five
@@ -39,7 +40,6 @@ class Agent(Protocol):
     rules: Rules
     port: int
     pipeline: Pipeline
-    front: Front
 
     def now(self) -> datetime:
         """Return the time in the organisation's zone."""
@@ -63,6 +63,7 @@ class People:
     ) -> None:
         self._agent = agent
         self._tell = tell
+        self._owners: dict[int, asyncio.Task[int | None]] = {}
         self._recent: dict[int, deque[Recent]] = {}
         self._working: set[asyncio.Task[None]] = set()
         self._memory = state / memory.FILE
@@ -94,39 +95,54 @@ class People:
 
     # Reminding.
 
-    def detected(self, found: Detection, peer: int) -> None:
-        """Count what begins, then see to a reminder; who it was is asked of the system by the port `peer`.
+    def opened(self, peer: int, client: Address | None) -> None:
+        """Ask whose a connection is while it is there; the inspector will call it by the port `peer`."""
+        self._owners.pop(peer, None)
+        if client is not None:
+            self._owners[peer] = asyncio.get_running_loop().create_task(self._look(client))
+        while len(self._owners) > OWNERS:
+            del self._owners[next(iter(self._owners))]
+
+    def detected(self, found: Detection, whose: int | Address | None) -> None:
+        """Count what begins, then see to a reminder of whose connection it was: a port of `opened`, or an address.
 
         For one person it is counted at once; else when it is known whose activity this begins.
         """
         if self.here is not None:
             about = self._counted(ME, found)
             if about is not None:
-                self.begin(self._remind_here(about, peer))
+                self.begin(self._remind_here(about, whose))
         else:
-            self.begin(self._of_somebody(found, peer))
+            self.begin(self._of_somebody(found, whose))
 
     def _counted(self, who: int, found: Detection) -> Detection | None:
         outcome = self._agent.pipeline.detected(who, found, self._agent.now())
         self._agent.count(outcome.counts)
         return outcome.about
 
-    async def _of_somebody(self, found: Detection, peer: int) -> None:
+    async def _of_somebody(self, found: Detection, whose: int | Address | None) -> None:
         with self._agent.guard("owner"):
-            who = await self._owner(peer)
+            who = await self._owner(whose)
+            if who is not None:
+                self.logins.people.add(who)  # with a session or without: the counters are theirs too
             about = self._counted(NOBODY if who is None else who, found)
             if about is not None:
                 await self.remind(who, about)
 
-    async def _remind_here(self, about: Detection, peer: int) -> None:
+    async def _remind_here(self, about: Detection, whose: int | Address | None) -> None:
         with self._agent.guard("reminder"):
-            who = await self._owner(peer)  # another login on this machine can use this proxy too
-            await self.remind(ME if who is None else who, about)
+            # Another login on this machine can use this proxy too, and must not remind this one.
+            await self.remind(await self._owner(whose) if KNOWN else ME, about)
 
-    async def _owner(self, peer: int) -> int | None:
-        """Return whose a connection is; None where it has ended or the system does not tell."""
-        link = self._agent.front.link(peer)
-        return None if link is None else await asyncio.to_thread(owner_of, link.port_at("peername"), self._agent.port)
+    async def _owner(self, whose: int | Address | None) -> int | None:
+        """Return whose a connection is; None where it had ended or the system does not tell."""
+        if isinstance(whose, tuple):
+            return await self._look(whose)
+        asked = None if whose is None else self._owners.get(whose)
+        return None if asked is None else await asyncio.shield(asked)
+
+    async def _look(self, client: Address) -> int | None:
+        return await asyncio.to_thread(owner_of, client, (HERE, self._agent.port))
 
     async def remind(self, who: int | None, about: Detection) -> None:
         """Decide on a reminder for what began; where nobody knows whose it was, nobody is reminded."""
@@ -160,7 +176,7 @@ class People:
 
     def toast(self, reminder: Reminder) -> Toast:
         """Return a reminder as a toast: its sentence, and one thing that can be done."""
-        words, page = self._agent.rules.texts.words, f"http://localhost:{self._agent.port}/"
+        words, page = self._agent.rules.texts.words, f"http://{HERE}:{self._agent.port}/"
         return Toast(
             reminder.title, reminder.message,
             why=words.get("why", "{url}").replace("{url}", page), url=f"{page}why",
@@ -176,7 +192,8 @@ class People:
 
     def login(self, who: int) -> Login:
         """Return what a person may see of themself, and whether the counters are theirs alone."""
-        alone = who == ME if self.here is not None else self.logins.people == {who}
+        personal = self._agent.rules.policy.page.personal and self.logins.people == {who}
+        alone = who == ME if self.here is not None else personal
         snoozes = self._agent.pipeline.reminders.snoozes(who, self._agent.now())
         return Login(who, tuple(self._recent.get(who, ())), snoozes, alone)
 

@@ -90,12 +90,14 @@ class PageRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the employee's page says of the organisation, "" for nothing, and what it lets them do.
 
     `guidelines` is an https address; `breach` one too, or a mailto: the way to the data-breach desk.
+    `personal` says that each machine with a service has one user, who may see its counters.
     """
 
     organisation: str = ""
     guidelines: str = ""
     breach: str = ""
     delete: bool = True
+    personal: bool = False
 
 
 class Keeper(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -254,7 +256,7 @@ def _mistaken_reminders(rules: ReminderRules) -> Iterator[tuple[str, str]]:
         if not 0 <= number <= 100:
             yield f"reminders.{key}", f"{number} is no number of reminders a day. Use 0 to 100."
     for hours in rules.quiet:
-        if not _HOURS.fullmatch(hours):
+        if not _HOURS.fullmatch(hours) or hours[:5] == hours[6:]:
             yield "reminders.quiet", f'{hours!r} are no hours. Write them like "18:00-08:00".'
 
 
@@ -264,7 +266,8 @@ def _mistaken_links(policy: Policy) -> Iterator[tuple[str, str]]:
              "page.breach": (policy.page.breach, ("https://", "mailto:"))}  # fmt: skip
     links |= {f"service.{key}.more": (decided.more, ("https://",)) for key, decided in policy.service.items()}
     for key, (link, schemes) in links.items():
-        if link and (not link.startswith(schemes) or re.search(r"[\s\"<>]", link)):
+        plain = link.isprintable() and not re.search(r"[\s\"<>]|^https:/*$|^mailto:.*[?#]", link)
+        if link and not (link.startswith(schemes) and plain):
             yield key, f"{link[:60]!r} is no {' or '.join(schemes)} address. Correct it, or leave it empty."
 
 

@@ -19,6 +19,7 @@ from bewust.reminders import Held, Reminder
 
 DAY = date(2026, 11, 23)  # a Monday; which one makes no difference
 MOST = 100_000  # lines
+LINE = 4096  # characters of one
 
 
 class DayError(ValueError):
@@ -53,6 +54,8 @@ def read(lines: Iterable[str], services: Mapping[str, Service]) -> list[Step]:
             continue
         if number > MOST:
             raise DayError(f"line {number}: more than {MOST} lines are no day. Leave out the rest.")
+        if len(line) >= LINE:
+            raise DayError(f"line {number}: is longer than {LINE} characters. It is no line of a day.")
         try:
             step = msgspec.json.decode(line, type=Step)
             moment = time.fromisoformat(step.at)

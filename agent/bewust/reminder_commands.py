@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="simulate-day", short_help="Replay a day of detections against a policy.")
-@click.argument("file", type=click.File("r", encoding="utf-8"))
+@click.argument("file", type=click.File("r", encoding="utf-8-sig"))
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False),
               help="A policy to try; otherwise the one of --config.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each detection, for scripts.")
@@ -28,15 +28,17 @@ def simulate_day(options: Options, file: IO[str], policy_file: Path | None, as_j
     """
     from bewust import catalogue, policy, texts
     from bewust.pipeline import Pipeline
-    from bewust.rehearsing import DayError, read, rehearse
+    from bewust.rehearsing import LINE, DayError, read, rehearse
 
     with clear_errors():
         rules = policy.load(policy_file or options.config)
         services = {service.id: service for service in catalogue.load(options.config, rules.countries)}
         policy.check_services(rules, services.values(), policy.name(policy_file or options.config))
-        chain = Pipeline(rules, texts.load(rules.language, options.config), services)
+        spoken = texts.load(rules.language, options.config)
+        texts.check(spoken, rules, services.values(), f"texts/{rules.language}.toml")
+        chain = Pipeline(rules, spoken, services)
         try:
-            seen = list(rehearse(read(file, services), chain, services, rules.zone))
+            seen = list(rehearse(read(iter(lambda: file.readline(LINE), ""), services), chain, services, rules.zone))
         except DayError as error:
             fail(f"{file.name}: {error}", READ_FAILED)
         except (OSError, ValueError) as error:
@@ -126,5 +128,5 @@ def session(options: Options, socket: Path) -> None:
             await desk.close()
 
     desk = Desk(chosen)
-    one = Session(socket, options.state / FILE, desk)
+    one = Session(socket, options.state / FILE, desk, tell=lambda why: click.echo(f"bewust: {why}", err=True))
     asyncio.run(main())

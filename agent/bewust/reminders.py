@@ -227,7 +227,7 @@ class Reminders:
         person = self._people.setdefault(who, _Person())
         person.explained |= set(memory.explained)
         for context, day in ((None, memory.until), *memory.snoozed.items()):
-            if day is not None:
+            if day is not None and 2000 < day.year < 9000:  # the file is a person's own to write in
                 person.snoozes.setdefault(context, self._midnight(day))
 
     def forget(self, who: int) -> None:

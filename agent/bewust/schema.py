@@ -5,6 +5,7 @@ how they are laid over each other (catalogue). Every mistake is one `CatalogueEr
 file, the entry and the remedy.
 """
 
+import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -35,6 +36,7 @@ _SIZES = {"KiB": 1 << 10, "MiB": 1 << 20}
 _MARKER = re.compile(r"([A-Za-z][\w:-]*)(~=|\^=|=)(.*)", re.DOTALL)
 _NAMED = {"comment": "^=", "key": "=", "field": "=", "event": "="}  # places that are no attribute
 _NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_DIGITS = re.compile(r"[0-9]{1,5}")
 _PORT = re.compile(r":[0-9]*$")
 
 
@@ -115,6 +117,18 @@ def normalise_host(host: str) -> str:
 def glob(pattern: str) -> str:
     """Translate a glob (`*` any text, `?` one character) to a regular expression."""
     return "".join({"*": ".*", "?": "."}.get(c) or re.escape(c) for c in pattern)
+
+
+def parse_address(target: str) -> tuple[str, int] | None:
+    """Return the normalised host and the port that CONNECT names; None where it names none."""
+    name, _, port = target.rpartition(":")
+    host = normalise_host(name)
+    if not host:
+        try:
+            host = str(ipaddress.ip_address(name.removeprefix("[").removesuffix("]")))
+        except ValueError:
+            return None
+    return (host, int(port)) if _DIGITS.fullmatch(port) and 0 < int(port) < 65536 else None
 
 
 def parse_duration(text: str) -> float:

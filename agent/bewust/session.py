@@ -7,7 +7,7 @@ docs/session-messages.json is their schema. Imports nothing heavy: every login r
 
 import asyncio
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Protocol
 
@@ -94,7 +94,10 @@ class NotOursError(ConnectionError):
 class Session:
     """One login's end of the socket. `problem` is why it is not connected, None while it is."""
 
-    def __init__(self, path: Path, memory: Path, desktop: Desktop) -> None:
+    def __init__(
+        self, path: Path, memory: Path, desktop: Desktop, tell: Callable[[str], None] = lambda problem: None
+    ) -> None:
+        self._tell = tell
         self._path = path
         self._memory = memory
         self._desktop = desktop
@@ -105,7 +108,7 @@ class Session:
 
     async def run(self) -> None:
         """Stay connected until cancelled; whatever happens at the other end, try again."""
-        failures = 0
+        failures, told = 0, ""
         while True:
             connected = asyncio.get_running_loop().time()
             try:
@@ -115,6 +118,9 @@ class Session:
                 self.problem = str(error) or type(error).__name__
             finally:
                 self._close()
+            if self.problem != told:
+                told = self.problem
+                self._tell(self.problem)
             if asyncio.get_running_loop().time() - connected > BACK_OFF[-1]:
                 failures = 0
             await asyncio.sleep(BACK_OFF[min(failures, len(BACK_OFF) - 1)])

@@ -38,7 +38,8 @@ def status_table(status: Mapping[str, Any]) -> Table:
     table.add_column(overflow="fold")
 
     def row(label: str, value: str, style: str | None = None) -> None:
-        table.add_row(label, Text(value), style=style)  # Text: brackets in a path are no markup
+        safe = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in value)
+        table.add_row(label, Text(safe), style=style)  # Text: brackets in a path are no markup
 
     for problem in status["problems"]:
         row("problem", problem, "yellow")
@@ -158,5 +159,5 @@ def texts_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row in rows:
         style = "dim" if row["never"] else None
         never = f"never: {row['never']}" if row["never"] else ""
-        table.add_row(row["id"], Text(row["text"]), Text(never or row["when"]), Text(row["source"]), style=style)
+        table.add_row(Text(row["id"]), Text(row["text"]), Text(never or row["when"]), Text(row["source"]), style=style)
     return table

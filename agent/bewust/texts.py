@@ -17,6 +17,7 @@ from bewust.policy import Policy
 
 TITLE_LIMIT = 63  # UTF-16 units; what a Windows balloon takes, less its closing NUL
 MESSAGE_LIMIT = 255  # the same
+WORD_LIMIT = 40  # of a button, or of the line that says why, less its address
 SENTENCE_LIMIT = 190  # leaves room below it for the line that says why
 
 About = Literal["quality", "data", "choice"]
@@ -176,6 +177,9 @@ def check(texts: Texts, policy: Policy, services: Iterable[Service], file: str) 
 
 
 def _mistakes(chooser: Chooser, services: list[Service]) -> Iterator[str]:
+    for name, word in chooser.texts.words.items():
+        if _units(word) > WORD_LIMIT:
+            yield f"words.{name}: has {_units(word)} characters; {WORD_LIMIT} is the most. Shorten it."
     known = {*chooser.policy.fill, "dienst", "alternatief"}
     for text in chooser.texts.text:
         for name in _PLACEHOLDER.findall(text.text):

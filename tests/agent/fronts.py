@@ -20,9 +20,14 @@ class Listener:
 
     def __init__(self) -> None:
         self.visits: list[str] = []
+        self.clients: list[tuple[str, int]] = []
         self.refused: set[str] = set()
 
-    def visited(self, host: str, peer: int) -> None:
+    def opened(self, peer: int, client: tuple[str, int] | None) -> None:
+        assert peer and client is not None and client[0] == "127.0.0.1"
+        self.clients.append(client)
+
+    def visited(self, host: str, client: tuple[str, int] | None) -> None:
         self.visits.append(host)
 
     def handed(self, host: str) -> bool:

@@ -21,13 +21,14 @@ from bewust.page.shown import Login, Recent
 from bewust.page.view import View
 from bewust.page.words import spoken
 from bewust.policy import PERIOD_WEEKS
-from bewust.reminders import Reminder, Snooze
+from bewust.reminders import HeldReason, Reminder, Snooze
 from bewust.reports import Report
 from bewust.settings import Rules, load_rules
 from bewust.storage import Contents, Store
 from bewust.texts import Chooser
 
 NOW = "2026-11-24T09:12:00+01:00"
+SINCE = "2026-11-24T08:05:00+01:00"  # when the computer was started that day
 WHO = 1000
 POLICY = """
 internal_hosts = ["intranet.voorbeeld.nl"]
@@ -63,6 +64,18 @@ def reminder(
     return Reminder(service, "R19", title, message, context, level, internal, "VNG AU, kabinet 2025")
 
 
+def real(agent: "Fake", service: str, text: str, level: Level = Level.USE, internal: bool = False) -> Reminder:
+    """A reminder with one of our own texts, as the agent itself would make it."""
+    chooser, about = Chooser(agent.rules.policy, agent.rules.texts), agent.rules.services[service]
+    (said,) = [one for one in agent.rules.texts.text if one.id == text]
+    assert said.suits(about, level, agent.rules.policy.decision(service).status) and said.internal == internal
+    assert chooser.why_not(about, said) is None
+    return Reminder(
+        service, text, chooser.title(about, internal), chooser.message(about, said), about.context, level, internal,
+        said.source,
+    )  # fmt: skip
+
+
 class Fake:
     """A `Shown` whose person, counters and rules the test sets; the answers come from real rooms."""
 
@@ -96,11 +109,11 @@ class Fake:
         matcher = self.rules.matcher
         decrypted = routing.decrypt_list(matcher)
         return Status(
-            version="0.1.0", pid=1, port=self.port, since=NOW, today=NOW[:10], inspector=self.inspector,
+            version="0.1.0", pid=1, port=self.port, since=SINCE, today=NOW[:10], inspector=self.inspector,
             inspector_starts=1, tunnelled=tuple(h for h in matcher.hosts(*Depth) if h not in decrypted),
             decrypted=tuple(h for h in decrypted if h not in self.demoted), demoted=self.demoted,
-            connections={"spliced": 3}, authority_since="2026-11-23",
-            authority_until="2028-11-23", authority_fingerprint=":".join(["AB"] * 32),
+            connections={"spliced": 3}, authority_since="2026-10-01",
+            authority_until="2028-09-30", authority_fingerprint=":".join(["AB"] * 32),
             uncovered=(), silent=self.silent,
             reviews=health.reviews(self.rules.services.values(), self.rules.policy),
             toasts_shown=0, toasts_failed=0, failures={}, problems=self.problems,
@@ -128,8 +141,8 @@ class Fake:
     def names_covered(self) -> Sequence[str]:
         return [host.removeprefix("*.") for host in routing.decrypt_list(self.rules.matcher)]
 
-    async def login(self, port: int) -> Login | None:
-        assert port > 0
+    async def login(self, client: tuple[str, int]) -> Login | None:
+        assert client[1] > 0
         return self.person
 
     def snooze(self, who: int, span: str, context: Context | None) -> None:
@@ -215,21 +228,29 @@ def view(agent: Fake, language: str = "nl") -> View:
     return View(agent, agent.status(), agent.person, spoken()[language], chooser)
 
 
+# service, (uses or visits, of which reminded); what began and reminded nobody was held back. One search a
+# day may remind, as POLICY says; a service known by name once a day.
+DAYS: Mapping[str, tuple[Kind, int, int]] = {
+    "google-ai-overview": (Kind.USE, 42, 12), "chatgpt": (Kind.VISIT, 17, 9), "edge-translate": (Kind.USE, 4, 2),
+}  # fmt: skip
+HELD: Mapping[HeldReason, int] = {"context-daily": 25, "snoozed": 5, "by-name": 5, "gap": 5}
+
+
 def busy(agent: Fake) -> None:
-    """Give an agent something in every part of every page."""
+    """Give an agent something in every part of every page, and nothing that contradicts another part."""
     agent.seal("2026-P11")
-    agent.use("google-ai-overview", times=42)
+    for service, (kind, began, reminded) in DAYS.items():
+        agent.use(service, kind, began)
+        agent.use(service, Kind.REMINDED, reminded)
+        agent.use(service, Kind.HELD, began - reminded)
     agent.use("google-ai-overview", Kind.SEEN, 310)
-    agent.use("google-ai-overview", Kind.REMINDED, 5)
-    agent.use("google-ai-overview", Kind.HELD, 37)
-    agent.use("edge-translate", times=4)
     agent.use("edge-translate", Kind.INTERNAL)
-    agent.use("chatgpt", Kind.VISIT, 17)
-    agent.store.add([Hold(agent.period, "gap")] * 30 + [Hold(agent.period, "snoozed")] * 7)
+    agent.store.add([Hold(agent.period, reason) for reason, n in HELD.items() for _ in range(n)])
     agent.remind(
-        reminder("google-ai-overview", Context.SEARCH, "AI-antwoord in Google Zoeken"),
-        reminder("chatgpt", Context.CHAT, "ChatGPT: AI-chat", Level.VISIT),
-        reminder("edge-translate", Context.TRANSLATION, "Interne tekst naar Microsoft (Edge)", internal=True),
+        real(agent, "google-ai-overview", "R19"),
+        real(agent, "chatgpt", "R11", Level.VISIT),
+        real(agent, "edge-translate", "R27", internal=True),
     )
     agent.demoted = {"duck.ai": "the site refuses our TLS"}
     agent.silent = {"duckduckgo-search-assist": 240}
+    agent.use("duckduckgo-search-assist", Kind.SEEN, 240)

@@ -15,13 +15,13 @@ from bewust.people import ME
 
 def test_a_login_is_whoever_the_system_says_connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     owners = {1: ME, 2: ANNE}
-    monkeypatch.setattr(answers, "owner_of", lambda port, server: owners.get(port))
+    monkeypatch.setattr(answers, "owner_of", lambda client, server: owners.get(client[1]))
     made = agent(tmp_path)
     tell(made, USE)
-    mine = asyncio.run(made.answers.login(1))
+    mine = asyncio.run(made.answers.login(("127.0.0.1", 1)))
     assert mine is not None and mine.alone and len(mine.recent) == 1
-    assert asyncio.run(made.answers.login(2)) is None, "somebody else's, while one person is served"
-    assert asyncio.run(made.answers.login(3)) is None
+    assert asyncio.run(made.answers.login(("127.0.0.1", 2))) is None, "somebody else's, while one person is served"
+    assert asyncio.run(made.answers.login(("127.0.0.1", 3))) is None
 
 
 def test_a_person_snoozes_and_the_page_shows_it(tmp_path: Path) -> None:

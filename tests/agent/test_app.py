@@ -50,7 +50,17 @@ def agent(
     port: int = 0,
     desktop: Desktop | None = None,
 ) -> Agent:
-    return Agent(Settings(folder / "state", port=port), RULES, on_reminder=tell, desktop=desktop or Desktop())
+    return mine(Agent(Settings(folder / "state", port=port), RULES, on_reminder=tell, desktop=desktop or Desktop()))
+
+
+def mine(made: Agent) -> Agent:
+    """An agent to which every connection is of the person who started it."""
+
+    async def owner(whose: object) -> int:
+        return ME
+
+    made.people._owner = owner  # type: ignore[method-assign]
+    return made
 
 
 def tell(made: Agent, *messages: Message) -> None:
@@ -88,7 +98,7 @@ def test_a_reminder_is_counted_before_it_is_shown_and_can_be_looked_up(tmp_path:
     assert counted == [1]
     (toast,) = desktop.toasts
     assert toast.title == "AI-antwoord in Google Zoeken"
-    assert toast.why == f"Waarom zie ik dit? http://localhost:{made.port}/"
+    assert toast.why == f"Waarom zie ik dit? http://127.0.0.1:{made.port}/"
     assert (toast.open, toast.not_today) == ("Open uitleg", "Vandaag niet meer")
     (recent,) = made.people.login(ME).recent
     assert recent.reminder.message == toast.message
@@ -189,7 +199,7 @@ def test_a_store_that_cannot_be_read_is_kept_aside_and_reported(tmp_path: Path) 
 
 def visit(made: Agent, host: str) -> None:
     async def main() -> None:
-        made.visited(host, 1)
+        made.visited(host, ("127.0.0.1", 1))
         await made.people.settled()
 
     asyncio.run(main())

@@ -118,3 +118,9 @@ def test_a_line_is_written_whole_even_where_a_file_name_is_no_text(
 ) -> None:
     say(line)
     assert capsys.readouterr() == (written + "\n", "")
+
+
+def test_an_error_is_one_line_whatever_a_file_put_into_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        fail("x.toml: 'a\n\x1b[31mred\u202e' is none.", 3)
+    assert capsys.readouterr().err == "bewust: x.toml: 'a\\n\\x1b[31mred\\u202e' is none.\n"

@@ -14,7 +14,7 @@ from bewust.desk import Desk
 from bewust.moments import Busy
 from bewust.notify import Action, Toast
 
-PAGE = "http://localhost:8787/uitleg?taal=nl#waarom"
+PAGE = "http://127.0.0.1:8787/uitleg?taal=nl#waarom"
 TOAST = Toast("titel", "bericht", url=PAGE, open="Open uitleg", not_today="Vandaag niet meer")
 
 
@@ -135,17 +135,17 @@ def test_not_today_is_for_the_caller() -> None:
         "http://example.org/",
         "https://localhost/",
         "file:///etc/passwd",
-        "http://localhost.example.org/",
-        "http://localhost:8787.example.org/",
-        "http://localhost@example.org/",
-        "http://localhost:80@example.org/",
-        "http://example.org\\@localhost/",
-        "http://localhost\\@example.org/",
-        "http://localhost/\n-new-window",
-        "http://localhost/ --version",
-        "http://localhost/\n",
+        "http://127.0.0.1.example.org/",
+        "http://127.0.0.1:8787.example.org/",
+        "http://127.0.0.1@example.org/",
+        "http://127.0.0.1:80@example.org/",
+        "http://example.org\\@127.0.0.1/",
+        "http://127.0.0.1\\@example.org/",
+        "http://127.0.0.1/\n-new-window",
+        "http://127.0.0.1/ --version",
+        "http://127.0.0.1/\n",
         "http://127.0.0.1.nip.io/",
-        "javascript:alert(1)//http://localhost/",
+        "javascript:alert(1)//http://127.0.0.1/",
         "--help",
     ],
 )

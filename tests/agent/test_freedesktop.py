@@ -30,8 +30,8 @@ INHIBIT = "org.freedesktop.PowerManagement.Inhibit"
 TOAST = Toast(
     "Even stilstaan",
     "R&D: deel <geen> gegevens.",
-    why="Waarom? http://localhost:8787/",
-    url="http://localhost:8787/",
+    why="Waarom? http://127.0.0.1:8787/",
+    url="http://127.0.0.1:8787/",
     open="Open uitleg",
     not_today="Vandaag niet meer",
 )
@@ -160,7 +160,10 @@ def test_a_server_gets_the_toast_and_its_buttons() -> None:
         assert (name, replaces, title, text) == ("Bewust", 0, TOAST.title, TOAST.message)
         assert actions == ["default", "Open uitleg", "open", "Open uitleg", "not-today", "Vandaag niet meer"]
         assert picture == icon("png").as_uri()
-        assert hints == {"desktop-entry": ("s", "bewust"), "image-path": ("s", picture), "urgency": ("y", 1)}
+        assert hints == {
+            "desktop-entry": ("s", "bewust"), "image-path": ("s", picture), "urgency": ("y", 1),
+            "transient": ("b", True),
+        }  # fmt: skip
         assert milliseconds == 10_000
 
     on_desktop(shown)

@@ -1,5 +1,7 @@
 """Every cell of the store is on the page, and a report says in words exactly what its bytes say."""
 
+from collections import Counter
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent.pages import Fake, busy, view
+from agent.pages import SINCE, Fake, busy, view
 from bewust import reports
 from bewust.counters import Hold, Key
 from bewust.model import Kind
@@ -34,7 +36,7 @@ def test_every_cell_is_shown_those_with_something_first(tmp_path: Path) -> None:
     cells = len(agent.counts())
     assert found["cells"] == cells == found["zeros"] + 2 * len(Kind)
     assert len(found["empty"]) == cells // len(Kind) - 2
-    assert found["period"].startswith("2026-P12") and found["over"] == "29 november 2026"
+    assert found["period"].startswith("periode 12 van 2026 (") and found["over"] == "29 november 2026"
 
 
 def test_why_reminders_were_held(tmp_path: Path) -> None:
@@ -124,3 +126,29 @@ def test_a_service_that_left_the_catalogue_is_still_shown(tmp_path: Path) -> Non
 
 def test_the_odds_are_those_that_the_privacy_paper_names() -> None:
     assert (kept.odds(Fraction(1)), kept.odds(Fraction(2)), kept.odds(Fraction(0))) == (73, 88, 50)
+
+
+def test_the_odds_of_a_report_are_its_own(tmp_path: Path) -> None:
+    agent = Fake(tmp_path)
+    line = agent.seal("2026-P11")
+    report = reports.decode(line)
+    assert sum(Fraction(block.epsilon) for block in report.blocks.values()) == 2
+    found = facts(agent)
+    assert found["sealed"][0]["odds"] == 88 and found["yearly"] == "28"
+    assert found["sealed"][0]["code"] == "2026-P11"
+
+
+def test_the_figures_that_the_tests_of_the_page_show_agree_with_each_other(tmp_path: Path) -> None:
+    """People judge the page by these; a picture of it must not puzzle them."""
+    agent = Fake(tmp_path)
+    busy(agent)
+    counts, total = agent.counts(), Counter[Kind]()
+    for key, n in counts.items():
+        total[key.kind] += n
+    assert total[Kind.REMINDED] + total[Kind.HELD] == total[Kind.USE] + total[Kind.VISIT]
+    assert total[Kind.HELD] == sum(agent.contents().held.values())
+    assert agent.person is not None and agent.person.recent
+    for one in agent.person.recent:
+        assert datetime.fromisoformat(SINCE) < one.at <= agent.now
+        assert counts[Key(agent.period, one.reminder.service, Kind.REMINDED)]
+    assert {key: counts[Key(agent.period, key, Kind.SEEN)] for key in agent.silent} == agent.silent

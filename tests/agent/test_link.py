@@ -1,6 +1,7 @@
 """One connection: its head, its way, its hand-over, and what it carries."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -253,3 +254,26 @@ def test_a_head_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
             await asyncio.wait_for(reader.read(), 5)
 
     play(test)
+
+
+# Our own page.
+
+
+def test_nobody_takes_all_places_at_the_page_and_nobody_keeps_one_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "PAGES", 2)
+    monkeypatch.setattr(link, "PAGE_SECONDS", 0.3)
+
+    async def main() -> None:
+        async with stage() as made:
+            kept = []
+            for answer in (b"page:", b"page:", b"HTTP/1.1 503"):
+                reader, writer = await asyncio.open_connection("127.0.0.1", made.port)
+                writer.write(b"GET /slow HTTP/1.1\r\n\r\n")
+                assert (await asyncio.wait_for(reader.read(100), 5)).startswith(answer)
+                kept.append((reader, writer))
+            for reader, writer in kept:
+                with contextlib.suppress(ConnectionError):
+                    assert await asyncio.wait_for(reader.read(), 5) == b""
+                writer.close()
+
+    asyncio.run(main())

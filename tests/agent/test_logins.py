@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import stat
 import sys
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,7 @@ from agent.test_app import Desktop
 from bewust import logins
 from bewust.logins import GONE, Logins
 from bewust.model import Context, Memory, Span
-from bewust.notify import Toast
+from bewust.notify import NOBODY, REFUSED, Toast
 from bewust.people import ME
 from bewust.session import Hello, Session
 
@@ -280,3 +281,36 @@ def test_of_two_sessions_of_one_person_the_newest_shows_and_the_other_stays(tmp_
         await until(lambda: house.left == [ME])
 
     assert [who for who, _ in in_house(tmp_path, test).came] == [ME]
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o757])
+def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    """Somebody could put a socket of their own in the place of ours."""
+    tmp_path.chmod(mode)
+    with pytest.raises(PermissionError, match="this account's own"):
+        asyncio.run(House(tmp_path).logins.open(tmp_path / "s.sock"))
+
+
+@needs_root
+def test_a_folder_of_another_account_is_refused(tmp_path: Path) -> None:
+    (folder := tmp_path / "berts").mkdir()
+    os.chown(folder, BERT, BERT)
+    with pytest.raises(PermissionError):
+        asyncio.run(House(folder).logins.open(folder / "s.sock"))
+
+
+def test_a_reason_in_words_of_the_sessions_own_is_not_passed_on(tmp_path: Path) -> None:
+    """It would stand under the agent's own warnings, on the page and on an administrator's screen."""
+
+    async def test(house: House) -> None:
+        reader, writer = await connect(house, HELLO)
+        await until(lambda: house.logins.desktop(ME))
+        remote = house.logins.desktop(ME)
+        assert remote is not None
+        for given, told in (("Bel 0900-1234", REFUSED), (NOBODY, NOBODY)):
+            asking = asyncio.ensure_future(remote.show(TOAST))
+            number = json.loads(await reader.readline())["id"]
+            writer.write(json.dumps({"type": "shown", "id": number, "problem": given}).encode() + b"\n")
+            assert await asking == told
+
+    in_house(tmp_path, test)

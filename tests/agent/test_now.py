@@ -40,7 +40,7 @@ def test_a_demoted_host_shows_only_to_who_is_alone(tmp_path: Path) -> None:
     agent = Fake(tmp_path)
     agent.demoted = {"duck.ai": "the site refuses our TLS", "kagi.com": "another reason"}
     found = facts(agent)
-    assert found["demoted"] == [("duck.ai", "de site weigert onze verbinding"), ("kagi.com", "another reason")]
+    assert found["demoted"] == [("duck.ai", "de site weigert de verbinding van Bewust"), ("kagi.com", "another reason")]
     assert "duck.ai" not in hosts(found)
     for person in (Login(WHO), None):
         agent.person = person
@@ -69,8 +69,8 @@ def test_snoozes_in_words_and_how_to_take_them_back(tmp_path: Path) -> None:
 def test_the_certificate(tmp_path: Path) -> None:
     agent = Fake(tmp_path)
     found = facts(agent, "en")
-    assert found["until"] == "23 November 2028" and "www.google.nl" in found["covered"]
-    assert found["made"] == "23 November 2026"
+    assert found["until"] == "30 September 2028" and "www.google.nl" in found["covered"]
+    assert found["made"] == "1 October 2026"
 
 
 def test_the_length_of_a_period_follows_the_mechanism(tmp_path: Path) -> None:

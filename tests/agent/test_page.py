@@ -1,6 +1,7 @@
 """The page over real HTTP: who gets what, and which commands are refused."""
 
 import asyncio
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -90,11 +91,11 @@ def test_the_address_alone_leads_to_the_organisations_language(page: Served, lan
 
 
 def test_the_first_page_says_what_is_decrypted_what_is_known_and_what_is_kept(page: Served) -> None:
-    body = page.ask("/nl/")[2]
-    for words in ("Nooit gezien", "chatgpt.com", "www.google.nl", "Alleen aantallen", "24 november 2026 om 09:12"):
+    body = page.ask("/nl/")[2].replace("<wbr>", "")
+    for words in ("Nooit gezien", "chatgpt.com", "www.google.nl", "Alleen aantallen", "24 november 2026 om 08:05"):
         assert words in body
     page.agent.inspector = "starting or down; browsing goes on undecrypted"
-    assert "Op dit moment wordt er niets ontsleuteld" in page.ask("/nl/")[2]
+    assert "Op dit moment kijkt Bewust nergens mee" in page.ask("/nl/")[2]
 
 
 def test_an_unknown_address_and_method_are_answered_kindly(page: Served) -> None:
@@ -113,7 +114,7 @@ def test_another_login_sees_the_rules_and_nothing_personal(page: Served) -> None
     busy(page.agent)
     page.agent.problems = ("/home/anna/bewust: not written",)
     page.agent.person = None
-    bodies = {slug: page.ask(f"/nl/{slug}")[2] for slug in SLUGS}
+    bodies = {slug: page.ask(f"/nl/{slug}")[2].replace("<wbr>", "") for slug in SLUGS}
     everything = "".join(bodies.values())
     assert "<form" not in everything and "/home/anna" not in everything
     assert "AI-antwoord in Google Zoeken" not in everything  # the title of a reminder
@@ -191,12 +192,12 @@ def test_a_form_without_the_right_token_does_nothing(page: Served) -> None:
 
 def test_a_form_of_another_site_does_nothing_even_with_a_token(page: Served) -> None:
     fields = {"token": page.token("/nl/"), "span": "hour"}
-    strangers = ["https://evil.example", "null", f"http://localhost:{page.agent.port + 1}", "http://localhost"]
+    strangers = ["https://evil.example", "null", f"http://localhost:{page.agent.port}", "http://127.0.0.1"]
     for origin in strangers:
         refused(page, "/nl/snooze", fields, 403, Origin=origin)
     for site in ("cross-site", "same-site"):
         refused(page, "/nl/snooze", fields, 403, Sec_Fetch_Site=site)
-    assert page.post("/nl/snooze", fields, Origin=f"http://localhost:{page.agent.port}")[0] == 303
+    assert page.post("/nl/snooze", fields, Origin=f"http://127.0.0.1:{page.agent.port}")[0] == 303
 
 
 def test_a_form_that_is_none_of_ours_does_nothing(page: Served) -> None:
@@ -215,7 +216,9 @@ def test_a_name_that_a_stranger_points_here_is_refused(page: Served) -> None:
         assert page.ask(path, Host="evil.example")[0] == 400
     assert page.post("/nl/snooze", {"token": page.token("/nl/"), "span": "hour"}, Host="evil.example")[0] == 400
     assert not page.agent.asked
-    assert page.ask("/nl/", Host=f"localhost:{page.agent.port}")[0] == 200
+    # By that name a browser may reach another login's server on ::1 first, in the same tab.
+    assert page.ask("/nl/", Host=f"localhost:{page.agent.port}")[0] == 400
+    assert page.ask("/nl/", Host=f"127.0.0.1:{page.agent.port}")[0] == 200
 
 
 # What others wrote.
@@ -294,7 +297,7 @@ def test_the_pac_is_served_as_one(page: Served) -> None:
 def test_several_requests_on_one_connection_are_answered_in_turn(page: Served) -> None:
     async def main() -> int:
         reader, writer = await asyncio.open_connection("127.0.0.1", page.agent.port)
-        one = b"GET /proxy.pac HTTP/1.1\r\nHost: localhost\r\n"
+        one = b"GET /proxy.pac HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         writer.write(one + b"\r\n" + one + b"Connection: close\r\n\r\n")
         answers = (await asyncio.wait_for(reader.read(), 10)).count(b"HTTP/1.1 200")
         writer.close()
@@ -319,3 +322,30 @@ def test_no_page_says_where_anything_is_on_the_disk(page: Served, tmp_path: Path
     bodies = [unquote(page.ask(f"/nl/{slug}")[2]) for slug in SLUGS]
     assert not any(str(tmp_path) in body for body in bodies)
     assert any("Na de periode gaat er één bericht naar uw organisatie" in body for body in bodies)
+
+
+@pytest.mark.parametrize("language", spoken())
+def test_whether_a_manager_can_see_it_is_answered_for_this_policy(page: Served, language: str) -> None:
+    words, rules = spoken()[language], page.agent.rules
+    said = html.unescape(page.ask(f"/{language}/")[2])
+    for key in ("manager.heading", "manager.no", "manager.nothing", "manager.local", "kept.admin", "manager.screen"):
+        assert words(key) in said, key
+    assert words("manager.sender") not in said and words("manager.split") not in said
+    release = msgspec.structs.replace(rules.policy.release, folder="/share")
+    policy = msgspec.structs.replace(rules.policy, release=release, mechanism="split")
+    page.agent.rules = msgspec.structs.replace(rules, policy=policy)
+    said = html.unescape(page.ask(f"/{language}/")[2])
+    assert words("manager.sender") in said and words("manager.split") in said
+    assert words("manager.nothing") not in said and words("manager.local") not in said
+
+
+@pytest.mark.parametrize("slug", ["", "kept", "unseen", "rules"])
+def test_each_cell_of_a_table_says_the_head_of_its_column(page: Served, slug: str) -> None:
+    """On a narrow screen the heads are not to be seen."""
+    busy(page.agent)
+    body = page.ask(f"/nl/{slug}")[2]
+    assert "<td" in body
+    for table in re.findall(r"<table.*?</table>", body, re.DOTALL):
+        heads = re.findall(r'role="columnheader" scope="col">(.*?)</th>', table)
+        for row in re.findall(r"<tr.*?</tr>", table.split("</thead>")[1], re.DOTALL):
+            assert re.findall(r'data-of="(.*?)"', row) == heads[1:]

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agent.somebody import ANNE, BERT
 from agent.test_app import Desktop
 from bewust import people
 from bewust.counters import Hold, Key
-from bewust.front import Front
 from bewust.logins import Remote
 from bewust.model import Context, Detection, Kind, Level, Memory
 from bewust.moments import Busy
@@ -36,7 +36,6 @@ class Agent:
         self.pipeline = Pipeline(RULES.policy, RULES.texts, RULES.services)
         self.counted: list[Key | Hold] = []
         self.failed: list[str] = []
-        self.front: Front = Connections()  # type: ignore[assignment]
 
     def now(self) -> datetime:
         return NOON
@@ -58,18 +57,9 @@ class Agent:
         return [key.reason for key in self.counted if isinstance(key, Hold)]
 
 
-class Connections:
-    """A front whose connections have the port of the browser that a test gives as their own."""
-
-    class Link:
-        def __init__(self, client: int) -> None:
-            self._client = client
-
-        def port_at(self, end: str) -> int:
-            return self._client
-
-    def link(self, peer: int) -> "Connections.Link | None":
-        return self.Link(peer) if peer else None
+def at(port: int) -> tuple[str, int]:
+    """Where a browser connected from."""
+    return ("127.0.0.1", port)
 
 
 class Far(Remote):
@@ -93,7 +83,7 @@ class Far(Remote):
 def owners(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
     """Whose connections are, by port; nobody's where a test does not say."""
     found: dict[int, int] = {}
-    monkeypatch.setattr(people, "owner_of", lambda port, server: found.get(port))
+    monkeypatch.setattr(people, "owner_of", lambda client, server: found.get(client[1]))
     return found
 
 
@@ -121,24 +111,24 @@ def service(folder: Path, **desktops: Far) -> tuple[Agent, People]:
     return agent, made
 
 
-@pytest.mark.parametrize("owner", [ME, None], ids=["our own", "gone already, or not told by the system"])
-def test_in_the_foreground_what_is_mine_reminds_me(tmp_path: Path, owners: dict[int, int], owner: int | None) -> None:
-    if owner is not None:
-        owners[1] = owner
+def test_in_the_foreground_what_is_mine_reminds_me(tmp_path: Path, owners: dict[int, int]) -> None:
+    owners[1] = ME
     desktop = Desktop()
     agent, made = here(tmp_path, desktop)
-    play(made, lambda: made.detected(USE, 1))
+    play(made, lambda: made.detected(USE, at(1)))
     assert [toast.title for toast in desktop.toasts] == ["AI-antwoord in Google Zoeken"]
     assert agent.kinds() == [Kind.USE, Kind.REMINDED]
 
 
+@pytest.mark.parametrize("owner", [ANNE, None], ids=["another's", "whoever has left already"])
 def test_in_the_foreground_what_another_login_does_is_counted_and_never_shown_to_me(
-    tmp_path: Path, owners: dict[int, int]
+    tmp_path: Path, owners: dict[int, int], owner: int | None
 ) -> None:
-    owners[1] = ANNE
+    if owner is not None:
+        owners[1] = owner
     desktop = Desktop()
     agent, made = here(tmp_path, desktop)
-    play(made, lambda: made.detected(USE, 1))
+    play(made, lambda: made.detected(USE, at(1)))
     assert desktop.toasts == []
     assert made.login(ME).recent == ()
     assert agent.kinds() == [Kind.USE, Kind.HELD]
@@ -149,10 +139,10 @@ def test_a_service_reminds_each_on_their_own_desktop(tmp_path: Path, owners: dic
     owners |= {1: ANNE, 2: BERT}
     anne, bert = Far(Desktop()), Far(Desktop())
     agent, made = service(tmp_path, anne=anne, bert=bert)
-    play(made, lambda: made.detected(USE, 1))
+    play(made, lambda: made.detected(USE, at(1)))
     assert (len(anne.desktop.toasts), len(bert.desktop.toasts)) == (1, 0)
     assert anne.memory == Memory((Context.SEARCH,))
-    play(made, lambda: made.detected(USE, 2))
+    play(made, lambda: made.detected(USE, at(2)))
     assert (len(anne.desktop.toasts), len(bert.desktop.toasts)) == (1, 1)
     assert agent.kinds() == [Kind.USE, Kind.REMINDED] * 2, "two people, two activities"
     assert len(made.login(ANNE).recent) == len(made.login(BERT).recent) == 1
@@ -167,16 +157,16 @@ def test_a_service_that_does_not_reach_a_person_counts_and_reminds_nobody(
         owners[1] = owner
     anne = Far(Desktop())
     agent, made = service(tmp_path, anne=anne)
-    play(made, lambda: made.detected(USE, 1))
+    play(made, lambda: made.detected(USE, at(1)))
     assert anne.desktop.toasts == []
     assert agent.kinds() == [Kind.USE, Kind.HELD]
     assert agent.reasons() == ["away"]
-    assert made.login(ANNE).alone
 
 
 def test_a_desktop_that_hangs_counts_as_away_and_nothing_waits_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, owners: dict[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    owners[0] = ME
     monkeypatch.setattr(people, "ASK_SECONDS", 0.05)
 
     class Hanging(Desktop):
@@ -185,26 +175,31 @@ def test_a_desktop_that_hangs_counts_as_away_and_nothing_waits_for_it(
             return None
 
     agent, made = here(tmp_path, Hanging())
-    play(made, lambda: made.detected(USE, 0))
+    play(made, lambda: made.detected(USE, at(0)))
     assert agent.reasons() == ["away"]
 
 
-def test_a_desktop_that_raises_is_counted_as_our_failure(tmp_path: Path) -> None:
+def test_a_desktop_that_raises_is_counted_as_our_failure(tmp_path: Path, owners: dict[int, int]) -> None:
+    owners[0] = ME
+
     class Broken(Desktop):
         async def show(self, toast: Toast) -> str | None:
             raise OSError
 
     agent, made = here(tmp_path, Broken())
-    play(made, lambda: made.detected(USE, 0))
+    play(made, lambda: made.detected(USE, at(0)))
     assert agent.failed == ["reminder: OSError"]
 
 
-def test_only_the_last_reminders_can_be_looked_up_newest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_last_reminders_can_be_looked_up_newest_first(
+    tmp_path: Path, owners: dict[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owners[0] = ME
     monkeypatch.setattr(people, "RECENT", 2)
     _, made = here(tmp_path, Desktop())
     about = {Context.SEARCH: "google-ai-overview", Context.TRANSLATION: "edge-translate", Context.CHAT: "chatgpt"}
     for id_ in about.values():
-        play(made, lambda id_=id_: made.detected(Detection(id_, Level.USE, "x", "x", 1), 0))  # type: ignore[misc]
+        play(made, lambda id_=id_: made.detected(Detection(id_, Level.USE, "x", "x", 1), at(0)))  # type: ignore[misc]
     assert [recent.reminder.service for recent in made.login(ME).recent] == ["chatgpt", "edge-translate"]
 
 
@@ -214,7 +209,7 @@ def test_who_left_is_forgotten_after_a_while_and_who_is_back_is_not(
     monkeypatch.setattr(people, "LEFT_SECONDS", 0)
     owners[1] = ANNE
     _, made = service(tmp_path, anne=Far(Desktop()))
-    play(made, lambda: made.detected(USE, 1))
+    play(made, lambda: made.detected(USE, at(1)))
     play(made, lambda: made._left(ANNE))
     assert made.login(ANNE).recent, "her session is there"
     del made.logins._there[ANNE]
@@ -228,7 +223,7 @@ def test_what_a_session_remembers_holds_for_its_person(tmp_path: Path, owners: d
     anne = Far(Desktop())
     _, made = service(tmp_path, anne=anne)
     made._came(ANNE, Memory((Context.SEARCH,)))
-    play(made, lambda: made.detected(USE, 1))
+    play(made, lambda: made.detected(USE, at(1)))
     (recent,) = made.login(ANNE).recent
     assert recent.reminder.text == "R19", "search was explained before"
 
@@ -242,3 +237,52 @@ def test_closing_ends_what_is_under_way(tmp_path: Path) -> None:
         await made.settled()
 
     asyncio.run(asyncio.wait_for(main(), 5))
+
+
+def test_where_the_system_knows_no_owners_a_foreground_agent_reminds_its_person(
+    tmp_path: Path, owners: dict[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "KNOWN", False)
+    desktop = Desktop()
+    _, made = here(tmp_path, desktop)
+    play(made, lambda: made.detected(USE, at(1)))
+    assert len(desktop.toasts) == 1
+
+
+def test_an_owner_is_asked_while_the_connection_is_there_and_remembered_for_what_the_inspector_says_later(
+    tmp_path: Path, owners: dict[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "OWNERS", 2)
+    owners |= {1: ANNE, 2: BERT}
+    anne, bert = Far(Desktop()), Far(Desktop())
+    _, made = service(tmp_path, anne=anne, bert=bert)
+
+    async def main() -> None:
+        made.opened(50_001, at(1))
+        made.opened(50_002, at(2))
+        await asyncio.sleep(0.05)
+        owners.clear()  # both have left
+        made.detected(USE, 50_001)
+        await made.settled()
+        made.opened(50_001, at(2))  # the port is another's by now
+        made.opened(50_003, at(1))
+        assert len(made._owners) == 2
+        made.detected(USE, 50_001)
+        made.detected(USE, 50_999)
+        await made.settled()
+
+    asyncio.run(main())
+    assert (len(anne.desktop.toasts), len(bert.desktop.toasts)) == (1, 0)
+
+
+def test_counters_of_a_service_are_shown_where_policy_says_personal_and_nobody_else_was_there(
+    tmp_path: Path, owners: dict[int, int]
+) -> None:
+    agent, made = service(tmp_path, anne=Far(Desktop()))
+    assert not made.login(ANNE).alone
+    page = msgspec.structs.replace(RULES.policy.page, personal=True)
+    agent.rules = msgspec.structs.replace(RULES, policy=msgspec.structs.replace(RULES.policy, page=page))
+    assert made.login(ANNE).alone
+    owners[2] = BERT  # who has no session
+    play(made, lambda: made.detected(USE, at(2)))
+    assert not made.login(ANNE).alone

@@ -380,3 +380,10 @@ def test_a_contracted_translator_of_internal_pages_is_no_serious_case() -> None:
     assert isinstance(decided, Reminder)
     assert not decided.internal
     assert decided.title == "Vertaling door translate"
+
+
+@pytest.mark.parametrize("day", [date.min, date.max, date(1999, 1, 1)])
+def test_a_memory_with_a_day_that_is_none_is_no_snooze(day: date) -> None:
+    one = schedule()
+    one.recall(0, Memory(until=day, snoozed={Context.CHAT: day}))
+    shown(one, "chat", NOON)

@@ -1,13 +1,16 @@
 """The policy in force, in plain words: each rule that is set changes what is said."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.pages import POLICY, Fake, view
-from bewust import sharing
+from bewust import authority, sharing
 from bewust.page import rules
+from bewust.retention import settle
+from bewust.storage import Store
 
 
 def facts(tmp_path: Path, policy: str = "", language: str = "nl") -> dict[str, Any]:
@@ -72,3 +75,14 @@ def test_which_services_are_looked_into(tmp_path: Path) -> None:
     found = facts(tmp_path)
     assert "Google Zoeken" in found["into"] and "ChatGPT" not in found["into"] and found["named"] > 400
     assert found["flush"] == "15 minuten"
+
+
+def test_what_is_said_of_how_long_things_are_kept_is_so(tmp_path: Path) -> None:
+    assert timedelta(days=2 * 365) == authority.VALID
+    store = Store(tmp_path, ())
+    policy = Fake(tmp_path / "agent", "").rules.policy
+    store.seal("2026-P12", None, policy.epsilons)
+    store.seal("2026-P13", "a line", policy.epsilons)
+    for day, years in [("2026-12-31", {"2026"}), ("2027-02-01", {"2026"}), ("2027-02-10", set())]:
+        settle(store, policy, datetime.fromisoformat(f"{day}T12:00:00+01:00"), lambda n: 0)
+        assert {period[:4] for period, _ in store.contents().ledger} == years, day

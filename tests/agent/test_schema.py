@@ -248,7 +248,8 @@ def test_normalising_twice_changes_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("10s", 10), ("1.5 m", 90), (" 2h ", 7200), ("1d", 0), ("-1s", 0), ("", 0), ("١s", 0)]
+    ("text", "seconds"),
+    [("10s", 10), ("1.5 m", 90), (" 2h ", 7200), ("1d", 86400), ("1w", 0), ("-1s", 0), ("", 0), ("١s", 0)],
 )
 def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds

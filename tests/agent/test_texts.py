@@ -252,3 +252,8 @@ def test_a_text_that_could_never_be_shown_is_refused(text: Text, policy: Policy,
         texts.check(Texts({}, (text,)), policy, SERVICES.values(), "texts/nl.toml")
     assert str(error.value).startswith("texts/nl.toml: text 'G01'")
     assert names in str(error.value)
+
+
+def test_a_word_of_the_toast_that_is_too_long_is_refused() -> None:
+    with pytest.raises(TextsError, match=r"words.open: has 41 characters; 40 is the most"):
+        texts.check(Texts(words={"open": "x" * 41}), Policy(), SERVICES.values(), "texts/nl.toml")

@@ -50,4 +50,4 @@ def test_what_comes_from_counts_and_visits_is_for_who_is_alone(
     agent.person = person
     found = facts(agent)
     assert found["silent"] == (["DuckDuckGo"] if shown else [])
-    assert found["demoted"] == ([("duck.ai", "de site weigert onze verbinding")] if shown else [])
+    assert found["demoted"] == ([("duck.ai", "de site weigert de verbinding van Bewust")] if shown else [])

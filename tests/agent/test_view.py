@@ -7,6 +7,7 @@ import pytest
 
 from agent.pages import WHO, Fake, view
 from bewust.page.shown import Login
+from bewust.page.view import breaking
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,8 @@ def test_a_service_that_left_the_catalogue_keeps_its_id(tmp_path: Path) -> None:
 
 def test_a_period_has_its_days(tmp_path: Path) -> None:
     seen = view(Fake(tmp_path))
-    assert seen.period("2026-P12") == "2026-P12: 2 november 2026 tot en met 29 november 2026"
+    assert seen.period("2026-P12") == "periode 12 van 2026 (2 november 2026 tot en met 29 november 2026)"
+    assert seen.period("2026-W47") == "week 47 van 2026 (16 november 2026 tot en met 22 november 2026)"
     assert (seen.length("2026-P12"), seen.length("2026-W47")) == ("vier weken", "één week")
 
 
@@ -63,3 +65,17 @@ def test_depth_follows_the_policy(tmp_path: Path) -> None:
     assert seen.depth(services["google-ai-overview"]) == "unseen"  # its host has a name only for searching
     nothing = msgspec.structs.replace(services["chatgpt"], signatures=())
     assert seen.depth(nothing) == "unseen"
+
+
+def test_whether_mail_and_the_intranet_are_looked_into_follows_the_policy(tmp_path: Path) -> None:
+    seen = view(Fake(tmp_path))
+    assert seen.mail_apart and seen.intranet_apart
+    assert not view(Fake(tmp_path, 'inspected_hosts = ["mail.google.com"]')).mail_apart
+    assert not view(Fake(tmp_path, '[service.m365-copilot]\ndepth = "response"')).mail_apart
+    own = 'internal_hosts = ["voorbeeld.nl"]\ninspected_hosts = ["intranet.voorbeeld.nl"]'
+    assert not view(Fake(tmp_path, own)).intranet_apart
+
+
+def test_the_name_of_a_site_breaks_after_dots_and_hyphens_and_stays_text() -> None:
+    assert breaking("api-edge.example") == "api-<wbr>edge.<wbr>example"
+    assert breaking("<b>.example") == "&lt;b&gt;.<wbr>example"

@@ -23,7 +23,7 @@ def test_what_was_recognised_how_and_when(tmp_path: Path) -> None:
     search, chat, internal = recent(agent)
     assert search["at"] == "24 november 2026 om 09:12 uur" and search["name"] == "Google Zoeken"
     assert search["recognised"] == "Op de pagina met zoekresultaten stond een antwoord dat door AI is gemaakt."
-    assert "kenmerk" in search["how"] and "iets anders" in search["chosen"]
+    assert "herkenningspunt" in search["how"] and "iets anders" in search["chosen"]
     assert "verbinding met ChatGPT" in chat["recognised"]
     assert "Alleen aan de naam" in chat["how"] and "op zichzelf" in chat["chosen"]
     assert "uw eigen organisatie" in internal["recognised"]
@@ -37,7 +37,8 @@ def test_what_the_organisation_decided_and_what_the_supplier_agreed_to(tmp_path:
     assert "geen contract" in chat["status"] and chat["alternative"] == "de chatdienst van de gemeente"
     assert [said for _, said in chat["conditions"]] == ["niet toegezegd", "niet bekend", "toegezegd"]
     assert chat["more"] == "https://voorbeeld.nl/chatgpt"
-    assert any("Vereniging van Nederlandse Gemeenten" in name for name in chat["sources"])
+    assert any("digitale dienst van de Australische regering" in name for name in chat["sources"])
+    assert any("Vereniging van Nederlandse Gemeenten" in name for name in search["sources"])
 
 
 @pytest.mark.parametrize("context", Context)

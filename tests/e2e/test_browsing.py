@@ -25,7 +25,7 @@ def test_an_inline_answer_counts_once_and_reminds(agent: RunningAgent, open_brow
         browser.goto(SEARCH + "inline")
         assert "the tide turns twice a day" in browser.text()
         agent.wait_counts({("google-ai-overview", "use"): 1, ("google-ai-overview", "reminded"): 1})
-    assert [said["text"] for said in agent.said] == ["R19"]
+    assert [said["text"] for said in agent.said] == ["R31"]
 
 
 def test_a_lazy_answer_and_its_page_are_one_use(agent: RunningAgent, open_browser: Open) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agent.test_app import mine
 from bewust.app import Agent
 from bewust.model import Detected, Detection, Level
 from bewust.people import ME
@@ -27,7 +28,7 @@ class Day:
 
     def __init__(self, folder: Path, desktop: Desktop) -> None:
         self.desktop = desktop
-        self.agent = Agent(Settings(folder / "state"), RULES)
+        self.agent = mine(Agent(Settings(folder / "state"), RULES))
         self.agent.port = 8787
         self.at("09:00")
 
@@ -150,7 +151,7 @@ def test_open_uitleg_opens_our_own_page(tmp_path: Path, monkeypatch: pytest.Monk
                 break
 
     live(tmp_path, test)
-    assert opened == ["http://localhost:8787/why"]
+    assert opened == ["http://127.0.0.1:8787/why"]
 
 
 def test_a_silent_pilot_shows_nothing_and_counts_what_it_would_have(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ REMINDER = Toast(
     "Zo'n samenvatting is door AI gemaakt en kan fouten bevatten. Controleer de bron, en deel "
     "geen persoonsgegevens: cliënt, kenteken & BSN horen hier niet.",
 )
-PAGE = "http://localhost:8787/uitleg"
+PAGE = "http://127.0.0.1:8787/uitleg"
 BUTTONS = Toast(
     "Even stilstaan bij AI",
     "Deel geen gegevens van burgers & <collega's> met een vertaaldienst.",

@@ -29,6 +29,10 @@ PATHS = [f"/{language}/{slug}" for language in spoken() for slug in SLUGS]
 RUN_AXE = """axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
     .then(found => found.violations.map(v => v.id + ": " + v.nodes.map(n => n.target.join(" ")).join(", ")))"""
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# What is cut off or lies over its neighbour, and what lies outside the window.
+CUT = """[...document.querySelectorAll("td, tbody th")].filter(one => one.checkVisibility()).filter(one =>
+    one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1 ||
+    one.getBoundingClientRect().right > innerWidth).map(one => one.textContent)"""
 OPEN_ALL = "document.querySelectorAll('details').forEach(one => { one.open = true })"
 
 
@@ -89,6 +93,7 @@ def test_axe_and_320_pixels_without_scrolling_sideways(here: Served, tab: Tab) -
         tab.screenshot(path=str(SHOTS / f"{name}-narrow.png"), full_page=True)
         tab.evaluate(OPEN_ALL)
         assert tab.evaluate(OVERFLOW) <= 0, path
+        assert not tab.evaluate(CUT), path
         assert not axe(tab), path
 
 
@@ -281,3 +286,4 @@ def test_hosts_and_fingerprints_are_whole(here: Served, tab: Tab) -> None:
     tab.goto(here.url + "/nl/")
     shown = re.sub(r"\s", "", tab.inner_text(".fingerprint"))
     assert shown == here.agent.status().authority_fingerprint
+    assert "api-edge.cognitive.microsofttranslator.com" in re.sub(r"\s", " ", tab.inner_text("main"))

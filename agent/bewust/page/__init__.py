@@ -29,7 +29,7 @@ from bewust.model import Context
 from bewust.page import guard, kept, now, rules, unseen, why
 from bewust.page.guard import RefusedError
 from bewust.page.shown import Login, Shown, Status
-from bewust.page.view import View
+from bewust.page.view import View, breaking
 from bewust.page.words import spoken
 from bewust.settings import Rules
 from bewust.texts import Chooser, TextsError
@@ -65,10 +65,11 @@ class Page:
             loader=FunctionLoader(partial(_own, "templates")), autoescape=select_autoescape(default=True),
             undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
+        self._templates.filters["breaking"] = breaking
         app = Starlette(
             routes=self._routes(),
             # A name that a stranger points to 127.0.0.1 must not reach this page (DNS rebinding).
-            middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
+            middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1"])],
             exception_handlers={HTTPException: self.mistaken, RefusedError: self.refused},  # type: ignore[dict-item]
         )
         self._config = Config(
@@ -224,7 +225,8 @@ class Page:
         return next((code for code in (asked, own) if code in spoken()), FALLBACK)
 
     async def _login(self, request: Request) -> Login | None:
-        return await self._agent.login(request.client.port) if request.client is not None else None
+        client = request.client
+        return None if client is None else await self._agent.login((client.host, client.port))
 
     async def _view(self, request: Request, language: str) -> View:
         login = await self._login(request)

@@ -54,7 +54,7 @@ def is_proven(secret: str, who: int, purpose: str, given: str) -> bool:
 def check_origin(request: Request, port: int) -> None:
     """Raise RefusedError for a form that another site's page sent."""
     origin = request.headers.get("origin")
-    if origin is not None and origin not in (f"http://localhost:{port}", f"http://127.0.0.1:{port}"):
+    if origin is not None and origin != f"http://127.0.0.1:{port}":
         raise RefusedError(403, "error.foreign")
     if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         raise RefusedError(403, "error.foreign")

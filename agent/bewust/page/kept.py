@@ -31,6 +31,7 @@ def facts(view: View) -> Mapping[str, object]:
         "sealed": [_report(view, reports.decode(line)) for line in list(contents.sealed.values())[::-1]],
         "sealed_days": SEALED_DAYS,
         "budget": _budget(view, contents),
+        "yearly": f"{float(view.agent.rules.policy.yearly_epsilon):g}",
     }
 
 
@@ -85,6 +86,8 @@ def _report(view: View, report: Report) -> Mapping[str, object]:
     return {
         "id": report.id,
         "period": view.period(report.period),
+        "code": report.period,
+        "odds": odds(sum((Fraction(block.epsilon) for block in report.blocks.values()), Fraction())),
         "length": view.length(report.period),
         "line": reports.encode(report),
         "questions": reports.WIDTH,

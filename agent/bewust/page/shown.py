@@ -99,8 +99,8 @@ class Shown(Protocol):
     def names_covered(self) -> Sequence[str]:
         """Return the names that the certificate authority is limited to."""
 
-    async def login(self, port: int) -> Login | None:
-        """Return the login that connected from a port of this machine; None where that is not known."""
+    async def login(self, client: tuple[str, int]) -> Login | None:
+        """Return the login that connected from an address of this machine; None where that is not known."""
 
     def snooze(self, who: int, span: Span, context: Context | None) -> None:
         """Hold back a person's reminders for a while."""

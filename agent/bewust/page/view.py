@@ -3,18 +3,34 @@
 Belongs here: names of services, sources and periods, and what may be shown to whom.
 """
 
+import re
 from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
+from markupsafe import Markup
 
+from bewust import routing
 from bewust.counters import period_end, period_start, weeks_of
+from bewust.detection import is_internal
 from bewust.model import Depth, Level, Service
 from bewust.page.shown import Login, Shown, Status
 from bewust.page.words import Words
 from bewust.texts import Chooser
 
 type Known = Literal["name", "into", "unseen"]
+
+# Where Google's and Microsoft's mail, documents and calendars are.
+APART = (
+    "mail.google.com", "docs.google.com", "drive.google.com", "calendar.google.com", "outlook.office.com",
+    "outlook.office365.com", "outlook.cloud.microsoft", "substrate.office.com", "word-edit.officeapps.live.com",
+    "organisation.sharepoint.com",
+)  # fmt: skip
+
+
+def breaking(name: str) -> Markup:
+    """Return the name of a site, so that it breaks after a dot or a hyphen where it is too long for its line."""
+    return Markup("<wbr>").join(re.split(r"(?<=[.-])", name))
 
 
 class View(msgspec.Struct, frozen=True):
@@ -63,12 +79,24 @@ class View(msgspec.Struct, frozen=True):
             return "unseen"
         return "name" if max(used) is Depth.NAME else "into"
 
+    @property
+    def mail_apart(self) -> bool:
+        """Whether nothing is looked into where mail, documents and calendars are."""
+        plans = [self.agent.rules.matcher.plan(host) for host in APART]
+        return all(plan is None or plan.depth is Depth.NAME for plan in plans)
+
+    @property
+    def intranet_apart(self) -> bool:
+        """Whether none of the organisation's own sites is looked into."""
+        rules = self.agent.rules
+        return not any(is_internal(h, rules.policy.internal_hosts) for h in routing.decrypt_list(rules.matcher))
+
     def period(self, period: str) -> str:
-        """Return a period with its first and last day, such as 2026-P12 (2 november 2026 tot en met ...)."""
-        last = period_end(period) - timedelta(days=1)
+        """Return a period with its first and last day, such as periode 12 van 2026 (2 november 2026 tot ...)."""
         return self.words(
-            "format.period", period=period, first=self.words.day(period_start(period)), last=self.words.day(last)
-        )
+            f"format.period_{weeks_of(period)}", n=int(period[6:]), year=period[:4],
+            first=self.words.day(period_start(period)), last=self.words.day(period_end(period) - timedelta(days=1)),
+        )  # fmt: skip
 
     def length(self, period: str) -> str:
         """Return how long a period is, such as vier weken."""
