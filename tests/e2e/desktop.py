@@ -67,10 +67,9 @@ icon_position = left
 min_icon_size = 32
 max_icon_size = 48
 show_age_threshold = -1
-show_indicators = no
 sticky_history = yes
 history_length = 100
-show_indicators = yes
+show_indicators = no
 dmenu = {menu}
 
 [urgency_normal]
