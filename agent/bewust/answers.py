@@ -12,9 +12,9 @@ from typing import Protocol
 from bewust import __version__, health, retention, routing
 from bewust.authority import Authority
 from bewust.counters import Key
-from bewust.front import HERE, Front
+from bewust.front import Front
 from bewust.model import Context, Depth, Span
-from bewust.owners import Address, owner_of
+from bewust.owners import Address
 from bewust.page.shown import Login, Status
 from bewust.people import ME, People
 from bewust.pipeline import Pipeline
@@ -123,7 +123,7 @@ class Answers:
 
     async def login(self, client: Address) -> Login | None:
         """Return the login that connected from an address of this machine; None where that is not known."""
-        who = await asyncio.to_thread(owner_of, client, (HERE, self.port))
+        who = await self._agent.people.whose(client)
         if who is None or (self._agent.people.here is not None and who != ME):
             return None
         return self._agent.people.login(who)

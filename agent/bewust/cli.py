@@ -12,7 +12,7 @@ import click
 
 from bewust import __version__
 from bewust.catalogue_commands import catalogue_group
-from bewust.console import EPILOG, NOT_RUNNING, READ_FAILED, NoAgentError, Options, ask, clear_errors, fail, say
+from bewust.console import EPILOG, NOT_RUNNING, READ_FAILED, SOCKET, NoAgentError, Options, ask, clear_errors, fail, say
 from bewust.fleet_commands import fleet_group
 from bewust.keeper_commands import keeper_group
 from bewust.release_commands import export, prove
@@ -66,7 +66,7 @@ def run(options: Options, port: int) -> None:
 @main.command(short_help="Run the agent for every login of this machine.")
 @click.option("--port", default=8787, show_default=True, type=click.IntRange(0, 65535),
               help="Loopback port of the proxy, the PAC and the page; 0 takes any.")  # fmt: skip
-@click.option("--socket", type=click.Path(path_type=Path, dir_okay=False), default="/run/bewust/session.sock",
+@click.option("--socket", type=click.Path(path_type=Path, dir_okay=False), default=SOCKET,
               show_default=True, help="Where sessions connect; only this account may write to its folder.")  # fmt: skip
 @click.pass_obj
 def service(options: Options, port: int, socket: Path) -> None:
@@ -153,7 +153,7 @@ def status(options: Options, as_json: bool) -> None:
 @click.pass_obj
 def stats(options: Options, as_json: bool, everything: bool, held: bool) -> None:
     """Show every number that is kept: live from a running agent, else from its file."""
-    from bewust import storage
+    from bewust import counters, storage
 
     file = options.state / storage.FILE
     try:
@@ -166,10 +166,7 @@ def stats(options: Options, as_json: bool, everything: bool, held: bool) -> None
         except storage.StoreError as problem:
             fail(str(problem), READ_FAILED)
         click.echo("No agent runs; these are the counters as they were last written.", err=True)
-        if held:
-            rows = [{**why._asdict(), "n": n} for why, n in kept.held.items()]
-        else:
-            rows = [{**key._asdict(), "n": n} for key, n in kept.counts.items()]
+        rows = counters.rows(kept.held) if held else counters.rows(kept.counts)
     rows = [row for row in rows if row["n"] or everything]
     if as_json:
         click.echo(json.dumps(rows))

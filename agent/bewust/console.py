@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import click
 
 READ_FAILED, CONFIG, CANNOT_START, NOT_RUNNING, NO_BROWSER, AUTHORITY = 1, 3, 4, 5, 6, 7
+SOCKET = "/run/bewust/session.sock"  # where a service and its sessions meet
 EPILOG = """\b
 Exit codes: 0 done; 1 a file could not be read, or a check found something;
 2 usage; 3 a mistake in the catalogue, the policy or the texts; 4 the agent

@@ -6,7 +6,7 @@ which reminders were held back, whatever they were about. Nothing that a browser
 of one; there is no person, device, host, address, day or hour in it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import NamedTuple, get_args
 
@@ -65,6 +65,11 @@ def cells(period: str, services: Iterable[Service]) -> list[Key]:
 def holds(period: str) -> list[Hold]:
     """Return every counter of held reminders a period can have: the closed list."""
     return [Hold(period, reason) for reason in get_args(HeldReason)]
+
+
+def rows(numbers: Mapping[Key, int] | Mapping[Hold, int]) -> list[dict[str, object]]:
+    """Return counters as scripts read them: an object each, with the parts of its key and `n`."""
+    return [{**key._asdict(), "n": n} for key, n in numbers.items()]
 
 
 def of_activity(detection: Detection, period: str, *, began: bool, internal: bool) -> list[Key]:

@@ -110,7 +110,7 @@ class Logins:
         self._writers: set[asyncio.StreamWriter] = set()
         self._decoder = msgspec.json.Decoder(ToService)
         self._server: asyncio.Server | None = None
-        self.people: set[int] = set()  # all who had a session since the start
+        self.people: set[int] = set()  # all who used this machine since the start, as far as known
 
     async def open(self, path: Path) -> None:
         """Listen; anyone may connect and is told apart by the system. OSError where that cannot be."""

@@ -99,7 +99,7 @@ class People:
         """Ask whose a connection is while it is there; the inspector will call it by the port `peer`."""
         self._owners.pop(peer, None)
         if client is not None:
-            self._owners[peer] = asyncio.get_running_loop().create_task(self._look(client))
+            self._owners[peer] = asyncio.get_running_loop().create_task(self.whose(client))
         while len(self._owners) > OWNERS:
             del self._owners[next(iter(self._owners))]
 
@@ -137,11 +137,12 @@ class People:
     async def _owner(self, whose: int | Address | None) -> int | None:
         """Return whose a connection is; None where it had ended or the system does not tell."""
         if isinstance(whose, tuple):
-            return await self._look(whose)
+            return await self.whose(whose)
         asked = None if whose is None else self._owners.get(whose)
         return None if asked is None else await asyncio.shield(asked)
 
-    async def _look(self, client: Address) -> int | None:
+    async def whose(self, client: Address) -> int | None:
+        """Return who connected to this agent from an address of this machine; None where that is not known."""
         return await asyncio.to_thread(owner_of, client, (HERE, self._agent.port))
 
     async def remind(self, who: int | None, about: Detection) -> None:

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from bewust.console import CANNOT_START, READ_FAILED, Options, clear_errors, fail, say
+from bewust.console import CANNOT_START, READ_FAILED, SOCKET, Options, clear_errors, fail, say
 
 if TYPE_CHECKING:
     from bewust.notify import Action, Toast
@@ -26,19 +26,16 @@ def simulate_day(options: Options, file: IO[str], policy_file: Path | None, as_j
     FILE has one JSON object a line, in order of time, such as {"at": "09:03", "service": "chatgpt"};
     docs/reminders.md has the rest. "-" reads standard input. Exit code 1: a line of it is none.
     """
-    from bewust import catalogue, policy, texts
     from bewust.pipeline import Pipeline
     from bewust.rehearsing import LINE, DayError, read, rehearse
+    from bewust.settings import load_rules
 
     with clear_errors():
-        rules = policy.load(policy_file or options.config)
-        services = {service.id: service for service in catalogue.load(options.config, rules.countries)}
-        policy.check_services(rules, services.values(), policy.name(policy_file or options.config))
-        spoken = texts.load(rules.language, options.config)
-        texts.check(spoken, rules, services.values(), f"texts/{rules.language}.toml")
-        chain = Pipeline(rules, spoken, services)
+        rules = load_rules(options.config, policy_file)
+        chain = Pipeline(rules.policy, rules.texts, rules.services)
         try:
-            seen = list(rehearse(read(iter(lambda: file.readline(LINE), ""), services), chain, services, rules.zone))
+            steps = read(iter(lambda: file.readline(LINE), ""), rules.services)
+            seen = list(rehearse(steps, chain, rules.services, rules.policy.zone))
         except DayError as error:
             fail(f"{file.name}: {error}", READ_FAILED)
         except (OSError, ValueError) as error:
@@ -95,7 +92,7 @@ def texts(options: Options, service_id: str | None, as_json: bool) -> None:
 
 
 @click.command(short_help="Show this login its reminders; for managed machines.")
-@click.option("--socket", type=click.Path(path_type=Path, dir_okay=False), default="/run/bewust/session.sock",
+@click.option("--socket", type=click.Path(path_type=Path, dir_okay=False), default=SOCKET,
               show_default=True, help="Where the service listens.")  # fmt: skip
 @click.pass_obj
 def session(options: Options, socket: Path) -> None:

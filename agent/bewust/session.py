@@ -19,7 +19,6 @@ from bewust.moments import Busy
 from bewust.notify import Toast
 from bewust.owners import peer_of
 
-SOCKET = Path("/run/bewust/session.sock")
 LINE_LIMIT = 4096  # bytes of one message, either way
 BACK_OFF = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before connecting again
 
@@ -114,7 +113,7 @@ class Session:
             try:
                 await self._serve()
                 self.problem = "the service has ended"
-            except (OSError, ValueError, msgspec.DecodeError) as error:
+            except (OSError, ValueError) as error:
                 self.problem = str(error) or type(error).__name__
             finally:
                 self._close()

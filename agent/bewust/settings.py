@@ -72,12 +72,15 @@ class Running(msgspec.Struct, frozen=True):
     pid: int
 
 
-def load_rules(config: Path | None) -> Rules:
-    """Load what an organisation can set, all of it or nothing. Raises the room's own error."""
+def load_rules(config: Path | None, policy_file: Path | None = None) -> Rules:
+    """Load what an organisation can set, all of it or nothing; a `policy_file` goes before the folder's own.
+
+    Raises the room's own error.
+    """
     seen = fingerprint(config)
-    rules = policy.load(config)
+    rules = policy.load(policy_file or config)
     services = catalogue.load(config, rules.countries)
-    policy.check_services(rules, services, policy.name(config))
+    policy.check_services(rules, services, policy.name(policy_file or config))
     matcher = rules.compiled(services)
     spoken = texts.load(rules.language, config)
     texts.check(spoken, rules, services, f"texts/{rules.language}.toml")

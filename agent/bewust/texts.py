@@ -16,7 +16,6 @@ from bewust.model import Context, Detection, Level, Service, Status
 from bewust.policy import Policy
 
 TITLE_LIMIT = 63  # UTF-16 units; what a Windows balloon takes, less its closing NUL
-MESSAGE_LIMIT = 255  # the same
 WORD_LIMIT = 40  # of a button, or of the line that says why, less its address
 SENTENCE_LIMIT = 190  # leaves room below it for the line that says why
 

@@ -8,14 +8,14 @@ import pytest
 
 from agent.somebody import ANNE
 from agent.test_app import USE, agent, tell
-from bewust import answers
+from bewust import people
 from bewust.model import Context, Kind
 from bewust.people import ME
 
 
 def test_a_login_is_whoever_the_system_says_connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     owners = {1: ME, 2: ANNE}
-    monkeypatch.setattr(answers, "owner_of", lambda client, server: owners.get(client[1]))
+    monkeypatch.setattr(people, "owner_of", lambda client, server: owners.get(client[1]))
     made = agent(tmp_path)
     tell(made, USE)
     mine = asyncio.run(made.answers.login(("127.0.0.1", 1)))

@@ -25,6 +25,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from bewust import routing, texts
+from bewust.counters import rows
 from bewust.model import Context
 from bewust.page import guard, kept, now, rules, unseen, why
 from bewust.page.guard import RefusedError
@@ -199,16 +200,11 @@ class Page:
 
     async def counts(self, request: Request) -> Response:
         """Serve the counters as they are in memory, to the same."""
-        return self._private(
-            request, lambda: msgspec.json.encode([{**k._asdict(), "n": n} for k, n in self._agent.counts().items()])
-        )
+        return self._private(request, lambda: msgspec.json.encode(rows(self._agent.counts())))
 
     async def held(self, request: Request) -> Response:
         """Serve why reminders were held back, to the same."""
-        return self._private(
-            request,
-            lambda: msgspec.json.encode([{**k._asdict(), "n": n} for k, n in self._agent.contents().held.items()]),
-        )
+        return self._private(request, lambda: msgspec.json.encode(rows(self._agent.contents().held)))
 
     def _private(self, request: Request, body: Callable[[], bytes]) -> Response:
         given = request.headers.get("authorization", "")

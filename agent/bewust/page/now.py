@@ -31,7 +31,7 @@ def facts(view: View) -> Mapping[str, object]:
         "demoted": [(host, reason(view, why)) for host, why in status.demoted.items()] if view.alone else [],
         "demoted_for": view.words.duration(rules.policy.demoted_for),
         "until": view.words.day(date.fromisoformat(status.authority_until)),
-        "made": _made(view),
+        "made": view.words.day(date.fromisoformat(status.authority_since)),
         "covered": view.agent.names_covered(),
         "snoozes": [_snooze(view, *pair) for pair in _snoozes(view)],
         "contexts": list(Context),
@@ -67,12 +67,6 @@ def _anywhere(view: View) -> list[str]:
 def reason(view: View, why: str) -> str:
     """Return why a host is not looked into, in the reader's language where it is one that we know."""
     return view.words(f"reason.{REASONS[why]}") if why in REASONS else why
-
-
-def _made(view: View) -> str:
-    # An agent that knows when its certificate was made says so.
-    made = view.status.authority_since
-    return view.words.day(date.fromisoformat(made)) if made else ""
 
 
 def _snoozes(view: View) -> list[tuple[Context | None, str]]:
