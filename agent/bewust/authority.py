@@ -137,6 +137,28 @@ def load(folder: Path, now: datetime | None = None) -> Authority:
     return Authority(folder, hosts, made, not_after, root.fingerprint(hashes.SHA256()).hex())
 
 
+def needed(folder: Path, hosts: Sequence[str], now: datetime) -> bool:
+    """Whether the authority in `folder` is none, ends soon, or is for other names than the decrypt list's."""
+    try:
+        found = load(folder, now)
+    except AuthorityError:
+        return True
+    return found.expires_soon(now) or set(found.hosts) != set(_checked(hosts))
+
+
+def check_root(pem: bytes, hosts: Sequence[str]) -> x509.Certificate:
+    """Return the root in `pem`, if it can speak for no name outside the decrypt list `hosts`.
+
+    Raises AuthorityError for what is no such root: whoever installs it trusts nobody's word for it.
+    """
+    where = Path(ROOT_FILE)
+    (root,) = _certificates(where, pem, 1)
+    wide = [name for name in _permitted(where, root) if not _within(name, [_normal(host) for host in hosts])]
+    if wide:
+        raise AuthorityError(where, f"may speak for {wide[0]}, which is not looked into")
+    return root
+
+
 def _normal(host: str) -> str:
     return host.lower().removeprefix("*.").removesuffix(".")
 

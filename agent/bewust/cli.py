@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bewust import __version__
+from bewust.admin_commands import admin_group
 from bewust.catalogue_commands import catalogue_group
 from bewust.console import EPILOG, NOT_RUNNING, READ_FAILED, SOCKET, NoAgentError, Options, ask, clear_errors, fail, say
 from bewust.fleet_commands import fleet_group
@@ -227,22 +228,26 @@ def show(options: Options) -> None:
 
 
 @authority_group.command(short_help="Make a new one for the decrypt list of now.")
+@click.option("--if-needed", is_flag=True, help="Only where there is none, it ends soon, or its names are others.")
 @click.pass_obj
-def renew(options: Options) -> None:
+def renew(options: Options, if_needed: bool) -> None:
     """Make a new authority for the decrypt list as it is now; browsers must then trust its root."""
     from bewust import authority, routing
     from bewust.settings import load_rules, local_now
 
     with clear_errors():
         rules = load_rules(options.config)
-        folder = options.state / "authority"
-        made = authority.issue(folder, routing.decrypt_list(rules.matcher), local_now(rules))
+        folder, hosts = options.state / "authority", routing.decrypt_list(rules.matcher)
+        if if_needed and not authority.needed(folder, hosts, local_now(rules)):
+            click.echo("The authority is in order; nothing was changed.")
+            return
+        made = authority.issue(folder, hosts, local_now(rules))
         click.echo(f"New authority for {len(made.hosts)} names, until {made.not_after.date()}: {made.root_pem}")
         click.echo("Let browsers trust this root instead of the old one, and start the agent anew.")
 
 
 main.add_command(catalogue_group)
-for _command in (export, prove, keeper_group, fleet_group, session, simulate_day, texts):
+for _command in (admin_group, export, prove, keeper_group, fleet_group, session, simulate_day, texts):
     main.add_command(_command)
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ from typing import Any, NoReturn
 
 import click
 
-READ_FAILED, CONFIG, CANNOT_START, NOT_RUNNING, NO_BROWSER, AUTHORITY = 1, 3, 4, 5, 6, 7
+READ_FAILED, CONFIG, CANNOT_START, NOT_RUNNING, NO_BROWSER, AUTHORITY, ADMIN = 1, 3, 4, 5, 6, 7, 8
 SOCKET = "/run/bewust/session.sock"  # where a service and its sessions meet
 EPILOG = """\b
 Exit codes: 0 done; 1 a file could not be read, or a check found something;
 2 usage; 3 a mistake in the catalogue, the policy or the texts; 4 the agent
-cannot start; 5 no agent runs; 6 no browser; 7 the authority cannot be used."""
+cannot start; 5 no agent runs; 6 no browser; 7 the authority cannot be used;
+8 the machine could not be changed, and is as it was."""
 
 
 class Options:
@@ -35,6 +36,7 @@ class NoAgentError(RuntimeError):
 @contextlib.contextmanager
 def clear_errors() -> Iterator[None]:
     """Turn every error of a room into one line and its own exit code."""
+    from bewust.admin.steps import AdminError
     from bewust.authority import AuthorityError
     from bewust.browsers import BrowserError
     from bewust.delivery import DeliveryError
@@ -48,6 +50,7 @@ def clear_errors() -> Iterator[None]:
     codes: dict[type[Exception], int] = {
         CatalogueError: CONFIG, PolicyError: CONFIG, TextsError: CONFIG, RecordingError: READ_FAILED,
         DeliveryError: READ_FAILED, AuthorityError: AUTHORITY, AgentError: CANNOT_START, StoreError: CANNOT_START,
+        AdminError: ADMIN,
         NoAgentError: NOT_RUNNING, BrowserError: NO_BROWSER,
     }  # fmt: skip
     try:

@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bewust import authority
 from bewust.authority import (
     KEY_FILE,
     LOGIN_HOSTS,
@@ -276,3 +277,23 @@ def test_python_takes_the_root_into_a_strict_context(tmp_path: Path) -> None:
     context = ssl.create_default_context(cafile=authority.root_pem)
     context.verify_flags |= ssl.VERIFY_X509_STRICT  # the default from 3.13 on
     assert context.cert_store_stats() == {"x509": 1, "crl": 0, "x509_ca": 1}
+
+
+def test_a_new_one_is_needed_where_names_or_time_are_others(tmp_path: Path) -> None:
+    assert authority.needed(tmp_path, HOSTS, NOW)
+    authority.issue(tmp_path, HOSTS, NOW)
+    assert not authority.needed(tmp_path, HOSTS, NOW)
+    assert authority.needed(tmp_path, HOSTS[:2], NOW), "narrower is another one too: exactly the list"
+    assert authority.needed(tmp_path, [*HOSTS, "duckduckgo.com"], NOW)
+    assert authority.needed(tmp_path, HOSTS, NOW + authority.VALID - timedelta(days=59))
+
+
+def test_a_root_that_others_hand_over_is_checked_for_its_limits(tmp_path: Path) -> None:
+    issued = authority.issue(tmp_path, HOSTS, NOW)
+    raw = issued.root_pem.read_bytes()
+    assert pem(authority.check_root(raw, HOSTS)) == raw
+    with pytest.raises(AuthorityError, match=r"may speak for translate\.goog"):
+        authority.check_root(raw, HOSTS[:2])
+    for wrong in (b"", b"x", raw + raw, raw[:50]):
+        with pytest.raises(AuthorityError):
+            authority.check_root(wrong, HOSTS)

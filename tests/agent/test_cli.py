@@ -389,6 +389,12 @@ def test_no_authority_is_7(agent: FakeAgent, tmp_path: Path, arguments: list[str
     assert "authority" in failed(run(*arguments, state=tmp_path), 7)
 
 
+def test_an_authority_in_order_is_renewed_only_without_if_needed(tmp_path: Path) -> None:
+    assert "New authority for" in run("authority", "renew", "--if-needed", state=tmp_path).stdout
+    assert "in order" in run("authority", "renew", "--if-needed", state=tmp_path).stdout
+    assert "New authority for" in run("authority", "renew", state=tmp_path).stdout
+
+
 def test_the_authority_is_shown_with_its_names_and_renewed_on_command(tmp_path: Path) -> None:
     assert "New authority for" in run("authority", "renew", state=tmp_path).stdout
     first = run("authority", "show", state=tmp_path).stdout

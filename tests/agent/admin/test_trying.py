@@ -1,0 +1,101 @@
+"""Who answers for a host, through a proxy that is real but small. Through the agent: tests/e2e/test_trust.py."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import trustme
+
+from bewust.admin import trying
+from bewust.admin.steps import AdminError
+from bewust.admin.trying import Answer, shake
+from bewust.model import Depth
+from bewust.settings import load_rules
+
+HOST = "www.google.nl"
+
+
+@contextmanager
+def proxy(answer: bytes, issuer: trustme.CA | None) -> Iterator[int]:
+    """A proxy that answers CONNECT so, and then shakes hands with a leaf of this issuer."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection, suppress(OSError):
+                connection.recv(4096)
+                connection.sendall(answer)
+                if issuer is not None:
+                    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                    issuer.issue_cert(HOST).configure_cert(context)
+                    context.wrap_socket(connection, server_side=True).close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def ours() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def pem(tmp_path: Path, ours: trustme.CA) -> Path:
+    ours.cert_pem.write_to_path(str(tmp_path / "root.pem"))
+    return tmp_path / "root.pem"
+
+
+OK = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+def test_who_answers(pem: Path, ours: trustme.CA) -> None:
+    with proxy(OK, ours) as port:
+        assert shake(port, HOST, pem) is Answer.OURS
+    with proxy(OK, trustme.CA()) as port:
+        assert shake(port, HOST, pem) is Answer.OTHER
+    for refusal in (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", b"", b"x" * 20_000):
+        with proxy(refusal, None) as port:
+            assert shake(port, HOST, pem) is Answer.UNREACHABLE
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert shake(port, HOST, pem) is Answer.NO_AGENT
+
+
+def test_verifying_says_what_it_found(pem: Path, ours: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = load_rules(None)
+    monkeypatch.setattr(trying, "START_SECONDS", 0.0)
+    monkeypatch.setattr(trying, "looked_into", lambda matcher, preferred: [HOST])
+    with proxy(OK, ours) as port:
+        assert trying.verify(port, rules, pem) is None
+    with proxy(OK, trustme.CA()) as port, pytest.raises(AdminError, match="another authority"):
+        trying.verify(port, rules, pem)
+    with proxy(b"", None) as port:
+        assert "could be reached" in (trying.verify(port, rules, pem) or "")
+    with pytest.raises(AdminError, match="no agent listens"):
+        trying.verify(port, rules, pem)
+
+
+def test_the_hosts_tried_are_those_of_the_policy_and_of_the_right_depth() -> None:
+    rules = load_rules(None)
+    decrypted = trying.looked_into(rules.matcher, ["google-ai-overview"])
+    assert len(decrypted) == 3 and decrypted[0].startswith("www.google.")
+    named = trying.by_name(rules.matcher, ["chatgpt"])
+    assert rules.matcher.plan(named[0]).visits[0].service.id == "chatgpt"  # type: ignore[union-attr]
+    for hosts, depths in ((decrypted, (Depth.REQUEST, Depth.RESPONSE)), (named, (Depth.NAME,))):
+        for host in hosts:
+            plan = rules.matcher.plan(host)
+            assert plan is not None and plan.depth in depths

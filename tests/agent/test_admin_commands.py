@@ -1,0 +1,69 @@
+"""`bewust admin` by hand: who may, what it says, and its exit codes. The steps: tests/agent/admin."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from agent.admin.played import Played, machine, put
+from bewust import admin_commands
+from bewust.cli import main
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = machine(tmp_path / "root", "usr/bin/chromium")
+
+    class Here(Played):
+        def __init__(self, chosen: object = None) -> None:
+            super().__init__(root, chosen)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(admin_commands, "_machine", Here)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    return root
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(main, ["admin", *arguments])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.output
+
+
+def test_a_life_in_order(root: Path) -> None:
+    assert run("status")[0] == 1
+    assert run("install", "--port", "9999") == (0, "Bewust is set up. A handshake through it holds.\n")
+    _, said = run("status", "--json")
+    assert json.loads(said)["policies of Chromium"] is None
+    assert run("upgrade")[0] == 0
+    policy = (root / "etc/chromium/policies/managed/zz-bewust.json").read_text()
+    assert ":9999/" in policy, "an upgrade keeps what was chosen"
+    assert run("uninstall")[0] == 0
+    assert (root / "var/lib/bewust").exists()
+    assert run("uninstall", "--purge") == (0, "Bewust left nothing behind.\n")
+    assert not (root / "var/lib/bewust").exists()
+    assert "policies of Chromium: done" in (root / "var/log/bewust-admin.log").read_text()
+
+
+def test_the_other_proxy_is_gone_through_when_told_and_left_again(root: Path) -> None:
+    put(root / "etc/chromium/policies/managed/corp.json", {"ProxyMode": "system"})
+    code, said = run("install")
+    assert code == 8 and "corp.json" in said and "--upstream" in said
+    assert run("install", "--upstream", "http://proxy.example:3128")[0] == 0
+    assert (root / "etc/bewust/policy.d/10-install.toml").exists()
+    assert run("install", "--upstream", "none")[0] == 8
+
+
+@pytest.mark.parametrize(
+    "url", ["proxy.example", "https://proxy.example:1", "http://a:b@p:1", 'http://x":1', "http://p"]
+)
+def test_an_upstream_that_is_none_is_refused(root: Path, url: str) -> None:
+    assert run("install", "--upstream", url)[0] == 2
+
+
+def test_only_root_changes_a_machine(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    for verb in ("install", "upgrade", "uninstall"):
+        code, said = run(verb)
+        assert code == 8 and "as root" in said
