@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from bewust import counters, routing, storage
+from bewust import counters, readiness, routing, storage
 from bewust.answers import Answers
 from bewust.counters import Hold, Key
 from bewust.desk import Desk
@@ -221,7 +221,7 @@ class Agent:
     async def _run(self, started: Callable[[], None]) -> None:
         asyncio.get_running_loop().set_exception_handler(self._complained)
         try:
-            self.port = await self.front.open(self.settings.port)
+            self.port = await self.front.open(self.settings.port, readiness.handed_socket())
         except OSError as error:
             raise AgentError(
                 f"port {self.settings.port} cannot be opened ({error.strerror}). "
@@ -233,14 +233,23 @@ class Agent:
             if self.settings.socket is not None:
                 await self._listen(self.settings.socket)
             started()
+            readiness.tell("READY=1")
             async with asyncio.TaskGroup() as group:
-                for work in (self.inspector.run(), self._flush(), self._watch()):
+                for work in (self.inspector.run(), self._flush(), self._watch(), self._live()):
                     group.create_task(work)
         finally:
+            readiness.tell("STOPPING=1")
             self.store.flush()  # first: who presses Ctrl-C twice shall not lose it
             run_file.unlink(missing_ok=True)
             await self.people.close()
             await self.front.close()
+
+    async def _live(self) -> None:
+        """Give signs of life to who watches us, from the very loop that serves: frozen, it is started anew."""
+        every = readiness.watched_every()
+        while every is not None:
+            readiness.tell("WATCHDOG=1")
+            await asyncio.sleep(every / 3)
 
     async def _listen(self, path: Path) -> None:
         try:

@@ -8,10 +8,12 @@ proxy whose port was closed once (docs/decisions/0002).
 import asyncio
 import contextlib
 import ipaddress
+import socket
 import weakref
 from collections.abc import Callable, Mapping, MutableSet
+from urllib.parse import urlsplit
 
-from bewust.link import Link, Listener, Upstream, Way
+from bewust.link import Link, Listener, Site, Way
 from bewust.matching import Matcher
 from bewust.relay import Buffer
 
@@ -19,7 +21,11 @@ HERE = "127.0.0.1"  # where it listens. Never by the name "localhost": that may 
 
 
 class Front:
-    """Owns the port. `resolver` maps names to "address:port", for demonstrations and tests only."""
+    """Owns the port.
+
+    `upstream` is the organisation's own proxy, "http://name:port", "" for none. `resolver` maps names to
+    "address:port", for demonstrations and tests only.
+    """
 
     def __init__(
         self,
@@ -27,6 +33,7 @@ class Front:
         listener: Listener,
         page: Callable[[], asyncio.Protocol],
         resolver: Mapping[str, str] | None = None,
+        upstream: str = "",
     ) -> None:
         self.matcher = matcher
         self.listener = listener
@@ -35,6 +42,7 @@ class Front:
         self.links: MutableSet[Link] = set()
         self.pages: MutableSet[asyncio.Transport] = weakref.WeakSet()
         self.inspector_port: int | None = None
+        self.upstream = upstream
         self._resolver = resolver or {}
         self._server: asyncio.Server | None = None
 
@@ -43,9 +51,15 @@ class Front:
         """The loop this front runs on."""
         return asyncio.get_running_loop()
 
-    async def open(self, port: int) -> int:
-        """Listen on a loopback port (0: any free one) and return it; OSError where it is taken."""
-        self._server = await self.loop.create_server(lambda: Link(self), HERE, port, backlog=512)
+    async def open(self, port: int, listening: socket.socket | None = None) -> int:
+        """Listen on a loopback port (0: any free one) and return it; OSError where it is taken.
+
+        `listening` is a socket that somebody else holds open across our restarts.
+        """
+        if listening is not None:
+            self._server = await self.loop.create_server(lambda: Link(self), sock=listening, backlog=512)
+        else:
+            self._server = await self.loop.create_server(lambda: Link(self), HERE, port, backlog=512)
         return int(self._server.sockets[0].getsockname()[1])
 
     def inspector_up(self, port: int) -> None:
@@ -68,9 +82,9 @@ class Front:
                 link.abort()
                 link.inspector.abort()
 
-    def adopt(self, matcher: Matcher) -> None:
+    def adopt(self, matcher: Matcher, upstream: str = "") -> None:
         """Route by another catalogue, and hand nothing over until an inspector with it is up."""
-        self.matcher = matcher
+        self.matcher, self.upstream = matcher, upstream
         self.inspector_port = None
 
     def ways(self) -> dict[Way, int]:
@@ -80,17 +94,34 @@ class Front:
             counts[link.way] = counts.get(link.way, 0) + 1
         return counts
 
-    async def dial(self, link: Link) -> Upstream:
+    async def dial(self, link: Link) -> Site:
         """Connect to a site. PermissionError for addresses of this machine: no back door to them."""
         host, port = link.host, link.port
+        if self.upstream:
+            return await self._dial_through(link)
         mapped = self._resolver.get(host)
         if mapped is not None:
             host, port = mapped.rpartition(":")[0], int(mapped.rpartition(":")[2])
-        _, end = await self.loop.create_connection(lambda: Upstream(link), host, port, happy_eyeballs_delay=0.25)
+        _, end = await self.loop.create_connection(
+            lambda: Site(link, direct=True), host, port, happy_eyeballs_delay=0.25
+        )
         assert end.transport is not None
         if mapped is None and _is_here(end.transport.get_extra_info("peername")[0]):
             end.abort()
             raise PermissionError(host)
+        return end
+
+    async def _dial_through(self, link: Link) -> Site:
+        """Have the organisation's proxy connect. It resolves names; what is plainly this machine it is not asked."""
+        if _names_here(link.host):
+            raise PermissionError(link.host)
+        proxy = urlsplit(self.upstream)
+        assert proxy.hostname and proxy.port  # the policy is checked
+        _, end = await self.loop.create_connection(lambda: Site(link), proxy.hostname, proxy.port)
+        end.ask(link.host, link.port)
+        if not await end.answered:
+            end.abort()
+            raise ConnectionRefusedError(link.host)
         return end
 
     async def close(self) -> None:
@@ -106,6 +137,13 @@ class Front:
         if self._server is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._server.wait_closed(), 2)
+
+
+def _names_here(host: str) -> bool:
+    try:
+        return _is_here(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _is_here(address: str) -> bool:

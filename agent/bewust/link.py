@@ -17,10 +17,9 @@ from typing import Literal, Protocol
 
 from bewust.matching import Matcher
 from bewust.model import Depth
-from bewust.relay import Buffer, End
+from bewust.relay import HEAD_LIMIT, Asked, Buffer, End
 from bewust.schema import parse_address
 
-HEAD_LIMIT = 16 << 10  # bytes of a request head; what h11 and most servers allow
 HEAD_SECONDS = 30.0  # a browser sends CONNECT at once
 DIAL_SECONDS = 30.0
 PAGE_SECONDS = 30.0  # of one connection to our own page; a browser opens another
@@ -64,44 +63,39 @@ class Front(Protocol):
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop this front runs on."""
 
-    async def dial(self, link: "Link", /) -> "Upstream":
+    async def dial(self, link: "Link", /) -> "Site":
         """Connect to the link's site."""
 
 
-class Upstream(End):
-    """The end towards a site."""
+class Site(Asked):
+    """The end towards a site; `direct` unless the organisation's own proxy is asked for it."""
 
-    def __init__(self, link: "Link") -> None:
+    def __init__(self, link: "Link", direct: bool = False) -> None:
         super().__init__(link.buffer)
         self.link = link
+        if direct:
+            self.answered.set_result(True)
 
-    def received(self, data: memoryview) -> None:
+    def passed(self, data: memoryview) -> None:
         self.link.carried(len(data))
-        super().received(data)
+        super().passed(data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.refused()
+        super().connection_lost(error)
 
 
-class InspectorEnd(End):
-    """The end towards the inspector; takes its answer to CONNECT off the stream."""
+class InspectorEnd(Asked):
+    """The end towards the inspector."""
 
     def __init__(self, link: "Link") -> None:
         super().__init__(link.buffer)
         self.link = link
-        self.answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.early = b""
-        self._head = b""
 
-    def received(self, data: memoryview) -> None:
-        if not self.answered.done():
-            self._head += bytes(data)
-            head, found, self.early = self._head.partition(b"\r\n\r\n")
-            if found or len(self._head) > HEAD_LIMIT:
-                assert self.transport is not None
-                self.transport.pause_reading()  # until the browser has had its answer
-                self.answered.set_result(head.split(b" ", 2)[1:2] == [b"200"])
-            return
+    def passed(self, data: memoryview) -> None:
         self.link.replay = None
         self.link.carried(len(data))
-        super().received(data)
+        super().passed(data)
 
     def eof_received(self) -> bool:
         return False if self.gives_up() else super().eof_received()
@@ -111,17 +105,9 @@ class InspectorEnd(End):
         if not self.gives_up():
             super().connection_lost(error)
 
-    def go_on(self) -> None:
-        """Pass on what came right behind the answer, and read again."""
-        if self.early:
-            self.received(memoryview(self.early))
-        if self.transport is not None:
-            self.transport.resume_reading()
-
     def gives_up(self) -> bool:
         """Leave the connection to a splice where the browser has heard nothing of ours yet."""
-        if not self.answered.done():
-            self.answered.set_result(False)
+        if self.refused():
             return True
         if self.link.inspector is not self:
             return True
@@ -269,8 +255,7 @@ class Link(End):
         except OSError:
             return False
         self.inspector, end.other = end, self
-        name = f"[{self.host}]" if ":" in self.host else self.host
-        end.send(f"CONNECT {name}:{self.port} HTTP/1.1\r\nHost: {name}:{self.port}\r\n\r\n".encode())
+        end.ask(self.host, self.port)
         return await end.answered
 
     def _leave(self) -> None:
@@ -312,6 +297,7 @@ class Link(End):
             said, self.replay = self.replay, None
             end.send(bytes(said or b""))
             self._welcome()
+            end.go_on()
 
     def _undecrypted(self) -> Way:
         return "failed-open" if self._looked_into() else "spliced"

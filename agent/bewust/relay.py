@@ -11,6 +11,7 @@ import struct
 from typing import Literal
 
 BUFFER = 256 << 10  # bytes read at a time, and held for a slow reader before its writer is paused
+HEAD_LIMIT = 16 << 10  # bytes of a request or response head; what h11 and most servers allow
 RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)  # SO_LINGER: on, for no time at all
 
 
@@ -101,3 +102,47 @@ class End(asyncio.BufferedProtocol):
                 sock: socket.socket = self.transport.get_extra_info("socket")
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self.transport.abort()
+
+
+class Asked(End):
+    """The end towards a proxy that is asked for a tunnel; takes its answer to CONNECT off the stream."""
+
+    def __init__(self, buffer: Buffer) -> None:
+        super().__init__(buffer)
+        self.answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.early = b""
+        self._head = b""
+
+    def ask(self, host: str, port: int) -> None:
+        """Ask for a tunnel; `answered` tells whether there is one."""
+        name = f"[{host}]" if ":" in host else host
+        self.send(f"CONNECT {name}:{port} HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n".encode())
+
+    def received(self, data: memoryview) -> None:
+        if self.answered.done():
+            self.passed(data)
+            return
+        self._head += bytes(data)
+        head, found, self.early = self._head.partition(b"\r\n\r\n")
+        if found or len(self._head) > HEAD_LIMIT:
+            assert self.transport is not None
+            self.transport.pause_reading()  # until the browser has had its answer
+            self.answered.set_result(head.split(b" ", 2)[1:2] == [b"200"])
+
+    def passed(self, data: memoryview) -> None:
+        """Pass on what came through the tunnel."""
+        super().received(data)
+
+    def refused(self) -> bool:
+        """Whether there was no answer yet, and now there will be none."""
+        if self.answered.done():
+            return False
+        self.answered.set_result(False)
+        return True
+
+    def go_on(self) -> None:
+        """Pass on what came right behind the answer, and read again."""
+        if self.early:
+            self.passed(memoryview(self.early))
+        if self.transport is not None:
+            self.transport.resume_reading()

@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import hashlib
+import os
 import random
+import socket
+from collections.abc import AsyncIterator
 
 import pytest
 
-from agent.fronts import BY_NAME, DECRYPTED, Stage, stage
+from agent.fronts import BY_NAME, DECRYPTED, Stage, connect, stage
 from agent.test_link import answering, hush, play
 from bewust.front import _is_here
 
@@ -125,3 +128,67 @@ def test_it_listens_on_loopback_only() -> None:
         assert {socket.getsockname()[0] for socket in made.front._server.sockets} == {"127.0.0.1"}
 
     play(test)
+
+
+@contextlib.asynccontextmanager
+async def proxy(made: Stage, answer: bytes = b"HTTP/1.1 200 OK\r\nVia: corp\r\n\r\n") -> AsyncIterator[list[str]]:
+    """The organisation's own proxy: what it was asked for, and the site's stage behind every name."""
+    asked: list[str] = []
+    site = made.front._resolver[BY_NAME].rpartition(":")[2]
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).split()[1].decode())
+        there, back = await asyncio.open_connection("127.0.0.1", int(site))
+        made.writers += [writer, back]
+        writer.write(answer + b"early" if b" 200 " in answer else answer)
+        await asyncio.gather(pump(reader, back), pump(there, writer))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        made.front.upstream = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield asked
+        await made.front.close()
+
+
+def test_through_the_organisations_own_proxy_nothing_is_resolved_here_and_no_byte_is_lost() -> None:
+    async def test(made: Stage) -> None:
+        async with proxy(made) as asked:
+            reader, writer = await made.connect(BY_NAME, early=b"hi")
+            assert await reader.readexactly(12) == b"earlysite:hi"
+            writer.write(b"x" * 100_000)
+            assert len(await reader.readexactly(100_000)) == 100_000
+            assert asked == [f"{BY_NAME}:443"]
+            assert made.listener.visits == [BY_NAME], "what came back counts as it does without a proxy"
+
+    play(test)
+
+
+def test_a_proxy_that_refuses_is_a_bad_gateway_and_this_machine_is_never_asked_for() -> None:
+    async def test(made: Stage) -> None:
+        async with proxy(made, b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n") as asked:
+            for host, status in ((BY_NAME, b" 502 "), ("127.0.0.1", b" 403 "), ("localhost", b" 403 ")):
+                reader, _ = await made.browser(connect(host))
+                assert status in await asyncio.wait_for(reader.readline(), 10)
+            assert asked == [f"{BY_NAME}:443"]
+
+    play(test)
+
+
+def test_a_port_that_is_held_for_us_stays_open_when_we_go() -> None:
+    async def main() -> None:
+        held = socket.create_server(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        async with stage() as made:
+            other = type(made.front)(made.front.matcher, made.listener, made.front.page)
+            assert await other.open(1, socket.socket(fileno=os.dup(held.fileno()))) == port
+            await other.close()
+        _, writer = await asyncio.open_connection("127.0.0.1", port)  # waits in the queue for the next one
+        writer.close()
+        held.close()
+
+    asyncio.run(main())

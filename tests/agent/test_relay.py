@@ -8,12 +8,13 @@ import struct
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bewust.relay import BUFFER, Buffer, End
+from bewust.relay import BUFFER, Asked, Buffer, End
 
 type Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 RESET = struct.pack("ii", 1, 0)
@@ -291,5 +292,43 @@ def test_a_reset_passes_on_as_a_reset(who: str) -> None:
             with pytest.raises(ConnectionResetError):
                 await asyncio.wait_for(hears[0].read(), 5)
             hears[1].close()
+
+    asyncio.run(main())
+
+
+@given(st.lists(st.integers(1, 60), max_size=8), st.sampled_from([b"HTTP/1.1 200 OK", b"HTTP/1.0 403 No", b"x"]))
+def test_the_answer_to_connect_is_told_from_what_follows_wherever_it_is_cut(cuts: list[int], status: bytes) -> None:
+    async def main() -> None:
+        got = bytearray()
+
+        class Tunnel(Asked):
+            def passed(self, data: memoryview) -> None:
+                got.extend(data)
+
+        end = Tunnel(Buffer())
+        end.transport = Mock(spec=asyncio.Transport)
+        raw, at = status + b"\r\nVia: x\r\n\r\nand then TLS", 0
+        for cut in [*cuts, len(raw)]:
+            if end.answered.done():
+                break
+            end.received(memoryview(raw[at : at + cut]))
+            at = min(at + cut, len(raw))
+        assert end.answered.result() is (b" 200 " in status)
+        end.transport.pause_reading.assert_called_once()
+        end.go_on()
+        end.received(memoryview(raw[at:]))
+        assert got == b"and then TLS"
+        assert not end.refused()
+
+    asyncio.run(main())
+
+
+def test_a_proxy_that_leaves_or_never_ends_its_answer_gives_no_tunnel() -> None:
+    async def main() -> None:
+        left, endless = Asked(Buffer()), Asked(Buffer())
+        endless.transport = Mock(spec=asyncio.Transport)
+        assert left.refused() and not left.answered.result()
+        endless.received(memoryview(b"y" * 20_000))
+        assert not endless.answered.result()
 
     asyncio.run(main())
