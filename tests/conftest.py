@@ -11,6 +11,14 @@ EXPECTED_SKIPS: frozenset[str] = frozenset({"root may read everything", "referen
 _skipped: list[str] = []
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_configuration_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a machine's administrator put into /etc/bewust is no part of any test, nor of the commands it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BEWUST_CONFIG", str(tmp_path_factory.mktemp("no-configuration")))
+        yield
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped and isinstance(report.longrepr, tuple):
         _skipped.append(report.longrepr[2])

@@ -28,7 +28,7 @@ def _loaded(options: Options) -> "tuple[Policy, Sequence[Service]]":
 
     rules = policy.load(options.config)
     services = catalogue.load(options.config, rules.countries)
-    policy.check_services(rules, services, policy.name(options.config))
+    policy.check_services(rules, services, options.config)
     return rules, services
 
 
@@ -127,7 +127,7 @@ def check(options: Options, folder: Path | None, as_json: bool) -> None:
         decrypted = routing.decrypt_list(rules.compiled(services))
         found = [*map(checking.of_mistake, mistakes), *checking.check(services, date.today(), decrypted)]  # noqa: DTZ011
         if not mistakes:
-            policy.check_services(rules, services, policy.name(overlay))
+            policy.check_services(rules, services, overlay)
     if as_json:
         say(json.dumps(msgspec.to_builtins(found)))  # json: a folder's name on Linux may be no text
     else:

@@ -35,14 +35,17 @@ def _default_state() -> Path:
 @click.option("--state", type=click.Path(path_type=Path, file_okay=False), envvar="BEWUST_STATE",
               help="Folder for the authority and the counters.")  # fmt: skip
 @click.option("--config", type=click.Path(path_type=Path, file_okay=False, exists=True), envvar="BEWUST_CONFIG",
-              help="The organisation's folder, laid over our catalogue, policy and texts.")  # fmt: skip
+              help="The organisation's folder, laid over our catalogue, policy and texts; "
+                   "otherwise this machine's own.")  # fmt: skip
 @click.pass_context
 def main(context: click.Context, state: Path | None, config: Path | None) -> None:
     """Reminds you, at the right moment, to use generative AI conscientiously.
 
     Start with `bewust run` in one terminal and `bewust browse` in another.
     """
-    context.obj = Options(state or _default_state(), config)
+    from bewust.managed import folder
+
+    context.obj = Options(state or _default_state(), config or folder())
 
 
 @main.command(short_help="Run the agent in the foreground.")

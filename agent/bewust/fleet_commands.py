@@ -105,7 +105,7 @@ def _computed(
 
     rules = policy.load(overlay)
     services = catalogue.load(overlay if overlay and overlay.is_dir() else None, rules.countries)
-    policy.check_services(rules, services, policy.name(overlay))
+    policy.check_services(rules, services, overlay)
     facts = findings.facts(services, rules)
     connection = engines.connect(engine)
     with tempfile.TemporaryDirectory(prefix="bewust-fleet-") as scratch:

@@ -37,7 +37,7 @@ class Bench:
         rules = policy.load(policy_file or config)
         # Without a policy every country's hosts: a recording may come from anywhere.
         services = catalogue.load(config, rules.countries if policy_file else policy.every_country())
-        policy.check_services(rules, services, policy.name(policy_file or config))
+        policy.check_services(rules, services, policy_file or config)
         return cls(services, rules, full_depth=policy_file is None)
 
     @staticmethod

@@ -4,25 +4,26 @@ Belongs here: what may be decided and its checks. Not here: acting on it. Every 
 `PolicyError` that names the file, the key and the remedy.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 import tomli
 
+from bewust import layers, limits
 from bewust.catalogue import DEFAULT_COUNTRIES
+from bewust.limits import Budget, Daily, Duration, Hours, Language, Link, Mailbox, Step, Upstream
+from bewust.managed import Layer, LayerError
 from bewust.matching import Matcher, compile_services
 from bewust.model import Context, Depth, Service, Status
-from bewust.schema import normalise_host, parse_duration
+from bewust.schema import parse_duration
 
 Mechanism = Literal["local", "split"]
 Agreement = Literal["agreed", "refused", "unknown"]
-NEXT_DAY = "next day"
 # Privacy of one report, by block: a release has no more than these (reports.BLOCKS). Under local for
 # four weeks, 2 in all; under split for a week, 1 in all.
 EPSILONS: Mapping[Mechanism, Mapping[str, str]] = {
@@ -31,10 +32,6 @@ EPSILONS: Mapping[Mechanism, Mapping[str, str]] = {
 }
 YEARLY: Mapping[Mechanism, str] = {"local": "28", "split": "53"}  # years of 53 weeks have 14 periods
 PERIOD_WEEKS: Mapping[Mechanism, int] = {"local": 4, "split": 1}
-LONGEST = 366 * 86400.0  # seconds; far above any sensible schedule, far below what a clock can add
-_HOURS = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:[01][0-9]|2[0-3]):[0-5][0-9]")
-_FRACTION = re.compile(r"[1-9][0-9]{0,3}/[1-9][0-9]{0,3}")
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")  # it becomes part of a file name
 
 
 class PolicyError(ValueError):
@@ -54,14 +51,14 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data_sharing: Agreement = "unknown"
     retention: Agreement = "unknown"
     training: Agreement = "unknown"
-    more: str = ""
+    more: Link = ""
 
 
 class ContextRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What differs for one context: `gap` as in ReminderRules, and how many reminders a day."""
 
-    gap: str | None = None
-    daily: int | None = None
+    gap: Duration | None = None
+    daily: Daily | None = None
 
 
 class ReminderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,13 +73,13 @@ class ReminderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     enabled: bool = True
     silent: bool = False
-    gap: str = "30m"
-    internal_gap: str = "30m"
-    daily: int = 6
-    daily_context: int = 3
-    back_off: tuple[str, ...] = ("30m", "2h", NEXT_DAY)
-    recovery: str = "3d"
-    quiet: tuple[str, ...] = ()
+    gap: Duration = "30m"
+    internal_gap: Duration = "30m"
+    daily: Daily = 6
+    daily_context: Daily = 3
+    back_off: tuple[Step, ...] = ("30m", "2h", limits.NEXT_DAY)
+    recovery: Duration = "3d"
+    quiet: tuple[Hours, ...] = ()
     context: Mapping[Context, ContextRules] = {}
 
 
@@ -94,8 +91,8 @@ class PageRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     organisation: str = ""
-    guidelines: str = ""
-    breach: str = ""
+    guidelines: Link = ""
+    breach: Mailbox = ""
     delete: bool = True
     personal: bool = False
 
@@ -116,9 +113,15 @@ class ReleaseRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     folder: str = ""
     services: tuple[str, ...] = ()
-    epsilon: Mapping[str, str] = {}
-    yearly: str = ""
+    epsilon: Mapping[str, limits.Fraction] = {}
+    yearly: Budget = ""
     keepers: tuple[Keeper, ...] = ()
+
+
+class NetworkRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How this machine reaches the internet: `upstream`, the organisation's own proxy, "" where there is none."""
+
+    upstream: Upstream = ""
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,17 +130,18 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `fill` holds what the placeholders of reminder texts stand for; an empty value means none.
     """
 
-    language: str = "nl"
+    language: Language = "nl"
     timezone: str = "Europe/Amsterdam"
     countries: tuple[str, ...] = DEFAULT_COUNTRIES
-    internal_hosts: tuple[str, ...] = ()
-    inspected_hosts: tuple[str, ...] = ()
+    internal_hosts: tuple[limits.Host, ...] = ()
+    inspected_hosts: tuple[limits.Host, ...] = ()
     mechanism: Mechanism = "local"
-    flush: str = "15m"
-    demoted_for: str = "24h"
+    flush: Duration = "15m"
+    demoted_for: Duration = "24h"
     reminders: ReminderRules = ReminderRules()
     page: PageRules = PageRules()
     release: ReleaseRules = ReleaseRules()
+    network: NetworkRules = NetworkRules()
     fill: Mapping[str, str] = {}
     service: Mapping[str, Decision] = {}
 
@@ -177,116 +181,102 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return ZoneInfo(self.timezone)
 
 
-def load(overlay: Traversable | None = None) -> Policy:
-    """Return the shipped policy with `overlay` (a folder, or a policy file) laid over it."""
-    table = _table(files("bewust_config").joinpath("policy.toml"))
-    if overlay is not None:
-        theirs = overlay.joinpath("policy.toml") if overlay.is_dir() else overlay
-        if theirs.is_file() or not overlay.is_dir():
-            table = _merged(table, _table(theirs))
-    return _policy(table, name(overlay))
+def load(overlay: Path | None = None) -> Policy:
+    """Return the policy of all layers, those of `overlay` (a folder, or a policy file) over ours (layers.py)."""
+    return laid_over(read(overlay))
 
 
-def name(overlay: Traversable | None) -> str:
-    """Return the file in which a mistake must be: theirs where there is one, for ours has none."""
-    if overlay is None:
-        return "policy.toml"
-    return str(overlay.joinpath("policy.toml") if overlay.is_dir() else overlay)
-
-
-def _table(file: Traversable) -> dict[str, Any]:
+def read(overlay: Path | None = None) -> tuple[Layer, ...]:
+    """Return the layers of a policy, the lowest first, each right by itself as far as types go."""
     try:
-        return tomli.loads(file.read_bytes().decode("utf-8-sig"))  # Windows editors write a BOM
-    except OSError as error:
-        raise PolicyError(f"{file}: cannot be read ({error.strerror}). Check the name, owner and mode.") from error
-    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: also a number too long
-        raise PolicyError(f"{file}: is not TOML ({error}). Mend the line it names.") from error
+        return tuple(map(_typed, layers.of(overlay)))
+    except LayerError as error:
+        raise PolicyError(str(error)) from error
 
 
-def _merged(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(ours)
-    for key, value in theirs.items():
-        old = result.get(key)
-        result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return result
-
-
-def _policy(table: Mapping[str, Any], file: str) -> Policy:
-    try:
-        policy = msgspec.convert(table, Policy)
-    except msgspec.ValidationError as error:
-        raise PolicyError(f"{file}: {error}. docs/policy.md lists the keys and their values.") from error
+def laid_over(found: Sequence[Layer]) -> Policy:
+    """Return the policy that layers make together."""
+    table: dict[str, Any] = {}
+    for layer in found:
+        table = layers.laid_over(table, layer.table)
+    policy = msgspec.convert(table, Policy)
     for key, problem in _mistakes(policy):
-        raise PolicyError(f"{file}: {key}: {problem}")
+        raise PolicyError(f"{_culprit(found, key, problem)}: {key}: {problem}")
     return policy
+
+
+def _typed(layer: Layer) -> Layer:
+    try:
+        policy = msgspec.convert(layer.table, Policy, strict=not layer.loose)
+    except msgspec.ValidationError as error:
+        raise PolicyError(f"{layer.name}: {error}. docs/policy.md lists the keys and their values.") from error
+    return layer._replace(table=_as_written(layer.table, msgspec.to_builtins(policy))) if layer.loose else layer
+
+
+def _as_written(table: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of what has its right types the keys that were written."""
+    return {
+        key: _as_written(value, typed[key]) if isinstance(value, dict) else typed[key] for key, value in table.items()
+    }
+
+
+def _culprit(found: Sequence[Layer], key: str, problem: str) -> str:
+    """Return the first layer after which a mistake is there: what stands below it was right without it."""
+    table: dict[str, Any] = {}
+    for layer in found:
+        table = layers.laid_over(table, layer.table)
+        if (key, problem) in _mistakes(msgspec.convert(table, Policy)):
+            return layer.name
+    return found[-1].name
 
 
 def _mistakes(policy: Policy) -> Iterator[tuple[str, str]]:
     """Yield the key of each mistake that the types leave open, with what is wrong and the remedy."""
-    rules = policy.reminders
-    durations = {"flush": policy.flush, "demoted_for": policy.demoted_for, "reminders.gap": rules.gap,
-                 "reminders.internal_gap": rules.internal_gap, "reminders.recovery": rules.recovery}  # fmt: skip
-    durations |= {f"reminders.context.{c}.gap": r.gap for c, r in rules.context.items() if r.gap is not None}
-    steps = [("reminders.back_off", text) for text in rules.back_off if text != NEXT_DAY]
-    for key, text in [*durations.items(), *steps]:
-        if not 0 < parse_duration(text) <= LONGEST:
-            yield key, f'{text!r} is no duration up to a year. Write it like "15m", "2h" or "3d".'
-    if policy.flush_seconds < 60:
+    for key, problem in _values(policy):
+        if problem is not None:
+            yield key, problem
+    if 0 < policy.flush_seconds < 60:
         yield "flush", f"{policy.flush!r} is too often. Use a minute or more."
     try:
         _ = policy.zone
     except (ValueError, OSError, KeyError):
         yield "timezone", f'{policy.timezone!r} is none. Write it like "Europe/Amsterdam".'
-    if not _LANGUAGE.fullmatch(policy.language):
-        yield "language", f'{policy.language!r} is none. Write "nl" or "en", or the code of your own texts.'
     for country in sorted(set(policy.countries) - set(every_country())):
         yield "countries", f'{country!r} is not in countries.toml. Write suffixes like "nl" or "co.uk".'
     if not policy.countries:
         yield "countries", 'is empty. List at least one, such as "nl".'
-    yield from _mistaken_reminders(rules)
-    yield from _mistaken_links(policy)
-    yield from _mistaken_hosts(policy)
     yield from _mistaken_release(policy)
 
 
-def _mistaken_reminders(rules: ReminderRules) -> Iterator[tuple[str, str]]:
-    most = {"daily": rules.daily, "daily_context": rules.daily_context}
-    most |= {f"context.{c}.daily": r.daily for c, r in rules.context.items() if r.daily is not None}
-    for key, number in most.items():
-        if not 0 <= number <= 100:
-            yield f"reminders.{key}", f"{number} is no number of reminders a day. Use 0 to 100."
-    for hours in rules.quiet:
-        if not _HOURS.fullmatch(hours) or hours[:5] == hours[6:]:
-            yield "reminders.quiet", f'{hours!r} are no hours. Write them like "18:00-08:00".'
-
-
-def _mistaken_links(policy: Policy) -> Iterator[tuple[str, str]]:
-    """Links are followed by employees, so they lead to a site or a mailbox and to nothing that runs."""
-    links = {"page.guidelines": (policy.page.guidelines, ("https://",)),
-             "page.breach": (policy.page.breach, ("https://", "mailto:"))}  # fmt: skip
-    links |= {f"service.{key}.more": (decided.more, ("https://",)) for key, decided in policy.service.items()}
-    for key, (link, schemes) in links.items():
-        plain = link.isprintable() and not re.search(r"[\s\"<>]|^https:/*$|^mailto:.*[?#]", link)
-        if link and not (link.startswith(schemes) and plain):
-            yield key, f"{link[:60]!r} is no {' or '.join(schemes)} address. Correct it, or leave it empty."
-
-
-def _mistaken_hosts(policy: Policy) -> Iterator[tuple[str, str]]:
-    for key, hosts in [("internal_hosts", policy.internal_hosts), ("inspected_hosts", policy.inspected_hosts)]:
-        for host in hosts:
-            if not host or normalise_host(host.removeprefix("*.")) != host.removeprefix("*."):
-                yield key, f'{host!r} is no host name. Write a bare lower-case name like "intranet.example".'
+def _values(policy: Policy) -> Iterator[tuple[str, str | None]]:
+    """Yield what each value has wrong by itself, with its key; None where that is nothing."""
+    rules, page, release = policy.reminders, policy.page, policy.release
+    durations = {"flush": policy.flush, "demoted_for": policy.demoted_for, "reminders.gap": rules.gap,
+                 "reminders.internal_gap": rules.internal_gap, "reminders.recovery": rules.recovery}  # fmt: skip
+    durations |= {f"reminders.context.{c}.gap": r.gap for c, r in rules.context.items() if r.gap is not None}
+    most = {"reminders.daily": rules.daily, "reminders.daily_context": rules.daily_context}
+    most |= {f"reminders.context.{c}.daily": r.daily for c, r in rules.context.items() if r.daily is not None}
+    yield from ((key, limits.duration(text)) for key, text in durations.items())
+    yield from (("reminders.back_off", limits.step(text)) for text in rules.back_off)
+    yield from ((key, limits.daily(number)) for key, number in most.items())
+    yield from (("reminders.quiet", limits.hours(text)) for text in rules.quiet)
+    yield "language", limits.language(policy.language)
+    yield "page.guidelines", limits.link(page.guidelines, "https://")
+    yield "page.breach", limits.link(page.breach, "https://", "mailto:")
+    yield from ((f"service.{id_}.more", limits.link(d.more, "https://")) for id_, d in policy.service.items())
+    yield from (("internal_hosts", limits.host(host)) for host in policy.internal_hosts)
+    yield from (("inspected_hosts", limits.host(host)) for host in policy.inspected_hosts)
+    yield "network.upstream", limits.upstream(policy.network.upstream)
+    known = {block: text for block, text in release.epsilon.items() if block in EPSILONS["local"]}
+    yield from ((f"release.epsilon.{block}", limits.fraction(text)) for block, text in known.items())
+    yield "release.yearly", limits.budget(release.yearly)
 
 
 def _mistaken_release(policy: Policy) -> Iterator[tuple[str, str]]:
     rules = policy.release
-    for block, epsilon in rules.epsilon.items():
+    for block in rules.epsilon:
         if block not in EPSILONS["local"]:
             yield "release.epsilon", f"{block!r} is no block. The blocks are {', '.join(EPSILONS['local'])}."
-        elif not _FRACTION.fullmatch(epsilon):
-            yield f"release.epsilon.{block}", f'{epsilon!r} is no fraction. Write it like "1/2".'
-    if rules.yearly and not re.fullmatch(r"[1-9][0-9]{0,3}(/[1-9][0-9]{0,3})?", rules.yearly):
-        yield "release.yearly", f'{rules.yearly!r} is no budget. Write it like "26".'
     if len(set(rules.services)) < len(rules.services) or len(rules.services) > 24:
         yield "release.services", "are more than 24, or one is there twice. The others are counted together."
     if rules.keepers:
@@ -307,18 +297,19 @@ def _mistaken_keepers(keepers: Iterable[Keeper]) -> Iterator[tuple[str, str]]:
 
 def every_country() -> tuple[str, ...]:
     """Return all suffixes that {country} in a catalogue host can stand for."""
-    table = _table(files("bewust_config").joinpath("countries.toml"))
+    table = tomli.loads(files("bewust_config").joinpath("countries.toml").read_text("utf-8"))
     return tuple(table["suffixes"])
 
 
-def check_services(policy: Policy, services: Iterable[Service], file: str = "policy.toml") -> None:
-    """Refuse a decision about a service that the catalogue does not have: it would do nothing."""
+def check_services(policy: Policy, services: Iterable[Service], overlay: Path | None = None) -> None:
+    """Refuse a decision about a service that the catalogue does not have: it would do nothing.
+
+    `overlay` is where the policy was loaded from: which of its layers it is, is looked up for the message.
+    """
     known = {service.id for service in services}
-    for name in policy.release.services:
+    named = [("release.services", name, f"{name!r} ") for name in policy.release.services]
+    named += [(f"service.{name}", name, "") for name in policy.service]
+    for key, name, said in named:
         if name not in known:
-            raise PolicyError(
-                f"{file}: release.services: {name!r} is not in the catalogue. Correct the id, or remove it."
-            )
-    for name in policy.service:
-        if name not in known:
-            raise PolicyError(f"{file}: service.{name}: is not in the catalogue. Correct the id, or remove it.")
+            file = layers.origin(read(overlay), key)
+            raise PolicyError(f"{file}: {key}: {said}is not in the catalogue. Correct the id, or remove it.")

@@ -11,8 +11,9 @@ from typing import Literal
 
 import msgspec
 
+from bewust.limits import NEXT_DAY
 from bewust.model import Context, Detection, Level, Memory, Service, Span
-from bewust.policy import NEXT_DAY, Policy
+from bewust.policy import Policy
 from bewust.schema import parse_duration
 from bewust.texts import Chooser, Text, Texts
 

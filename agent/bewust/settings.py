@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from bewust import authority, catalogue, memory, policy, routing, texts
+from bewust import authority, catalogue, layers, managed, memory, policy, routing, texts
 from bewust.matching import Matcher
 from bewust.model import Service
 from bewust.policy import Policy, PolicyError
@@ -30,7 +30,8 @@ LOCK_FILE = "lock"
 LAST_GOOD = "last-good"  # a copy of the organisation's folder as it was last found to be right
 _OURS = ("authority", "counters.db", "lock", RUN_FILE, LAST_GOOD, memory.FILE)
 type Fingerprint = tuple[tuple[str, int, int], ...]  # name, time and size of each file
-_PARTS = ("policy.toml", "services/*.toml", "texts/*.toml", "theme.css")  # what is read of an organisation's folder
+# What is read of an organisation's folder.
+_PARTS = ("policy.toml", "policy.d/[!.]*.toml", "services/*.toml", "texts/*.toml", "theme.css")
 
 
 class AgentError(RuntimeError):
@@ -80,7 +81,7 @@ def load_rules(config: Path | None, policy_file: Path | None = None) -> Rules:
     seen = fingerprint(config)
     rules = policy.load(policy_file or config)
     services = catalogue.load(config, rules.countries)
-    policy.check_services(rules, services, policy.name(policy_file or config))
+    policy.check_services(rules, services, policy_file or config)
     matcher = rules.compiled(services)
     spoken = texts.load(rules.language, config)
     texts.check(spoken, rules, services, f"texts/{rules.language}.toml")
@@ -113,13 +114,16 @@ def kept(rules: Rules, state: Path) -> Rules:
 
 
 def fingerprint(config: Path | None) -> Fingerprint:
-    """Return name, time and size of every file that is read of an organisation's folder."""
-    found = []
+    """Return name, time and size of every file that is read of an organisation's folder.
+
+    For the machine's own folder also something of what the platform manages.
+    """
+    found = [managed.mark()] if config == managed.folder() else []
     for path in _files(config) if config is not None else ():
         with contextlib.suppress(OSError):  # gone since it was listed
             about = path.stat()
             found.append((str(path), about.st_mtime_ns, about.st_size))
-    return tuple(found)
+    return tuple(one for one in found if one is not None)
 
 
 def _files(config: Path) -> list[Path]:
@@ -135,9 +139,11 @@ def _copied(config: Path, copy: Path) -> bool:
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_private(target, path.read_bytes())
         fresh.mkdir(exist_ok=True, mode=0o700)  # an organisation's folder may hold nothing yet
+        if (laid_over := layers.packed(config)) is not None:
+            write_private(fresh / layers.KEPT, laid_over)
         shutil.rmtree(copy, ignore_errors=True)
         os.replace(fresh, copy)
-    except (OSError, AgentError):
+    except (OSError, AgentError, ValueError):  # the last: what the platform manages changed just now
         shutil.rmtree(fresh, ignore_errors=True)
         return False
     return True

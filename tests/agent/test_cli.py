@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from bewust import cli, console
 from bewust.counters import Key
+from bewust.managed import Layer
 from bewust.model import Kind
 from bewust.storage import FILE, Store
 
@@ -206,6 +207,23 @@ def test_a_mistake_in_the_command_line_is_2(arguments: list[str]) -> None:
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "Error: " in result.stderr
+
+
+# The machine's own folder.
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["nothing given", "--config"])
+def test_the_machines_own_folder_counts_where_no_other_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: bool
+) -> None:
+    monkeypatch.delenv("BEWUST_CONFIG")
+    monkeypatch.setattr("bewust.managed.folder", lambda: tmp_path / "machine")
+    monkeypatch.setattr("bewust.managed.layers", lambda: (Layer("registry", {"language": "en"}),))
+    (tmp_path / "ours").mkdir()
+    options: list[str | Path] = ["--config", tmp_path / "ours"] if given else []
+    result = run(*options, "texts", "--service", "chatgpt", "--json")
+    assert result.exit_code == 0, result.output
+    assert ("Do not enter personal data" in result.stdout) is not given
 
 
 # Status and stats.

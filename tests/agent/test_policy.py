@@ -2,12 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bewust import catalogue, policy, sharing
+from bewust import catalogue, managed, policy, sharing
+from bewust.managed import Layer
 from bewust.model import Context, Depth, Service, Status
 from bewust.policy import Decision, Policy, PolicyError, ReleaseRules
 
@@ -104,6 +106,12 @@ MISTAKES = [
     ("no country", "countries = []", "countries", "at least one"),
     ("an internal host with a path", 'internal_hosts = ["intranet.example/x"]', "internal_hosts", "bare"),
     ("an internal host in capitals", 'internal_hosts = ["Intranet.Example"]', "internal_hosts", "lower-case"),
+    ("an internal host that is all hosts", 'internal_hosts = ["*."]', "internal_hosts", "bare"),
+    ("a proxy with a path", '[network]\nupstream = "http://p.example:80/x"', "network.upstream", "port"),
+    ("a proxy without a port", '[network]\nupstream = "http://p.example"', "network.upstream", "port"),
+    ("a proxy that speaks TLS", '[network]\nupstream = "https://p.example:443"', "network.upstream", "http://"),
+    ("a proxy with a password", '[network]\nupstream = "http://a:b@p.example:80"', "network.upstream", "without"),
+    ("more of the network", '[network]\nproxy = ""', "proxy", "docs/policy.md"),
     ("an empty internal host", 'internal_hosts = [""]', "internal_hosts", "bare"),
 ]
 
@@ -133,13 +141,92 @@ def test_a_policy_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 
 def test_a_decision_about_a_service_nobody_knows_is_refused(tmp_path: Path) -> None:
     written(tmp_path, '[service.chatgtp]\nstatus = "uncontracted"\n')
-    with pytest.raises(PolicyError, match=r"theirs: service.chatgtp: is not in the catalogue. Correct"):
-        policy.check_services(policy.load(tmp_path), catalogue.load(), "theirs")
+    with pytest.raises(PolicyError, match=r"policy.toml: service.chatgtp: is not in the catalogue. Correct"):
+        policy.check_services(policy.load(tmp_path), catalogue.load(), tmp_path)
 
 
 def test_every_default_country_can_be_filled_in() -> None:
     policy.check_services(policy.load(), catalogue.load(countries=policy.every_country()))
     assert set(policy.load().countries) <= set(policy.every_country())
+
+
+# Layers. What they are and their order is in test_layers.py.
+
+
+def layered(folder: Path, *texts: str) -> list[Path]:
+    """Write policy.toml and then files of policy.d; return them all."""
+    (folder / "policy.d").mkdir()
+    files = [folder / "policy.toml", *(folder / "policy.d" / f"{n}.toml" for n in range(1, len(texts)))]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text, encoding="utf-8")
+    return files
+
+
+def test_a_later_file_changes_the_keys_it_has_and_no_others(tmp_path: Path) -> None:
+    layered(tmp_path, 'flush = "1h"\n[fill]\ncontact = "A"\ntip = "T"', '[fill]\ncontact = "B"', 'language = "en"')
+    found = policy.load(tmp_path)
+    assert (found.flush, found.language, found.fill["contact"], found.fill["tip"]) == ("1h", "en", "B", "T")
+
+
+@pytest.mark.parametrize(
+    ("texts", "wrong", "names"),
+    [
+        (["", "language = 1", ""], 1, "$.language"),
+        (['flush = "1s"', 'language = "en"'], 0, "flush: '1s' is too often"),
+        (['flush = "1h"', 'flush = "1s"', 'language = "en"'], 1, "flush: '1s' is too often"),
+        (['flush = "2s"', 'flush = "1s"'], 1, "flush: '1s' is too often"),
+        (["", "[[nonsense"], 1, "is not TOML"),
+        (["[page]", "", "pages = 1"], 2, "pages"),
+        (['mechanism = "local"', 'mechanism = "split"'], 1, "release.keepers"),
+        (["", '[service.nobody]\nstatus = "unknown"', '[service.chatgpt]\nstatus = "unknown"'], 1, "service.nobody"),
+        (['[release]\nservices = ["x"]', ""], 0, "release.services: 'x' is not"),
+    ],
+)
+def test_a_mistake_names_the_layer_that_made_it(tmp_path: Path, texts: list[str], wrong: int, names: str) -> None:
+    files = layered(tmp_path, *texts)
+    with pytest.raises(PolicyError) as error:
+        policy.check_services(policy.load(tmp_path), catalogue.load(), tmp_path)
+    assert str(error.value).startswith(f"{files[wrong]}: ")
+    assert names in str(error.value)
+
+
+def test_what_is_right_together_is_right(tmp_path: Path) -> None:
+    layered(tmp_path, 'mechanism = "split"', KEEPERS)
+    assert policy.load(tmp_path).mechanism == "split"
+
+
+def managing(monkeypatch: pytest.MonkeyPatch, machine: Path, *found: Layer) -> None:
+    monkeypatch.setattr(managed, "folder", lambda: machine)
+    monkeypatch.setattr(managed, "layers", lambda: found)
+
+
+def test_what_the_registry_holds_gets_the_types_of_its_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    table = {"reminders": {"silent": 1, "daily": "4", "enabled": "false"}, "internal_hosts": ["a.example"]}
+    written(tmp_path, "[reminders]\ndaily = 1\ndaily_context = 1")
+    managing(monkeypatch, tmp_path, Layer("registry", table, loose=True))
+    found = policy.load(tmp_path)
+    assert (found.reminders.silent, found.reminders.daily, found.reminders.daily_context) == (True, 4, 1)
+    assert (found.reminders.enabled, found.internal_hosts) == (False, ("a.example",))
+
+
+@pytest.mark.parametrize(
+    ("table", "names"),
+    [({"reminders": {"silent": 2}}, "$.reminders.silent"), ({"x": 1}, "unknown field `x`"), ({"flush": "1s"}, "flush")],
+)
+def test_a_mistake_in_what_is_managed_names_the_registry(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, table: dict[str, Any], names: str
+) -> None:
+    managing(monkeypatch, tmp_path, Layer("registry HKLM", table, loose=True))
+    with pytest.raises(PolicyError) as error:
+        policy.load(tmp_path)
+    assert str(error.value).startswith("registry HKLM: ")
+    assert names in str(error.value)
+
+
+def test_a_file_is_not_as_loose_as_the_registry(tmp_path: Path) -> None:
+    written(tmp_path, "[reminders]\nsilent = 1")
+    with pytest.raises(PolicyError, match=r"Expected `bool`, got `int`"):
+        policy.load(tmp_path)
 
 
 VALUES = st.one_of(
@@ -215,4 +302,4 @@ def test_two_keepers_make_split_possible_and_a_fraction_replaces_one_epsilon(tmp
 def test_a_release_names_services_of_the_catalogue_only(tmp_path: Path) -> None:
     written(tmp_path, '[release]\nservices = ["chatgtp"]\n')
     with pytest.raises(PolicyError, match=r"release.services: 'chatgtp' is not in the catalogue"):
-        policy.check_services(policy.load(tmp_path), catalogue.load(), "theirs")
+        policy.check_services(policy.load(tmp_path), catalogue.load(), tmp_path)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bewust import settings
+from bewust import managed, settings
 from bewust.authority import AuthorityError
+from bewust.managed import Layer
 from bewust.model import Depth
 from bewust.policy import PolicyError
 from bewust.schema import CatalogueError
@@ -262,11 +263,55 @@ def test_a_state_folder_that_cannot_be_written_still_gives_rules(tmp_path: Path)
     assert kept(in_force(config, tmp_path / "state"), tmp_path / "state").folder == config
 
 
+def test_what_the_platform_manages_is_in_the_copy_that_the_inspector_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, state = organisation(tmp_path), tmp_path / "state"
+    (config / "policy.d").mkdir()
+    (config / "policy.d" / "10-fill.toml").write_text('[fill]\ncontact = "CIO"')
+    state.mkdir()
+    registry = {"reminders": {"silent": 1}}
+    monkeypatch.setattr(managed, "folder", lambda: config)
+    monkeypatch.setattr(managed, "layers", lambda: (Layer("registry", registry, loose=True),))
+    rules = kept(in_force(config, state), state)
+    assert rules.folder == state / LAST_GOOD
+    assert load_rules(rules.folder).policy == rules.policy
+    assert (rules.policy.reminders.silent, rules.policy.fill["contact"]) == (True, "CIO")
+
+    registry["reminders"]["silent"] = 7
+    broken = in_force(config, state)
+    assert broken.problem is not None
+    assert broken.problem.startswith("registry: Expected `bool`")
+    assert broken.policy == rules.policy, "what was last right stays in force"
+
+
+def test_a_fingerprint_changes_with_what_is_managed_over_the_machines_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = organisation(tmp_path)
+    before = fingerprint(config)
+    monkeypatch.setattr(managed, "mark", lambda: ("registry", 1, 1))
+    assert fingerprint(config) == before
+    monkeypatch.setattr(managed, "folder", lambda: config)
+    assert fingerprint(config) == (("registry", 1, 1), *before)
+
+
+def test_a_machine_without_a_folder_of_its_own_has_our_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(managed, "folder", lambda: tmp_path / "gone")
+    rules = in_force(tmp_path / "gone", tmp_path)
+    assert rules.policy == load_rules(None).policy
+    assert kept(rules, tmp_path).folder == tmp_path / LAST_GOOD
+
+
 def test_a_fingerprint_changes_with_every_file_that_is_read_and_with_no_other(tmp_path: Path) -> None:
     config = organisation(tmp_path)
     before = fingerprint(config)
     (config / "notes.md").write_text("x")
     assert fingerprint(config) == before
     (config / "policy.toml").write_text("")
+    assert fingerprint(config) != before
+    before = fingerprint(config)
+    (config / "policy.d").mkdir()
+    (config / "policy.d" / "x.toml").write_text("")
     assert fingerprint(config) != before
     assert fingerprint(None) == fingerprint(tmp_path / "nowhere") == ()

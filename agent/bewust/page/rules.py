@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from fractions import Fraction
 
+from bewust.limits import NEXT_DAY
 from bewust.model import Status
 from bewust.page import kept, why
 from bewust.page.view import View
-from bewust.policy import NEXT_DAY, PERIOD_WEEKS, Decision
+from bewust.policy import PERIOD_WEEKS, Decision
 from bewust.retention import SEALED_DAYS
 
 
