@@ -19,6 +19,9 @@ TITLE_LIMIT = 63  # UTF-16 units; what a Windows balloon takes, less its closing
 WORD_LIMIT = 40  # of a button, or of the line that says why, less its address
 SENTENCE_LIMIT = 190  # leaves room below it for the line that says why
 
+TITLES = (*Context, "internal", "other")
+WORDS = ("why", "open", "not_today")
+
 About = Literal["quality", "data", "choice"]
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -97,6 +100,9 @@ def _read(file: Traversable) -> Texts:
     ids = [text.id for text in texts.text]
     if twice := {i for i in ids if ids.count(i) > 1}:
         raise TextsError(f"{file}: text {sorted(twice)[0]!r} is there twice. Remove one of them.")
+    for section, given, known in (("titles", texts.titles, TITLES), ("words", texts.words, WORDS)):
+        if unknown := sorted(set(given) - set(known)):
+            raise TextsError(f"{file}: {section}.{unknown[0]}: nothing has that name. Use one of {', '.join(known)}.")
     return texts
 
 
@@ -169,7 +175,7 @@ class Chooser:
 def check(texts: Texts, policy: Policy, services: Iterable[Service], file: str) -> None:
     """Refuse a text that would be too long in a toast once filled in, or whose placeholder nobody fills.
 
-    Raises TextsError: such a text would silently never be shown.
+    So too the name of a service that nobody knows. Raises TextsError: they would silently never be shown.
     """
     for problem in _mistakes(Chooser(policy, texts), list(services)):
         raise TextsError(f"{file}: {problem}")
@@ -179,6 +185,8 @@ def _mistakes(chooser: Chooser, services: list[Service]) -> Iterator[str]:
     for name, word in chooser.texts.words.items():
         if _units(word) > WORD_LIMIT:
             yield f"words.{name}: has {_units(word)} characters; {WORD_LIMIT} is the most. Shorten it."
+    for name in sorted(set(chooser.texts.names) - {service.id for service in services}):
+        yield f"names.{name}: is not in the catalogue. Correct the id, or remove it."
     known = {*chooser.policy.fill, "dienst", "alternatief"}
     for text in chooser.texts.text:
         for name in _PLACEHOLDER.findall(text.text):

@@ -257,3 +257,24 @@ def test_a_text_that_could_never_be_shown_is_refused(text: Text, policy: Policy,
 def test_a_word_of_the_toast_that_is_too_long_is_refused() -> None:
     with pytest.raises(TextsError, match=r"words.open: has 41 characters; 40 is the most"):
         texts.check(Texts(words={"open": "x" * 41}), Policy(), SERVICES.values(), "texts/nl.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("[titles]\nserach = 'x'", "titles.serach: nothing has that name. Use one of chat, search,"),
+        ("[words]\nopened = 'x'", "words.opened: nothing has that name. Use one of why, open, not_today."),
+    ],
+)
+def test_a_title_or_word_that_nothing_uses_is_refused(tmp_path: Path, text: str, names: str) -> None:
+    file = tmp_path / "texts" / "nl.toml"
+    file.parent.mkdir()
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(TextsError) as error:
+        texts.load("nl", tmp_path)
+    assert str(error.value).startswith(f"{file}: {names}")
+
+
+def test_a_name_for_a_service_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(TextsError, match=r"names.chatgtp: is not in the catalogue. Correct the id"):
+        texts.check(Texts(names={"chatgtp": "x"}), Policy(), SERVICES.values(), "texts/nl.toml")
