@@ -82,7 +82,9 @@ def build(start: Start, matcher: Matcher, rules: policy.Policy, lines: Lines) ->
     if start.resolver:
         addons.append(Resolver(dict(start.resolver)))
     master.addons.add(*addons)
+    upstream = rules.network.upstream
     master.options.update(
+        mode=[f"upstream:{upstream}" if upstream else "regular"],
         confdir=start.authority, listen_host="127.0.0.1", listen_port=0, upstream_cert=False,
         ssl_verify_upstream_trusted_ca=start.trust or system_roots(), show_ignored_hosts=False,
     )  # fmt: skip

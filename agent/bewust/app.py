@@ -75,7 +75,7 @@ class Agent:
         self.people = People(self, desktop, settings.state, on_reminder)
         self.answers = Answers(self)
         self.page = Page(self.answers)
-        self.front = Front(rules.matcher, self, self.page.protocol, settings.resolver)
+        self.front = Front(rules.matcher, self, self.page.protocol, settings.resolver, rules.policy.network.upstream)
         self.inspector = Inspector(
             self._start(), up=self.front.inspector_up, down=self.front.inspector_down, message=self.message
         )
@@ -207,7 +207,7 @@ class Agent:
         self._opened = ""
         self.pipeline.adopt(found.policy, found.texts, found.services)
         self.uncovered = self.authority.uncovered(routing.decrypt_list(found.matcher))
-        self.front.adopt(found.matcher)
+        self.front.adopt(found.matcher, found.policy.network.upstream)
         await asyncio.sleep(DRAIN_SECONDS)
         self.inspector.renew(self._start())
 

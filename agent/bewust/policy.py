@@ -16,7 +16,7 @@ import tomli
 
 from bewust import layers, limits
 from bewust.catalogue import DEFAULT_COUNTRIES
-from bewust.limits import Budget, Daily, Duration, Hours, Language, Link, Mailbox, Step, Upstream
+from bewust.limits import Budget, Daily, Duration, Host, Hours, Language, Link, Mailbox, Step, Upstream
 from bewust.managed import Layer, LayerError
 from bewust.matching import Matcher, compile_services
 from bewust.model import Context, Depth, Service, Status
@@ -119,9 +119,13 @@ class ReleaseRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NetworkRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How this machine reaches the internet: `upstream`, the organisation's own proxy, "" where there is none."""
+    """How this machine reaches the internet: `upstream`, the organisation's own proxy, "" where there is none.
+
+    `direct` are hosts that browsers reach without it, a name or `*.` and one.
+    """
 
     upstream: Upstream = ""
+    direct: tuple[Host, ...] = ()
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -267,6 +271,7 @@ def _values(policy: Policy) -> Iterator[tuple[str, str | None]]:
     yield from (("internal_hosts", limits.host(host)) for host in policy.internal_hosts)
     yield from (("inspected_hosts", limits.host(host)) for host in policy.inspected_hosts)
     yield "network.upstream", limits.upstream(policy.network.upstream)
+    yield from (("network.direct", limits.host(host)) for host in policy.network.direct)
     known = {block: text for block, text in release.epsilon.items() if block in EPSILONS["local"]}
     yield from ((f"release.epsilon.{block}", limits.fraction(text)) for block, text in known.items())
     yield "release.yearly", limits.budget(release.yearly)

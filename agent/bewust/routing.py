@@ -17,10 +17,18 @@ _PAC = """\
 // Bewust: these names go to the agent on this machine; everything else goes its own way, unseen.
 var exact = {exact};
 var below = {below};
+var direct = {direct};
+function isDirect(host) {{
+  if (direct.hasOwnProperty(host)) return true;
+  for (var dot = host.indexOf("."); dot >= 0; dot = host.indexOf(".", dot + 1))
+    if (direct.hasOwnProperty("*" + host.slice(dot))) return true;
+  return {plain} && host.indexOf(".") < 0 && host.indexOf(":") < 0;
+}}
 function FindProxyForURL(url, host) {{
-  if (url.substring(0, 6) !== "https:" && url.substring(0, 4) !== "wss:") return "{fallback}";
   host = host.toLowerCase();
   if (host.charAt(host.length - 1) === ".") host = host.slice(0, -1);
+  if (isDirect(host)) return "DIRECT";
+  if (url.substring(0, 6) !== "https:" && url.substring(0, 4) !== "wss:") return "{fallback}";
   if (exact.hasOwnProperty(host)) return "PROXY 127.0.0.1:{port}; {fallback}";
   for (var dot = host.indexOf("."); dot >= 0; dot = host.indexOf(".", dot + 1))
     if (below.hasOwnProperty(host.slice(dot + 1))) return "PROXY 127.0.0.1:{port}; {fallback}";
@@ -29,13 +37,20 @@ function FindProxyForURL(url, host) {{
 """
 
 
-def pac(matcher: Matcher, port: int, fallback: str = "DIRECT") -> str:
-    """Return the PAC file: catalogued hosts to the agent, https and wss only, the rest to `fallback`."""
+def pac(matcher: Matcher, port: int, upstream: str = "", direct: Iterable[str] = ()) -> str:
+    """Return the PAC file: catalogued hosts to the agent, https and wss only, the rest its own way.
+
+    That way is the organisation's proxy `upstream` where it has one, save for `direct` (a name, or `*.`
+    and one) and names without a dot, which are of its own network.
+    """
+    fallback = f"PROXY {upstream.removeprefix('http://')}" if upstream else "DIRECT"
     hosts = matcher.hosts(*Depth)
     return _PAC.format(
         exact=_table(host for host in hosts if not host.startswith("*.")),
         below=_table(host[2:] for host in hosts if host.startswith("*.")),
         port=port,
+        direct=_table(direct),
+        plain=json.dumps(bool(upstream)),
         fallback=json.dumps(fallback)[1:-1],
     )
 

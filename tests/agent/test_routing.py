@@ -60,10 +60,12 @@ def test_only_catalogued_hosts_over_https_go_to_the_agent() -> None:
 
 @node
 def test_the_organisations_own_route_is_the_fall_back() -> None:
-    theirs = "PROXY proxy.example:8080; DIRECT"
-    pac = routing.pac(MATCHER, 1, theirs)
-    asked = [("https://chatgpt.com/", "chatgpt.com"), ("https://www.example.org/", "www.example.org")]
-    assert run(pac, asked) == [f"PROXY 127.0.0.1:1; {theirs}", theirs]
+    theirs = "PROXY proxy.example:8080"
+    pac = routing.pac(MATCHER, 1, "http://proxy.example:8080", ["*.intranet.example", "portal.example"])
+    hosts = ["chatgpt.com", "www.example.org", "a.b.intranet.example", "portal.example", "intranet.example", "wiki"]
+    ways = [f"PROXY 127.0.0.1:1; {theirs}", theirs, "DIRECT", "DIRECT", theirs, "DIRECT"]
+    assert run(pac, [(f"https://{host}/", host) for host in hosts]) == ways
+    assert run(pac, [("http://www.example.org/", "www.example.org"), ("http://wiki/", "wiki")]) == [theirs, "DIRECT"]
 
 
 LISTED = [host.removeprefix("*.") for host in MATCHER.hosts(*Depth)]

@@ -191,7 +191,8 @@ class Page:
 
     async def pac(self, request: Request) -> Response:
         """Serve the PAC file for this agent's port."""
-        text = routing.pac(self._agent.rules.matcher, self._agent.port)
+        network = self._agent.rules.policy.network
+        text = routing.pac(self._agent.rules.matcher, self._agent.port, network.upstream, network.direct)
         return PlainTextResponse(text, headers=guard.headers(), media_type=routing.PAC_TYPE)
 
     async def status(self, request: Request) -> Response:
