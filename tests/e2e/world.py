@@ -234,15 +234,15 @@ class World:
     that goes DIRECT and has no resolver of its own needs `port` 443.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, address: str = "127.0.0.1") -> None:
         self.hosts = tuple(ROUTES)
         self.hits: list[tuple[str, str]] = []
         self._folder = TemporaryDirectory(prefix="world-")
         self.root_pem = Path(self._folder.name) / "root.pem"
         self._leaf = Path(self._folder.name) / "leaf.pem"
-        self._socket = socket.create_server(("127.0.0.1", port))
+        self._socket = socket.create_server((address, port))
         self.port: int = self._socket.getsockname()[1]
-        self.resolver = dict.fromkeys(self.hosts, f"127.0.0.1:{self.port}")
+        self.resolver = dict.fromkeys(self.hosts, f"{address}:{self.port}")
         self._application = application()
         self._serving = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)

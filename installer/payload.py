@@ -1,0 +1,83 @@
+"""What every package brings: the locked dependencies and the product, as wheels of one platform.
+
+Belongs here: installing into a folder, and leaving out what no workstation needs. Not here: the
+interpreter, which is each platform's own affair.
+"""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PYTHON = "3.13"
+# Never used on a workstation: what sqlite-utils installs plugins with, mitmproxy's own screens and what they
+# draw with, and its redirector for whole machines.
+UNUSED = (
+    "pip",
+    "urwid",
+    "tornado",
+    "wcwidth",
+    "pygments",
+    "mitmproxy/tools/console",
+    "mitmproxy/contrib/click",
+    "mitmproxy/tools/web",
+    "mitmproxy_linux/mitmproxy-linux-redirector",
+    "bin",
+)
+UNUSED_PATTERNS = ("**/tests", "**/test", "**/*.pyi", "**/*.h", "**/*.pxd", "**/*.pyx", "**/*.c")
+
+
+def version() -> str:
+    """Return the version that is being packaged."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return str(tomllib.load(file)["project"]["version"])
+
+
+def uv(*arguments: str) -> None:
+    """Run uv, the one on PATH or the private one of this clone."""
+    private = ROOT / ".uv" / "bin" / "uv"
+    found = str(private) if private.is_file() else shutil.which("uv")
+    if found is None:
+        sys.exit("uv is not here. Run: make setup")
+    subprocess.run([found, "--quiet", *arguments], cwd=ROOT, check=True)
+
+
+def install(site: Path, work: Path, options: Sequence[str] = ()) -> None:
+    """Install the product and its locked dependencies into `site`, every hash checked.
+
+    `options` choose a platform other than this machine's, as `uv pip install` takes them.
+    """
+    locked = work / "requirements.txt"
+    uv("export", "--locked", "--no-dev", "--no-emit-project", "--output-file", str(locked))
+    target = ["--target", str(site), "--python-version", PYTHON, "--only-binary", ":all:", *options]
+    uv("pip", "install", "--require-hashes", "--requirement", str(locked), *target)
+    wheels = work / "wheels"
+    uv("build", "--wheel", "--out-dir", str(wheels))
+    (wheel,) = wheels.glob("*.whl")
+    uv("pip", "install", "--no-deps", str(wheel), *target)
+    prune(site)
+
+
+def prune(site: Path) -> None:
+    """Remove what is never used on a workstation."""
+    for name in UNUSED:
+        path = site / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    for pattern in UNUSED_PATTERNS:
+        for path in sorted(site.glob(pattern)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def compiled(python: str | Path, folder: Path) -> None:
+    """Write the .pyc files: nobody who runs the program may write there. Sources stay, to be read."""
+    command = [str(python), "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", str(folder)]
+    subprocess.run(command, check=False)  # some libraries bring files that are no Python of today
