@@ -9,10 +9,11 @@ import pytest
 import tomli
 from click.testing import CliRunner
 
-from bewust import catalogue, checking
+from bewust import catalogue, checking, layers
 from bewust.cli import main
 from bewust.detection import observe
 from bewust.inspection import Bench
+from bewust.policy import Policy
 from bewust.recordings import Exchange
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -49,6 +50,28 @@ def test_the_signature_of_ten_minutes_works_as_its_document_says(tmp_path: Path)
 def test_the_keepers_commands_exist_and_run(command: str) -> None:
     result = CliRunner().invoke(main, [part.strip("'") for part in command.split()])
     assert result.exit_code in (0, 1), result.output  # 1: a check found something, one day
+    assert result.stdout
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_the_policies_in_the_document_are_right(number: int, tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(blocks("policy.md", "toml")[number], encoding="utf-8")
+    assert CliRunner().invoke(main, ["policy", "check", str(file)]).exit_code == 0
+
+
+def test_every_key_of_a_policy_is_in_its_document() -> None:
+    text = (DOCS / "policy.md").read_text(encoding="utf-8")
+    for key, _ in layers.leaves(msgspec.to_builtins(Policy())):
+        assert re.search(rf"\b{key.rpartition('.')[2]}\b", text), key
+
+
+@pytest.mark.parametrize("command", re.findall(r"^bewust (.*?)(?:\s+#.*)?$", blocks("policy.md", "console")[0], re.M))
+def test_the_commands_for_policies_exist_and_run(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "policy.toml").write_text("", encoding="utf-8")
+    result = CliRunner().invoke(main, command.split())
+    assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -34,12 +34,17 @@ YEARLY: Mapping[Mechanism, str] = {"local": "28", "split": "53"}  # years of 53 
 PERIOD_WEEKS: Mapping[Mechanism, int] = {"local": 4, "split": 1}
 
 
+def _keys(*names: str) -> msgspec.Meta:
+    """Tell editors the keys of a table; that others are mistakes is checked elsewhere."""
+    return msgspec.Meta(extra_json_schema={"propertyNames": {"enum": [str(name) for name in names]}})
+
+
 class PolicyError(ValueError):
     """A mistake in the policy: names the file, the key, what is wrong and what to do."""
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was decided about one service; `depth` None means the default of its kind.
+    """What was decided about one service; without `depth` that is the default of its kind.
 
     The three conditions are what the supplier agreed to: not to share data, to delete it in time, not to
     train on it. `more` is a page of the organisation about the decision, such as its risk analysis.
@@ -55,7 +60,7 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ContextRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What differs for one context: `gap` as in ReminderRules, and how many reminders a day."""
+    """What differs for one context: the `gap`, and how many reminders a day."""
 
     gap: Duration | None = None
     daily: Daily | None = None
@@ -80,7 +85,7 @@ class ReminderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     back_off: tuple[Step, ...] = ("30m", "2h", limits.NEXT_DAY)
     recovery: Duration = "3d"
     quiet: tuple[Hours, ...] = ()
-    context: Mapping[Context, ContextRules] = {}
+    context: Annotated[Mapping[Context, ContextRules], _keys(*Context)] = {}
 
 
 class PageRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,8 +117,8 @@ class ReleaseRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     folder: str = ""
-    services: tuple[str, ...] = ()
-    epsilon: Mapping[str, limits.Fraction] = {}
+    services: Annotated[tuple[str, ...], msgspec.Meta(extra_json_schema={"maxItems": 24, "uniqueItems": True})] = ()
+    epsilon: Annotated[Mapping[str, limits.Fraction], _keys(*EPSILONS["local"])] = {}
     yearly: Budget = ""
     keepers: tuple[Keeper, ...] = ()
 

@@ -1,5 +1,6 @@
 """What the commands show as tables; built with rich, printed by the command line only."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -14,6 +15,7 @@ from bewust.model import Kind
 from bewust.proving import Row
 from bewust.rehearsing import Seen
 from bewust.reminders import Reminder
+from bewust.reviewing import DEFAULT, Value
 
 HELD = {
     "disabled": "the policy wants none (reminders.enabled)",
@@ -38,8 +40,7 @@ def status_table(status: Mapping[str, Any]) -> Table:
     table.add_column(overflow="fold")
 
     def row(label: str, value: str, style: str | None = None) -> None:
-        safe = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in value)
-        table.add_row(label, Text(safe), style=style)  # Text: brackets in a path are no markup
+        table.add_row(label, _safe(value), style=style)
 
     for problem in status["problems"]:
         row("problem", problem, "yellow")
@@ -113,6 +114,11 @@ def receipt_table(receipt: Sequence[Row]) -> Table:
     return table
 
 
+def _safe(value: str) -> Text:
+    """Return what a file said, without what would move the cursor; as Text, for brackets are no markup."""
+    return Text("".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in value))
+
+
 def _lines(items: Any) -> str:
     return "\n".join(items) or "none"
 
@@ -148,6 +154,17 @@ def _hours(seen: Sequence[Seen]) -> Table:
     for hour in range(min(every, default=0), max(every, default=-1) + 1):
         bar = Text("■" * shown[hour], style="bold").append("·" * round(40 * every[hour] / most))
         table.add_row(f"{hour:02}h", bar, f"{shown[hour]} of {every[hour]}")
+    return table
+
+
+def policy_table(values: Sequence[Value], with_origin: bool) -> Table:
+    """Return a policy: a row a key, its value as TOML would have it, and where it was set."""
+    table = Table(box=SIMPLE, padding=0)
+    for name in ("key", "value", *(["origin"] if with_origin else [])):
+        table.add_column(name, overflow="fold")
+    for one in values:
+        cells = [one.key, json.dumps(one.value, ensure_ascii=False), *([one.origin] if with_origin else [])]
+        table.add_row(*map(_safe, cells), style="dim" if one.origin == DEFAULT else None)
     return table
 
 

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bewust.model import Kind
-from bewust.tables import stats_table, status_table
+from bewust.reviewing import DEFAULT, Value
+from bewust.tables import policy_table, stats_table, status_table
 
 STATUS: dict[str, Any] = {
     "version": "0.1.0", "pid": 12, "port": 8787, "since": "2026-11-23T12:00:00+01:00", "inspector": "running",
@@ -86,3 +87,11 @@ def test_the_counters_are_a_row_a_service_and_a_column_a_kind() -> None:
 
 def test_no_counts_are_said_to_be_none() -> None:
     assert any("Nothing has been counted yet" in line for line in drawn(stats_table([])))
+
+
+def test_a_policy_is_shown_key_by_key_and_nothing_in_it_is_taken_for_markup() -> None:
+    values = [Value("fill.tip", "[red]web\x9b", "/etc/bewust/policy.d/[1].toml"), Value("countries", ["nl"], DEFAULT)]
+    told = drawn(policy_table(values, with_origin=True))
+    assert told[1].split() == ["key", "value", "origin"]
+    assert told[3].split() == ["fill.tip", '"[red]web\N{REPLACEMENT CHARACTER}"', "/etc/bewust/policy.d/[1].toml"]
+    assert drawn(policy_table(values, with_origin=False))[4].split() == ["countries", '["nl"]']

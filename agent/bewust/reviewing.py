@@ -1,0 +1,102 @@
+"""What is to be said of a policy: each value with its origin, and of a new file what it would do.
+
+Belongs here: looking. Not here: what is a mistake (policy, texts), and printing (tables, policy_commands).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bewust import authority, layers, policy, routing, texts
+from bewust.model import Status
+from bewust.policy import Policy, PolicyError
+from bewust.settings import Rules, load_rules
+
+DEFAULT = "default"  # the origin of what is as we ship it
+
+
+class Value(msgspec.Struct, frozen=True):
+    """A dotted key that some layer sets, what counts, and the file or registry key it comes from."""
+
+    key: str
+    value: Any
+    origin: str
+
+
+class Review(msgspec.Struct, frozen=True):
+    """What a policy would do. `keys`: how many it sets; `decided`: services with a status; `names`: how many are
+    decrypted; `notes`: what is right but probably not meant.
+    """
+
+    keys: int
+    decided: int
+    names: int
+    notes: tuple[str, ...]
+
+
+def values(overlay: Path | None) -> list[Value]:
+    """Return every key that a layer sets, in the order of the files. Raises PolicyError."""
+    found = policy.read(overlay)
+    policy.laid_over(found)
+    table: dict[str, Any] = {}
+    for layer in found:
+        table = layers.laid_over(table, layer.table)
+    origins = {key: layer.name for layer in found for key, _ in layers.leaves(layer.table)}
+    origins |= {key: DEFAULT for key, name in origins.items() if name == layers.OURS}
+    return [Value(key, value, origins[key]) for key, value in layers.leaves(table)]
+
+
+def review(place: Path, config: Path | None) -> Review:
+    """Check a policy file, with the catalogue and texts of `config`, or a folder with its own.
+
+    Raises the error of the room where the mistake is, a PolicyError also for names that no authority can hold.
+    """
+    rules = load_rules(place) if place.is_dir() else load_rules(config, place)
+    own = list(layers.theirs(place))
+    names = {host.removeprefix("*.") for host in routing.decrypt_list(rules.matcher)}
+    for problem in _unconstrainable(names):
+        raise PolicyError(f"{place}: {problem}")
+    return Review(
+        keys=len({key for layer in own for key, _ in layers.leaves(layer.table)}),
+        decided=sum(decided.status is not Status.UNKNOWN for decided in rules.policy.service.values()),
+        names=len(names),
+        notes=tuple(_notes(rules, {key for layer in own for key in layer.table.get("fill", {})})),
+    )
+
+
+def _unconstrainable(names: set[str]) -> Iterator[str]:
+    if not names:
+        yield "no name would be decrypted, and an authority needs one. Give one embedded service a deeper depth."
+    if len(names) > authority.NAMES_AT_MOST:
+        yield (
+            f"{len(names)} names would be decrypted, and {authority.NAMES_AT_MOST} is the most. List fewer countries "
+            'or inspected_hosts, or set depth = "name" for some services.'
+        )
+    for name in sorted(names):
+        if any(f".{name}".endswith(f".{host}") for host in authority.LOGIN_HOSTS):
+            yield f"{name} would be decrypted, and is a login host. Remove it from inspected_hosts."
+
+
+def _notes(rules: Rules, fill: set[str]) -> Iterator[str]:
+    said = " ".join(text.text for text in rules.texts.text)
+    file = f"texts/{rules.policy.language}.toml"
+    for name in sorted(fill):
+        if f"{{{name}}}" not in said:
+            yield f"fill.{name}: no text of {file} has {{{name}}}."
+    never: dict[str, list[str]] = {}
+    for row in texts.listed(rules.texts, rules.policy):
+        if row["never"]:
+            never.setdefault(row["never"], []).append(row["id"])
+    for why, ids in never.items():
+        yield f"{', '.join(ids)}: never shown: {why}."
+    lacking = list(_without_alternative(rules.policy))
+    if lacking and "{alternatief}" in said:
+        yield f"{', '.join(lacking)}: uncontracted without an alternative, so no reminder says so."
+
+
+def _without_alternative(rules: Policy) -> Iterator[str]:
+    for id_, decided in rules.service.items():
+        if decided.status is Status.UNCONTRACTED and not decided.alternative.strip():
+            yield id_
