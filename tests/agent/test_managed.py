@@ -101,6 +101,19 @@ def test_a_key_that_may_not_be_read_is_no_empty_policy() -> None:
         managed.of_registry(FakeRegistry(None, PermissionError(13, "Access is denied")))
 
 
+@pytest.mark.skipif(sys.platform != "win32", reason="only Windows has a registry")
+def test_the_real_registry_gives_values_with_their_types() -> None:
+    registry = managed._registry()
+    assert registry is not None
+    values = {
+        name: (data, kind) for name, data, kind in registry.values(r"Software\Microsoft\Windows NT\CurrentVersion")
+    }
+    assert isinstance(values["CurrentBuild"][0], str)
+    assert values["CurrentBuild"][1] == SZ
+    with pytest.raises(FileNotFoundError):
+        registry.values(rf"{KEY}\no such key")
+
+
 # The property list.
 
 
