@@ -1,10 +1,10 @@
 # The front door. `make` lists what there is.
-.PHONY: help demo test test-all lint unit e2e bench evaluate setup clean
+.PHONY: help demo test test-all lint unit e2e packages test-packages bench evaluate setup clean
 .DEFAULT_GOAL := help
 run := .venv/bin/
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 demo: ## the main job, end to end, in about half a minute; contacts no other machine
 	@dev/setup python
@@ -32,6 +32,15 @@ unit: setup ## the tests that need no browser and no desktop
 e2e: setup ## only the tests with real browsers and a real desktop
 	@dev/setup system test
 	@$(run)pytest tests/e2e
+
+packages: setup ## the packages for IT into artefacts/: .deb, .rpm
+	@dev/setup python fleet package
+	@dev/setup system package
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(run)python -m installer.linux.build
+
+test-packages: packages ## installed, used, upgraded and purged on clean machines; as root
+	@dev/setup system machines
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(run)pytest tests/packages -o python_files='linux.py' --timeout=1800 -s
 
 bench: setup ## measurements, as ratios within one run
 	@$(run)python -m pytest tests/benchmarks -q -s -o python_files='bench_*.py'

@@ -22,7 +22,6 @@ UNUSED = (
     "wcwidth",
     "pygments",
     "mitmproxy/tools/console",
-    "mitmproxy/contrib/click",
     "mitmproxy/tools/web",
     "mitmproxy_linux/mitmproxy-linux-redirector",
     "bin",
@@ -53,6 +52,7 @@ def install(site: Path, work: Path, options: Sequence[str] = ()) -> None:
     locked = work / "requirements.txt"
     uv("export", "--locked", "--no-dev", "--no-emit-project", "--output-file", str(locked))
     target = ["--target", str(site), "--python-version", PYTHON, "--only-binary", ":all:", *options]
+    target += ["--link-mode", "copy"]  # what is done to these files is not done to uv's own
     uv("pip", "install", "--require-hashes", "--requirement", str(locked), *target)
     wheels = work / "wheels"
     uv("build", "--wheel", "--out-dir", str(wheels))

@@ -10,6 +10,7 @@ MIRRORED = {
     "agent/bewust": "tests/agent",
     "addons/bewust_addons": "tests/addons",
     "config/bewust_config": "tests/config",
+    "installer": "tests/installer",
 }
 SOURCES = sorted(
     path for folder in MIRRORED for path in (ROOT / folder).rglob("*.py") if path.name != "__init__.py"

@@ -65,9 +65,7 @@ def tree(stage: Path, version: str) -> None:
     home = stage / "tree" / "opt" / "bewust" / version
     interpreter(home)
     payload.install(home / "lib" / f"python{payload.PYTHON}" / "site-packages", stage)
-    programs = [path for path in home.rglob("*") if is_elf(path)]
-    bundle(home, programs)
-    for path in programs:
+    for path in bundle(home):
         subprocess.run(["strip", "--strip-unneeded", str(path)], check=False, stderr=subprocess.DEVNULL)
     entry = home / "bin" / "bewust"
     entry.write_text(ENTRY.format(version=version, python=payload.PYTHON), encoding="utf-8")
@@ -101,25 +99,26 @@ def is_elf(path: Path) -> bool:
         return file.read(4) == b"\x7fELF"
 
 
-def bundle(home: Path, programs: list[Path]) -> None:
+def bundle(home: Path) -> list[Path]:
     """Bring along what the interpreter's own modules need, and let nothing look into the build machine's folders.
 
-    Wheels bring theirs already, with a path relative to themselves, which stays.
+    Return the programs and libraries that are not of a wheel: wheels bring theirs, stripped and with a path
+    relative to themselves.
     """
-    site = home / "lib" / f"python{payload.PYTHON}" / "site-packages"
-    own = [path for path in programs if not path.is_relative_to(site)]
     libraries = home / "lib"
+    site = libraries / f"python{payload.PYTHON}" / "site-packages"
+    own = [path for path in home.rglob("*") if not path.is_relative_to(site) and is_elf(path)]
     for path in list(own):
         for name, found in _needed(path, libraries):
             target = libraries / name
             if not target.exists():
                 shutil.copy2(found, target, follow_symlinks=True)
                 target.chmod(0o644)
-                programs.append(target)
                 own.append(target)
     for path in own:
         relative = os.path.relpath(libraries, path.parent)
         _patch("--set-rpath", "$ORIGIN" if relative == "." else f"$ORIGIN/{relative}", path)
+    return own
 
 
 def _needed(path: Path, libraries: Path) -> list[tuple[str, Path]]:
@@ -191,11 +190,9 @@ def copyright_of(home: Path) -> bytes:
 
 def package(stage: Path, kind: str, version: str, out: Path) -> str:
     """Have nfpm make one package; return its path and size."""
-    tree = stage / "tree"
-    size = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file())
     values = {
         "ARCH": ARCHITECTURES[platform.machine()], "VERSION": version, "STAGE": str(stage),
-        "SIZE": str(size // 1024), "GLIBC": platform.libc_ver()[1],
+        "GLIBC": platform.libc_ver()[1],
     }  # fmt: skip
     text = (HERE / "nfpm.yaml").read_text("utf-8")
     for name, value in values.items():

@@ -19,7 +19,7 @@ from bewust.settings import Rules
 
 SECONDS = 10.0  # of one try
 START_SECONDS = 20.0  # for an inspector to be up after a start
-TRIED = 3  # hosts; one may be down
+TRIED = 8  # hosts; some may be down, or blocked by the organisation
 HEAD_LIMIT = 16 << 10
 
 
@@ -63,22 +63,22 @@ def _accepted(connection: socket.socket) -> bool:
 
 
 def looked_into(matcher: Matcher, preferred: Iterable[str]) -> list[str]:
-    """Return some hosts of the decrypt list to try, those of the `preferred` services first."""
-    wanted = [host for host in routing.decrypt_list(matcher) if not host.startswith("*.")]
-    named = [host for host in wanted if set(_services(matcher, host)) & set(preferred)]
-    return list(dict.fromkeys([*named, *wanted]))[:TRIED]
+    """Return some hosts of the decrypt list to try: one of each `preferred` service first, in that order."""
+    return _some(matcher, routing.decrypt_list(matcher), preferred)
 
 
 def by_name(matcher: Matcher, preferred: Iterable[str]) -> list[str]:
-    """Return some hosts that are known by name only, those of the `preferred` services first."""
-    wanted = [host for host in matcher.hosts(Depth.NAME) if not host.startswith("*.")]
-    named = [host for host in wanted if set(_services(matcher, host)) & set(preferred)]
-    return list(dict.fromkeys([*named, *wanted]))[:TRIED]
+    """Return some hosts that are known by name only: one of each `preferred` service first, in that order."""
+    return _some(matcher, matcher.hosts(Depth.NAME), preferred)
 
 
-def _services(matcher: Matcher, host: str) -> list[str]:
-    plan = matcher.plan(host)
-    return [rule.service.id for rule in (*plan.visits, *plan.rules)] if plan else []
+def _some(matcher: Matcher, hosts: Iterable[str], preferred: Iterable[str]) -> list[str]:
+    wanted = [host for host in hosts if not host.startswith("*.")]
+    firsts = []
+    for service in preferred:
+        own = [host for signature in matcher.services[service].signatures for host in signature.hosts if host in wanted]
+        firsts += own[:1]
+    return list(dict.fromkeys([*firsts, *wanted]))[:TRIED]
 
 
 def verify(port: int, rules: Rules, root_pem: Path) -> str | None:
@@ -89,18 +89,22 @@ def verify(port: int, rules: Rules, root_pem: Path) -> str | None:
     hosts = looked_into(rules.matcher, rules.policy.release.services)
     end = time.monotonic() + START_SECONDS
     while True:
-        answers = {host: shake(port, host, root_pem) for host in hosts}
-        if Answer.OURS in answers.values():
-            return None
-        if time.monotonic() > end:
+        answers = {}
+        for host in hosts:
+            answers[host] = shake(port, host, root_pem)
+            if answers[host] is Answer.OURS:
+                return None
+            if answers[host] is Answer.NO_AGENT:
+                break
+        if set(answers.values()) == {Answer.UNREACHABLE} or time.monotonic() > end:
             break
-        time.sleep(0.5)  # the inspector may be starting
+        time.sleep(0.5)  # the agent or its inspector may be starting
     if Answer.NO_AGENT in answers.values():
         raise AdminError(f"no agent listens at port {port}. Look why: journalctl -u bewust.service")
-    if Answer.OTHER in answers.values():
-        host = next(host for host, answer in answers.items() if answer is Answer.OTHER)
+    others = [host for host, answer in answers.items() if answer is Answer.OTHER]
+    if others:
         raise AdminError(
-            f"{host}: through the agent another authority answers than ours. "
+            f"{others[0]}: through the agent another authority answers than ours. "
             "Look why it does not inspect: bewust status, and journalctl -u bewust.service"
         )
     return f"none of {', '.join(hosts)} could be reached, so no handshake was tried; run bewust doctor later"

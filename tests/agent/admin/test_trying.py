@@ -92,7 +92,7 @@ def test_verifying_says_what_it_found(pem: Path, ours: trustme.CA, monkeypatch: 
 def test_the_hosts_tried_are_those_of_the_policy_and_of_the_right_depth() -> None:
     rules = load_rules(None)
     decrypted = trying.looked_into(rules.matcher, ["google-ai-overview"])
-    assert len(decrypted) == 3 and decrypted[0].startswith("www.google.")
+    assert len(decrypted) == 8 and decrypted[0].startswith("www.google.")
     named = trying.by_name(rules.matcher, ["chatgpt"])
     assert rules.matcher.plan(named[0]).visits[0].service.id == "chatgpt"  # type: ignore[union-attr]
     for hosts, depths in ((decrypted, (Depth.REQUEST, Depth.RESPONSE)), (named, (Depth.NAME,))):
