@@ -19,7 +19,7 @@ from bewust.catalogue import DEFAULT_COUNTRIES
 from bewust.limits import Budget, Daily, Duration, Host, Hours, Language, Link, Mailbox, Step, Upstream
 from bewust.managed import Layer, LayerError
 from bewust.matching import Matcher, compile_services
-from bewust.model import Context, Depth, Service, Status
+from bewust.model import Context, Depth, Level, Service, Status
 from bewust.schema import parse_duration
 
 Mechanism = Literal["local", "split"]
@@ -168,6 +168,13 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if decided is not None:
             return Depth.parse(decided)
         return Depth.RESPONSE if service.embedded else Depth.NAME
+
+    def known(self, service: Service, depth: Depth = Depth.RESPONSE) -> Depth | None:
+        """Return how deep a service is really looked at, at most at `depth`; None where it is not seen at all."""
+        allowed = min(depth, self.depth_of(service))
+        return max(
+            (s.depth for s in service.signatures if s.level is not Level.IGNORE and s.depth <= allowed), default=None
+        )
 
     @property
     def epsilons(self) -> Mapping[str, str]:

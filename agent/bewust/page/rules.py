@@ -7,7 +7,8 @@ from bewust.limits import NEXT_DAY
 from bewust.model import Status
 from bewust.page import kept, why
 from bewust.page.view import View
-from bewust.policy import PERIOD_WEEKS, Decision
+from bewust.page.words import Words
+from bewust.policy import PERIOD_WEEKS, Decision, ReminderRules
 from bewust.retention import SEALED_DAYS
 
 
@@ -21,8 +22,8 @@ def facts(view: View) -> Mapping[str, object]:
     return {
         "policy": policy,
         "language": words(key) if key in words else policy.language,
-        "sentences": _schedule(view),
-        "decided": [_decided(view, key, found) for key, found in policy.service.items() if _says_something(found)],
+        "sentences": schedule(policy.reminders, words),
+        "decided": [_decided(view, key, found) for key, found in policy.service.items() if says_something(found)],
         "into": sorted((view.name(key) for key, kind in kinds.items() if kind == "into"), key=str.casefold),
         "named": sum(kind == "name" for kind in kinds.values()),
         "weeks": words(f"format.weeks_{PERIOD_WEEKS[policy.mechanism]}"),
@@ -35,9 +36,8 @@ def facts(view: View) -> Mapping[str, object]:
     }
 
 
-def _schedule(view: View) -> list[str]:
+def schedule(rules: ReminderRules, words: Words) -> list[str]:
     """Return when a reminder may come, a sentence for each rule."""
-    rules, words = view.agent.rules.policy.reminders, view.words
     if not rules.enabled:
         return [words("schedule.disabled")]
     said = [words("schedule.silent")] if rules.silent else []
@@ -63,7 +63,7 @@ def _schedule(view: View) -> list[str]:
     return said
 
 
-def _says_something(decided: Decision) -> bool:
+def says_something(decided: Decision) -> bool:
     """Whether a decision is about more than how deep to look."""
     conditions = {decided.data_sharing, decided.retention, decided.training}
     return bool(
@@ -76,6 +76,6 @@ def _decided(view: View, key: str, decided: Decision) -> Mapping[str, object]:
         "name": view.name(key),
         "status": view.words(f"status.{decided.status}.short"),
         "alternative": decided.alternative,
-        "conditions": why.conditions(view, decided),
+        "conditions": why.conditions(view.words, decided),
         "more": decided.more,
     }

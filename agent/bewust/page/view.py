@@ -13,7 +13,7 @@ from markupsafe import Markup
 from bewust import routing
 from bewust.counters import period_end, period_start, weeks_of
 from bewust.detection import is_internal
-from bewust.model import Depth, Level, Service
+from bewust.model import Depth, Service
 from bewust.page.shown import Login, Shown, Status
 from bewust.page.words import Words
 from bewust.texts import Chooser
@@ -73,11 +73,10 @@ class View(msgspec.Struct, frozen=True):
 
     def depth(self, service: Service) -> Known:
         """Return what is known of a service under this policy: its name, what is done, or nothing."""
-        allowed = self.agent.rules.policy.depth_of(service)
-        used = [s.depth for s in service.signatures if s.level is not Level.IGNORE and s.depth <= allowed]
-        if not used:
+        known = self.agent.rules.policy.known(service)
+        if known is None:
             return "unseen"
-        return "name" if max(used) is Depth.NAME else "into"
+        return "name" if known is Depth.NAME else "into"
 
     @property
     def mail_apart(self) -> bool:

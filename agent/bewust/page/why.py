@@ -6,6 +6,7 @@ from urllib.parse import quote
 from bewust.model import Depth, Level, Service
 from bewust.page.shown import Recent
 from bewust.page.view import View
+from bewust.page.words import Words
 from bewust.policy import Decision
 
 
@@ -29,7 +30,7 @@ def _shown(view: View, recent: Recent) -> Mapping[str, object]:
         "how": words(f"recognised.{_how(view, service, reminder.level)}"),
         "chosen": words(f"recognised.{'embedded' if service is not None and service.embedded else 'chosen'}"),
         "status": words(f"status.{decided.status}.long"),
-        "conditions": conditions(view, decided),
+        "conditions": conditions(view.words, decided),
         "alternative": decided.alternative,
         "more": decided.more,
         "sources": view.sources(reminder.source),
@@ -48,10 +49,10 @@ def _how(view: View, service: Service | None, level: Level) -> str:
     return "how_name" if by_name else "how_content"
 
 
-def conditions(view: View, decided: Decision) -> list[tuple[str, str]]:
+def conditions(words: Words, decided: Decision) -> list[tuple[str, str]]:
     """Return each condition with what the supplier agreed to."""
     said = {"data_sharing": decided.data_sharing, "retention": decided.retention, "training": decided.training}
-    return [(view.words(f"condition.{name}"), view.words(f"agreement.{what}")) for name, what in said.items()]
+    return [(words(f"condition.{name}"), words(f"agreement.{what}")) for name, what in said.items()]
 
 
 def oops(view: View) -> Mapping[str, object]:

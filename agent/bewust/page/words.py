@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import tomli
 
@@ -23,9 +24,9 @@ class Words:
     A key that is not there, or a placeholder without a value, is a mistake of ours and raises KeyError.
     """
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, folder: Traversable = _FOLDER) -> None:
         self.language = language
-        self._words = flat(tomli.loads(_FOLDER.joinpath(f"{language}.toml").read_text(encoding="utf-8")))
+        self._words = flat(tomli.loads(folder.joinpath(f"{language}.toml").read_text(encoding="utf-8")))
 
     def __call__(self, key: str, **fill: object) -> str:
         return self._words[key].format_map(fill)
