@@ -16,6 +16,7 @@ from bewust.catalogue_commands import catalogue_group
 from bewust.console import EPILOG, NOT_RUNNING, READ_FAILED, SOCKET, NoAgentError, Options, ask, clear_errors, fail, say
 from bewust.fleet_commands import fleet_group
 from bewust.keeper_commands import keeper_group
+from bewust.paper_commands import papers
 from bewust.policy_commands import policy_group
 from bewust.release_commands import export, prove
 from bewust.reminder_commands import session, simulate_day, texts
@@ -251,7 +252,18 @@ def renew(options: Options, if_needed: bool) -> None:
 
 
 main.add_command(catalogue_group)
-for _command in (admin_group, export, prove, keeper_group, fleet_group, policy_group, session, simulate_day, texts):
+for _command in (
+    admin_group,
+    export,
+    prove,
+    keeper_group,
+    fleet_group,
+    policy_group,
+    session,
+    simulate_day,
+    texts,
+    papers,
+):
     main.add_command(_command)
 
 if __name__ == "__main__":

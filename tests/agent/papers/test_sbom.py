@@ -17,7 +17,7 @@ from bewust.papers.sbom import SbomError
 
 MADE = sbom.sbom()
 BY_NAME = {part["name"]: part for part in MADE["components"]}
-PROJECT = tomli.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PROJECT = tomli.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def test_it_is_valid_by_the_official_schema() -> None:

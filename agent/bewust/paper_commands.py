@@ -1,0 +1,35 @@
+"""`bewust papers`: the papers that IT is asked for, as files. Thin."""
+
+from pathlib import Path
+
+import click
+
+from bewust.console import READ_FAILED, Options, clear_errors, fail, say
+
+
+@click.command(short_help="Write the papers that IT is asked for.")
+@click.option("--out", metavar="DIR", required=True, type=click.Path(path_type=Path, file_okay=False),
+              help="Folder for them, made where there is none.")  # fmt: skip
+@click.option("--language", type=click.Choice(["nl", "en", "both"]), default="both", show_default=True,
+              help="Language of the papers.")  # fmt: skip
+@click.pass_obj
+def papers(options: Options, out: Path, language: str) -> None:
+    """Write what IT is asked for, from the configuration in force: an annex to the DPIA, a sheet for the
+    works council, a text for the employee handbook, an entry for the algorithm register, each as HTML and
+    Markdown, and a bill of materials (CycloneDX).
+
+    What your organisation has not filled in is a marked blank. Files of these names are replaced.
+    """
+    from bewust.papers.rendering import LANGUAGES
+    from bewust.papers.sbom import SbomError
+    from bewust.papers.writing import PapersError, write
+    from bewust.settings import load_rules
+
+    with clear_errors():
+        rules = load_rules(options.config)
+        try:
+            written = write(rules, out, LANGUAGES if language == "both" else [language])
+        except (PapersError, SbomError) as error:
+            fail(str(error), READ_FAILED)
+    for path in written:
+        say(str(path))
