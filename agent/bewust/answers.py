@@ -140,9 +140,9 @@ class Answers:
     def _problems(self) -> list[str | None]:
         agent = self._agent
         outgrown = (
-            f"{', '.join(agent.uncovered)}: outside the authority, so known by name only. Run: bewust authority renew"
+            f"{', '.join(agent.uncovered)}: outside the authority, so known by name only; {agent.authority.remedy}"
         )
-        soon = f"the authority ends on {agent.authority.not_after.date()}. Run: bewust authority renew"
+        soon = f"the authority ends on {agent.authority.not_after.date()}; {agent.authority.remedy}"
         return [
             agent.rules.problem,
             agent.rescued,

@@ -12,6 +12,7 @@ import click
 
 from bewust import __version__
 from bewust.admin_commands import admin_group
+from bewust.authority_commands import authority_group
 from bewust.catalogue_commands import catalogue_group
 from bewust.console import EPILOG, NOT_RUNNING, READ_FAILED, SOCKET, NoAgentError, Options, ask, clear_errors, fail, say
 from bewust.fleet_commands import fleet_group
@@ -211,46 +212,6 @@ def inspect(
     sys.exit(READ_FAILED if failed else 0)
 
 
-@main.group(name="authority")
-def authority_group() -> None:
-    """Show or renew this machine's certificate authority."""
-
-
-@authority_group.command(short_help="Show its names, its end, its fingerprint.")
-@click.pass_obj
-def show(options: Options) -> None:
-    """Show the authority: its names, its end, its fingerprint."""
-    from bewust.authority import load
-
-    with clear_errors():
-        found = load(options.state / "authority")
-        click.echo(
-            f"Root:        {found.root_pem}\nSHA-256:     {found.fingerprint}\nValid until: {found.not_after.date()}"
-        )
-        click.echo("Only for these names and the names below them:")
-        for host in found.hosts:
-            click.echo(f"  {host}")
-
-
-@authority_group.command(short_help="Make a new one for the decrypt list of now.")
-@click.option("--if-needed", is_flag=True, help="Only where there is none, it ends soon, or its names are others.")
-@click.pass_obj
-def renew(options: Options, if_needed: bool) -> None:
-    """Make a new authority for the decrypt list as it is now; browsers must then trust its root."""
-    from bewust import authority, routing
-    from bewust.settings import load_rules, local_now
-
-    with clear_errors():
-        rules = load_rules(options.config)
-        folder, hosts = options.state / "authority", routing.decrypt_list(rules.matcher)
-        if if_needed and not authority.needed(folder, hosts, local_now(rules)):
-            click.echo("The authority is in order; nothing was changed.")
-            return
-        made = authority.issue(folder, hosts, local_now(rules))
-        click.echo(f"New authority for {len(made.hosts)} names, until {made.not_after.date()}: {made.root_pem}")
-        click.echo("Let browsers trust this root instead of the old one, and start the agent anew.")
-
-
 main.add_command(catalogue_group)
 for _command in (
     admin_group,
@@ -263,6 +224,7 @@ for _command in (
     simulate_day,
     texts,
     papers,
+    authority_group,
 ):
     main.add_command(_command)
 

@@ -29,6 +29,10 @@ RUN_FILE = "run.json"
 LOCK_FILE = "lock"
 LAST_GOOD = "last-good"  # a copy of the organisation's folder as it was last found to be right
 _OURS = ("authority", "counters.db", "lock", RUN_FILE, LAST_GOOD, memory.FILE)
+NOT_IMPORTED = (
+    "no authority was imported. A Mac trusts no root that an installer brings, so the organisation's own signs "
+    "one: bewust authority request, then bewust authority import (docs/authority.md)."
+)
 type Fingerprint = tuple[tuple[str, int, int], ...]  # name, time and size of each file
 # What is read of an organisation's folder.
 _PARTS = ("policy.toml", "policy.d/[!.]*.toml", "services/*.toml", "texts/*.toml", "theme.css")
@@ -162,6 +166,8 @@ def prepare(settings: Settings, rules: Rules) -> authority.Authority:
             )
         settings.state.chmod(0o700)
         if not folder.exists():
+            if sys.platform == "darwin" and settings.socket is not None:
+                raise AgentError(NOT_IMPORTED)
             return authority.issue(folder, routing.decrypt_list(rules.matcher), local_now(rules))
     except OSError as error:
         raise AgentError(

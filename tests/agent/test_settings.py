@@ -138,6 +138,17 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path, rules: 
         prepare(Settings(state=tmp_path / "file" / "state"), rules)
 
 
+def test_a_service_on_a_mac_makes_no_authority_that_nobody_could_trust(
+    tmp_path: Path, rules: Rules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    state = tmp_path / "state"
+    with pytest.raises(AgentError, match="bewust authority request, then bewust authority import"):
+        prepare(Settings(state, socket=tmp_path / "socket"), rules)
+    assert not (state / "authority").exists()
+    assert not prepare(Settings(state), rules).imported  # for `bewust browse`, which trusts it by itself
+
+
 def test_an_authority_that_was_damaged_is_not_replaced_silently(tmp_path: Path, rules: Rules) -> None:
     made = prepare(Settings(state=tmp_path / "state"), rules)
     made.root_pem.write_text("no certificate")
