@@ -6,11 +6,12 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bewust.console import ADMIN, clear_errors, fail, say
+from bewust.console import ADMIN, CONFIG, clear_errors, fail, say
 
 if TYPE_CHECKING:
     from bewust.admin.steps import Machine
@@ -95,6 +96,48 @@ def status(as_json: bool) -> None:
         for name, wrong in found.items():
             say(f"{name:<28} {'in force' if wrong is None else wrong}")
     sys.exit(int(any(wrong is not None for wrong in found.values())))
+
+
+@admin_group.command(short_help="Write the profile that prepares Macs.")
+@click.option("--organisation-root", "root", type=click.Path(path_type=Path, dir_okay=False),
+              help="The organisation's root (PEM), if its Macs do not trust it already.")  # fmt: skip
+@click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False),
+              help="A policy.toml, to be handed over as managed preferences.")  # fmt: skip
+@click.option("--port", default=8787, show_default=True, type=click.IntRange(1024, 65535),
+              help="Loopback port of the agent on those Macs.")  # fmt: skip
+@click.option("--safari", is_flag=True, help="Also set the proxy of the whole system, which Safari follows.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it there, not to standard output.")
+def profile(root: Path | None, policy_file: Path | None, port: int, safari: bool, out: Path | None) -> None:
+    """Write the configuration profile that prepares Macs: trust, proxies, notifications, background items.
+
+    Run it anywhere; device management signs and sends the result. A later one takes its place. The
+    organisation's name in it is page.organisation of the policy.
+    """
+    import plistlib
+
+    import tomli
+
+    from bewust import importing, policy
+    from bewust.admin.profile import profile as made
+
+    with clear_errors():
+        rules = policy.load(policy_file)
+        try:
+            settings = tomli.loads(policy_file.read_text("utf-8")) if policy_file else {}
+            found = importing.root_in(root) if root else None
+            try:
+                whole = made(rules.page.organisation or "Bewust", port, found, settings, safari)
+            except ValueError as error:
+                fail(f"{policy_file}: a text in it cannot stand in a profile ({error}). Change it.", CONFIG)
+            if out is not None:
+                out.write_bytes(whole)
+        except OSError as error:
+            fail(f"{error.filename}: {error.strerror}. Check its name and who may use it.", ADMIN)
+    if out is None:
+        say(whole.decode().rstrip("\n"))
+    else:
+        count = len(plistlib.loads(whole)["PayloadContent"])
+        say(f"{out}: {count} payloads. Have device management sign and send it before the package (docs/macos.md).")
 
 
 @contextmanager

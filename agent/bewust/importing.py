@@ -90,6 +90,15 @@ def take(folder: Path, files: Sequence[Path], hosts: Sequence[str], now: datetim
     return authority.load(folder, now)
 
 
+def root_in(file: Path) -> x509.Certificate:
+    """Return the one certificate in a PEM file, a root of somebody's. Raises AuthorityError."""
+    (found,) = _certificates(file, _read(file), 1)
+    basic = _extension(found, x509.BasicConstraints)
+    if basic is None or not basic.ca or not _self_signed(found):
+        raise AuthorityError(file, "is no root", "give the certificate that signed itself")
+    return found
+
+
 def _read(file: Path) -> bytes:
     try:
         raw = file.read_bytes()
@@ -100,8 +109,8 @@ def _read(file: Path) -> bytes:
     return raw
 
 
-def _certificates(file: Path, raw: bytes) -> list[x509.Certificate]:
-    found = authority.certificates(file, raw)
+def _certificates(file: Path, raw: bytes, count: int | None = None) -> list[x509.Certificate]:
+    found = authority.certificates(file, raw, count)
     try:
         for one in found:
             one.public_key(), one.extensions  # each is decoded only when asked for

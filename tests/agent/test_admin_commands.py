@@ -2,14 +2,18 @@
 
 import json
 import os
+import plistlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from agent.admin.played import Played, machine, put
+from agent.organisations import Organisation, pem
 from bewust import admin_commands
 from bewust.cli import main
+from bewust.console import ADMIN
 
 
 @pytest.fixture
@@ -67,3 +71,30 @@ def test_only_root_changes_a_machine(root: Path, monkeypatch: pytest.MonkeyPatch
     for verb in ("install", "upgrade", "uninstall"):
         code, said = run(verb)
         assert code == 8 and "as root" in said
+
+
+def test_a_profile_is_written_from_a_root_and_a_policy(tmp_path: Path) -> None:
+    root, policy, out = tmp_path / "root.pem", tmp_path / "policy.toml", tmp_path / "bewust.mobileconfig"
+    root.write_bytes(pem(Organisation(datetime.now(UTC)).certificate))
+    policy.write_text('[page]\norganisation = "Gemeente Voorbeeld"\n', encoding="utf-8")
+    code, said = run("profile", "--organisation-root", str(root), "--policy", str(policy), "--out", str(out))
+    assert (code, said) == (0, f"{out}: 9 payloads. Have device management sign and send it before the package "
+                               "(docs/macos.md).\n")  # fmt: skip
+    whole = plistlib.loads(out.read_bytes())
+    assert whole["PayloadOrganization"] == "Gemeente Voorbeeld"
+    assert {one["PayloadType"] for one in whole["PayloadContent"]} >= {"com.apple.security.root", "nl.bewust"}
+    code, said = run("profile", "--safari")
+    assert code == 0 and plistlib.loads(said.encode())["PayloadOrganization"] == "Bewust"
+
+
+def test_what_a_profile_cannot_be_made_of_is_one_line(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[page]\norganisation = "\\u0001"\n', encoding="utf-8")
+    code, said = run("profile", "--policy", str(policy))
+    assert code == 3 and "cannot stand in a profile" in said
+    policy.write_text("colour = 1\n", encoding="utf-8")
+    assert run("profile", "--policy", str(policy))[0] == 3
+    code, said = run("profile", "--organisation-root", str(tmp_path / "none.pem"))
+    assert code == 7 and "none.pem: cannot be read" in said
+    code, said = run("profile", "--out", str(tmp_path / "none" / "x.mobileconfig"))
+    assert code == ADMIN and "No such file" in said

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from agent.organisations import SIGNS, Extensions, Organisation, imported, key_pem, pem
 from bewust.authority import KEY_FILE, LOGIN_HOSTS, REQUEST_FILE, ROOT_FILE, AuthorityError, issue, load
-from bewust.importing import LONGEST, request, take
+from bewust.importing import LONGEST, request, root_in, take
 
 NOW = datetime.now(UTC)
 HOSTS = ("*.translate.goog", "www.bing.com", "www.google.com")
@@ -304,6 +304,20 @@ def test_a_client_that_trusts_only_the_organisation_holds_to_the_limits(tmp_path
     assert context.cert_store_stats()["x509_ca"] == 1
     found = load(tmp_path / "authority")
     assert found.root_pem.read_bytes() == root.read_bytes()
+
+
+def test_a_root_is_told_from_what_it_signed(tmp_path: Path, organisation: Organisation) -> None:
+    file = tmp_path / "root.pem"
+    file.write_bytes(pem(organisation.certificate))
+    assert root_in(file) == organisation.certificate
+    for content, wrong in [
+        (pem(organisation.sign(request(tmp_path / "authority", HOSTS))), "is no root; give"),
+        (pem(*[organisation.certificate] * 2), "holds 2 certificates instead of 1"),
+        (b"", "is not PEM"),
+    ]:
+        file.write_bytes(content)
+        with pytest.raises(AuthorityError, match=wrong):
+            root_in(file)
 
 
 def test_openssl_signs_a_request_as_the_document_says(tmp_path: Path) -> None:
