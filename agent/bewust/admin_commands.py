@@ -158,4 +158,8 @@ def _machine() -> "Machine":
         from bewust.admin.linux import Linux
 
         return Linux()
+    if sys.platform == "darwin":
+        from bewust.admin.macos import MacOS
+
+        return MacOS()
     return fail(f"`bewust admin` is not there for {sys.platform} yet; docs/support.md says what to do instead", ADMIN)
