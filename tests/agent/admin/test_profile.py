@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.organisations import Organisation
+from bewust import managed
 from bewust.admin.profile import BUNDLE, profile
 
 # What github.com/apple/device-management, mdm/profiles, release branch, says is required of each payload on macOS,
@@ -127,14 +128,18 @@ def test_background_items_and_notifications_are_those_of_bewust_only() -> None:
     assert shown["ShowInLockScreen"] is shown["ShowInNotificationCenter"] is False
 
 
-def test_settings_are_handed_over_as_they_stand_in_the_policy() -> None:
+def test_settings_are_handed_over_as_they_stand_in_the_policy(tmp_path: Path) -> None:
     text = (
         'timezone = "Europe/Amsterdam"\n[reminders]\ndaily = 4\nquiet = ["18:00-08:00"]\n'
         '[service.chatgpt]\nstatus = "uncontracted"\n'
     )
     settings = tomli.loads(text)
     payload = read(profile("Voorbeeld", 8787, None, settings, False))[BUNDLE]
-    assert {key: value for key, value in payload.items() if not key.startswith("Payload")} == settings
+    # macOS writes such a payload to /Library/Managed Preferences, which every layer of the policy is read from.
+    file = tmp_path / "nl.bewust.plist"
+    file.write_bytes(plistlib.dumps(payload, fmt=plistlib.FMT_BINARY))
+    (layer,) = managed.of_plist(file)
+    assert layer.table == settings
 
 
 @pytest.mark.skipif(not shutil.which("plistutil"), reason="plistutil is not installed")

@@ -1,0 +1,1 @@
+"""The package and what it is made of, for macOS."""
