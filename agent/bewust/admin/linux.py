@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from bewust import authority, routing
+from bewust import authority, importing, routing
 from bewust.admin import files, policy_folders, record, trying
 from bewust.admin.browser_policies import ChromiumPolicies, FirefoxPolicies
 from bewust.admin.record import Record
@@ -22,6 +23,7 @@ from bewust.admin.systemd import Service, Sessions
 from bewust.settings import Rules, load_rules
 
 ACCOUNT = "bewust"
+ORGANISATION = "organisation-root.pem"  # in the organisation's folder: its own root, where an authority was imported
 PROGRAM = "/opt/bewust/current/bin/bewust"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 SECONDS = 120  # for one command of the system; systemctl waits for a start
@@ -207,7 +209,7 @@ class Issued:
         """Return what is wrong with the published root."""
         machine = self._machine
         try:
-            authority.check_root(machine.root_pem.read_bytes(), routing.decrypt_list(machine.rules().matcher))
+            self._checked(machine.root_pem.read_bytes())
         except (authority.AuthorityError, OSError) as error:
             return str(error)
         return None
@@ -233,10 +235,20 @@ class Issued:
                 raise AdminError(f"{file}: is no file. Remove the folder of it, and run the same again.")
             raw = opened.read(1 << 20)
         try:
-            found = authority.check_root(raw, routing.decrypt_list(self._machine.rules().matcher))
+            return self._checked(raw).public_bytes(Encoding.PEM)
         except authority.AuthorityError as error:
             raise AdminError(f"{file}: would not be limited to the decrypt list ({error})") from error
-        return found.public_bytes(Encoding.PEM)
+
+    def _checked(self, raw: bytes) -> x509.Certificate:
+        """Return the root in `raw`: limited to the decrypt list, or the one for which the administrator vouches."""
+        vouched = self._machine.config / ORGANISATION
+        if not vouched.is_file():
+            return authority.check_root(raw, routing.decrypt_list(self._machine.rules().matcher))
+        found = importing.root_in(vouched)
+        if authority.certificates(Path(authority.ROOT_FILE), raw, 1) != [found]:
+            remedy = "import one that it signed (bewust authority import), or remove that file"
+            raise authority.AuthorityError(vouched, "is not the root of this machine's authority", remedy)
+        return found
 
     def undo(self) -> None:
         """Leave it to a later installation; a purge removes it."""

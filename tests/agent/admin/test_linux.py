@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.admin.played import Played, machine, put, tree, unconstrained
+from agent.organisations import imported
 from bewust import authority, routing
 from bewust.admin import steps
 from bewust.admin.steps import AdminError, Choices
@@ -227,3 +228,20 @@ def test_the_services_account_cannot_have_root_publish_anything_else(root: Path,
     with pytest.raises(AdminError):
         steps.install(found)
     assert (root / "var/lib/bewust/root.pem").read_bytes() == published
+
+
+def test_a_root_of_the_organisations_is_published_on_the_administrators_word_only(root: Path) -> None:
+    steps.install(Played(root))
+    hosts = routing.decrypt_list(load_rules(None).matcher)
+    theirs = imported(root / "var/lib/bewust/state/authority", hosts)
+    with pytest.raises(AdminError, match="would not be limited to the decrypt list"):
+        steps.install(Played(root))
+    vouched = root / "etc/bewust/organisation-root.pem"
+    vouched.write_bytes(theirs.read_bytes())
+    steps.install(Played(root))
+    assert (root / "var/lib/bewust/root.pem").read_bytes() == theirs.read_bytes()
+    assert steps.status(Played(root))["authority"] is None
+    vouched.write_bytes(unlimited := unconstrained())
+    with pytest.raises(AdminError, match="is not the root of this machine's authority; import one that it signed"):
+        steps.install(Played(root))
+    assert (root / "var/lib/bewust/root.pem").read_bytes() != unlimited
