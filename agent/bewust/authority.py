@@ -170,6 +170,18 @@ def check_root(pem: bytes, hosts: Sequence[str]) -> x509.Certificate:
     return root
 
 
+def published(file: Path, hosts: Sequence[str]) -> Authority:
+    """Read the root that browsers trust, without the key, which only the service may read.
+
+    Raises AuthorityError where it is missing, or can speak for a name outside the decrypt list `hosts`.
+    Whether it has ended is for the caller to say.
+    """
+    root = check_root(_read(file), hosts)
+    made = root.not_valid_before_utc + CLOCK_SKEW
+    names = permitted(file, root)
+    return Authority(file.parent, names, made, root.not_valid_after_utc, root.fingerprint(hashes.SHA256()).hex())
+
+
 def was_imported(folder: Path) -> bool:
     """Whether the root in `folder` is somebody else's, also when the authority has expired; no root is nobody's."""
     try:

@@ -136,6 +136,20 @@ class Freedesktop:
         except Exception:  # noqa: BLE001 - whatever is wrong with this way, the other one is left
             return False
 
+    async def can_show(self) -> bool:
+        """Whether a notification service runs, or would be started by the first toast. Shows nothing, starts nothing.
+
+        Raises TimeoutError, OSError, and what jeepney raises, where the bus cannot be asked.
+        """
+        for question in (message_bus.ListNames(), message_bus.ListActivatableNames()):
+            async with asyncio.timeout(SECONDS_TO_ANSWER):
+                router = await self._connected()
+                reply = await router.send_and_get_reply(question)
+            unwrap_msg(reply)
+            if SERVICE in reply.body[0]:
+                return True
+        return False
+
     async def _show(self, toast: Toast) -> bool:
         reply = await self._call(NOTIFICATIONS, "GetCapabilities")
         abilities, server = reply.body[0], reply.header.fields[HeaderFields.sender]

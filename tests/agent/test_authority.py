@@ -297,3 +297,17 @@ def test_a_root_that_others_hand_over_is_checked_for_its_limits(tmp_path: Path) 
     for wrong in (b"", b"x", raw + raw, raw[:50]):
         with pytest.raises(AuthorityError):
             authority.check_root(wrong, HOSTS)
+
+
+def test_the_published_root_tells_all_but_the_key(tmp_path: Path) -> None:
+    made = issue(tmp_path / "made", HOSTS, NOW)
+    public = tmp_path / "public" / ROOT_FILE
+    public.parent.mkdir()
+    public.write_bytes(made.root_pem.read_bytes())
+    found = authority.published(public, HOSTS)
+    assert (found.hosts, found.fingerprint, found.not_after) == (made.hosts, made.fingerprint, made.not_after)
+    assert (found.made, found.root_pem) == (made.made, public)
+    with pytest.raises(AuthorityError, match="not looked into"):
+        authority.published(public, HOSTS[:1])
+    with pytest.raises(AuthorityError, match="cannot be read"):
+        authority.published(tmp_path / "gone", HOSTS)

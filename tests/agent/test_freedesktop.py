@@ -385,3 +385,21 @@ def test_a_program_that_hangs_costs_a_second_and_is_ended(desktop: Desktop, tmp_
     assert 0.9 < time.monotonic() - start < 3
     time.sleep(0.2)  # for the kernel to clear the killed group away
     assert desktop.processes() == before
+
+
+def test_whether_a_toast_could_be_shown_is_asked_without_showing_one(tmp_path: Path) -> None:
+    async def asked(here: Freedesktop, chosen: Chosen) -> None:
+        assert not await here.can_show()
+        async with Service([SERVER], able_to()) as server:
+            assert await here.can_show()
+        assert server.shown == []
+
+    with Desktop(screen=False) as bus, environment(bus.env):
+        on_desktop(asked)
+
+    async def refused(here: Freedesktop, chosen: Chosen) -> None:
+        with pytest.raises(OSError, match="bus"):
+            await here.can_show()
+
+    with environment({}):
+        on_desktop(refused)

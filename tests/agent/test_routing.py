@@ -98,3 +98,29 @@ def test_the_decrypt_list_is_what_is_deeper_than_a_name() -> None:
     assert "www.google.nl" in hosts and "*.translate.goog" in hosts
     assert "chatgpt.com" not in hosts
     assert all(f'"{host.removeprefix("*.")}"' in PAC for host in hosts)
+
+
+@settings(max_examples=200)
+@given(HOSTS | st.text(max_size=20), st.sampled_from(["", "http://proxy.example:3128"]))
+def test_read_back_it_answers_as_the_matcher_plans(host: str, upstream: str) -> None:
+    pac = routing.pac(MATCHER, 8787, upstream, ["www.bing.com", "*.live.com"])
+    fallback = "PROXY proxy.example:3128" if upstream else "DIRECT"
+    name = host.lower().removesuffix(".")
+    plan = MATCHER.plan(name)
+    ours = f"PROXY 127.0.0.1:8787; {fallback}" if plan is not None else fallback
+    direct = name == "www.bing.com" or name.endswith(".live.com") or (upstream and not {".", ":"} & set(name))
+    assert routing.routed(pac, host) == ("DIRECT" if direct else ours)
+
+
+@node
+@settings(max_examples=5, deadline=None)
+@given(st.lists(HOSTS, min_size=60, max_size=60), st.sampled_from(["", "http://proxy.example:3128"]))
+def test_read_back_it_answers_as_javascript_does(hosts: list[str], upstream: str) -> None:
+    pac = routing.pac(MATCHER, 8787, upstream, ["www.bing.com", "*.live.com"])
+    assert run(pac, [(f"https://{host}/", host) for host in hosts]) == [routing.routed(pac, host) for host in hosts]
+
+
+@pytest.mark.parametrize("text", ["", "function FindProxyForURL() {}", "var exact = {};", PAC.replace("exact", "x")])
+def test_a_pac_of_others_is_not_read(text: str) -> None:
+    with pytest.raises(ValueError, match="did not make"):
+        routing.routed(text, "chatgpt.com")

@@ -11,6 +11,10 @@ from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 
+import msgspec
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
 from bewust import routing
 from bewust.admin.steps import AdminError
 from bewust.matching import Matcher
@@ -32,8 +36,34 @@ class Answer(StrEnum):
     NO_AGENT = "no agent"
 
 
+class Stranger(msgspec.Struct, frozen=True):
+    """Who answered where it was not our authority.
+
+    `issuer` is the organisation and the common name of who issued the certificate that came; `trusted`
+    whether the system's own roots vouch for it under the host's name.
+    """
+
+    issuer: str
+    trusted: bool
+
+
 def shake(port: int, host: str, root_pem: Path) -> Answer:
     """Connect to `host` through the agent at `port` and shake hands, trusting `root_pem` alone."""
+    found = _shaken(port, host, ssl.create_default_context(cafile=str(root_pem)))
+    return Answer.OURS if isinstance(found, bytes) else found
+
+
+def stranger(port: int, host: str) -> Stranger | None:
+    """Shake hands twice more, to see who answers for `host`; None where nobody does any more."""
+    anybody = ssl.create_default_context()
+    trusted = isinstance(_shaken(port, host, anybody), bytes)
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    found = _shaken(port, host, anybody)
+    return Stranger(_issuer(found), trusted) if isinstance(found, bytes) else None
+
+
+def _shaken(port: int, host: str, trusting: ssl.SSLContext) -> bytes | Answer:
+    """Return the certificate that came, as DER, or why there is none."""
     try:
         connection = socket.create_connection(("127.0.0.1", port), SECONDS)
     except OSError:
@@ -43,13 +73,21 @@ def shake(port: int, host: str, root_pem: Path) -> Answer:
             connection.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode())
             if not _accepted(connection):
                 return Answer.UNREACHABLE
-            trusting = ssl.create_default_context(cafile=str(root_pem))
-            with trusting.wrap_socket(connection, server_hostname=host):
-                return Answer.OURS
+            with trusting.wrap_socket(connection, server_hostname=host) as secured:
+                return secured.getpeercert(binary_form=True) or b""
     except ssl.SSLCertVerificationError:
         return Answer.OTHER
     except OSError:
         return Answer.UNREACHABLE
+
+
+def _issuer(der: bytes) -> str:
+    try:
+        issuer = x509.load_der_x509_certificate(der).issuer
+    except ValueError:
+        return ""
+    oids = (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME)
+    return ", ".join(str(found.value) for oid in oids for found in issuer.get_attributes_for_oid(oid))
 
 
 def _accepted(connection: socket.socket) -> bool:
@@ -73,11 +111,12 @@ def by_name(matcher: Matcher, preferred: Iterable[str]) -> list[str]:
 
 
 def _some(matcher: Matcher, hosts: Iterable[str], preferred: Iterable[str]) -> list[str]:
-    wanted = [host for host in hosts if not host.startswith("*.")]
+    """Return the plainest first: what people visit before what only programs talk to."""
+    wanted = sorted((h for h in hosts if not h.startswith("*.")), key=lambda h: h.removeprefix("www.").count("."))
     firsts = []
     for service in preferred:
-        own = [host for signature in matcher.services[service].signatures for host in signature.hosts if host in wanted]
-        firsts += own[:1]
+        own = {host for signature in matcher.services[service].signatures for host in signature.hosts}
+        firsts += [host for host in wanted if host in own][:1]
     return list(dict.fromkeys([*firsts, *wanted]))[:TRIED]
 
 

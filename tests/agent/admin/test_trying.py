@@ -99,3 +99,24 @@ def test_the_hosts_tried_are_those_of_the_policy_and_of_the_right_depth() -> Non
         for host in hosts:
             plan = rules.matcher.plan(host)
             assert plan is not None and plan.depth in depths
+
+
+def test_a_stranger_is_asked_who_issued_it_and_whether_the_system_trusts_it(
+    pem: Path, ours: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = trustme.CA(organization_name="Zscaler Inc.")
+    with proxy(OK, other) as port:
+        found = trying.stranger(port, HOST)
+        assert found is not None and not found.trusted
+        assert found.issuer.startswith("Zscaler Inc.")
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))  # as OpenSSL finds the system's roots
+    with proxy(OK, ours) as port:
+        found = trying.stranger(port, HOST)
+        assert found is not None and found.trusted
+    with proxy(b"", None) as port:
+        assert trying.stranger(port, HOST) is None
+    assert trying.stranger(port, HOST) is None
+
+
+def test_a_certificate_that_cannot_be_read_has_no_issuer() -> None:
+    assert trying._issuer(b"no certificate") == ""
