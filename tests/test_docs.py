@@ -3,6 +3,7 @@
 import re
 from datetime import date
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from bewust import catalogue, checking, layers
 from bewust.cli import main
 from bewust.detection import observe
+from bewust.doctor.finding import Id
 from bewust.inspection import Bench
 from bewust.policy import Policy
 from bewust.recordings import Exchange
@@ -88,3 +90,9 @@ def test_the_keys_of_an_entry_are_all_in_the_document() -> None:
         for field in msgspec.structs.fields(kind):
             if field.name not in ("file", "line", "signature"):
                 assert re.search(rf"\b{field.name}\b", text), f"{raw}.{field.name}"
+
+
+def test_every_finding_of_the_doctor_is_in_its_document_once() -> None:
+    text = (DOCS / "doctor.md").read_text(encoding="utf-8")
+    table = text[text.index("## What each finding means") : text.index("## Three things")]
+    assert sorted(re.findall(r"^\| `([a-z0-9-]+)` \|", table, re.M)) == sorted(get_args(Id))

@@ -15,6 +15,7 @@ from bewust.admin_commands import admin_group
 from bewust.authority_commands import authority_group
 from bewust.catalogue_commands import catalogue_group
 from bewust.console import EPILOG, NOT_RUNNING, READ_FAILED, SOCKET, NoAgentError, Options, ask, clear_errors, fail, say
+from bewust.doctor_commands import doctor, support_bundle
 from bewust.fleet_commands import fleet_group
 from bewust.keeper_commands import keeper_group
 from bewust.paper_commands import papers
@@ -214,17 +215,8 @@ def inspect(
 
 main.add_command(catalogue_group)
 for _command in (
-    admin_group,
-    export,
-    prove,
-    keeper_group,
-    fleet_group,
-    policy_group,
-    session,
-    simulate_day,
-    texts,
-    papers,
-    authority_group,
+    *(admin_group, authority_group, export, prove, keeper_group, fleet_group, policy_group),
+    *(session, simulate_day, texts, papers, doctor, support_bundle),
 ):
     main.add_command(_command)
 

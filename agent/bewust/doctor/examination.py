@@ -1,0 +1,97 @@
+"""All checks in the order in which they are shown, and the machine they look at.
+
+Belongs here: what comes first, and finding the agent of this machine. Not here: any check.
+"""
+
+import ssl
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bewust.admin import record
+from bewust.admin.steps import PORT, AdminError
+from bewust.doctor import browsing, desktop, machine, route, told, trust
+from bewust.doctor.finding import Finding, Here, broken, ok, unknown
+from bewust.policy import PolicyError
+from bewust.schema import CatalogueError
+from bewust.settings import Rules, load_rules, running_agent
+from bewust.texts import TextsError
+
+FOLDER, CONFIG = "var/lib/bewust", "etc/bewust"  # as admin.linux has them
+
+type Step = tuple[str, Callable[[Here], Iterator[Finding]]]
+
+
+def _one(check: Callable[[Here], Finding]) -> Callable[[Here], Iterator[Finding]]:
+    def checked(here: Here) -> Iterator[Finding]:
+        yield check(here)
+
+    return checked
+
+
+def steps(platform: str = sys.platform, toast: bool = False) -> list[Step]:
+    """Return what is looked at, each with words for who waits."""
+    return [
+        ("the agent", machine.running),
+        ("the browsers", lambda here: browsing.checked(here, told.browsers(here.root, platform))),
+        ("the authority", trust.checked),
+        ("the way of requests", route.checked),
+        (
+            "the desktop",
+            _one(lambda here: desktop.shown() if toast and here.user != 0 else desktop.asked(here, platform)),
+        ),
+        ("the store", machine.kept),
+        ("the clock", _one(machine.clock)),
+        ("versions", machine.current),
+    ]
+
+
+def looked(check: Callable[[Here], Iterator[Finding]], here: Here) -> Iterator[Finding]:
+    """Yield what a check finds; one that itself fails is told of, and does not end the others."""
+    try:
+        yield from check(here)
+    except Exception as error:  # noqa: BLE001 - a doctor that dies helps nobody
+        yield unknown("doctor", "doctor", f"A check could not be made ({type(error).__name__}).",
+                      "Send a support bundle: bewust support-bundle")  # fmt: skip
+
+
+def settings(config: Path | None) -> tuple[Rules, Finding]:
+    """Return the organisation's settings and that they are right; where they are not, ours, and why."""
+    try:
+        return load_rules(config), ok("settings", "settings", "Policy, catalogue and texts can be read.")
+    except (PolicyError, CatalogueError, TextsError) as error:
+        return load_rules(None), broken(
+            "settings", "settings", str(error), "Mend that entry; bewust catalogue check helps."
+        )
+
+
+def is_managed(root: Path) -> bool:
+    """Whether `bewust admin install` set this machine up: everybody may see the root that it published."""
+    return (root / FOLDER / "root.pem").is_file()
+
+
+def port(root: Path, state: Path, platform: str = sys.platform) -> int:
+    """Return the agent's port: as it runs, as it was chosen, as browsers are told; else the usual one."""
+    running = running_agent(state)
+    if running is not None:
+        return running.port
+    try:
+        if (root / FOLDER / record.FILE).is_file():
+            return record.load(root / FOLDER).choices.port
+    except (AdminError, OSError):  # only root may read it
+        pass
+    for browser in told.browsers(root, platform):
+        proxy = browser.policies.get("Proxy") or browser.policies.get("ProxySettings")
+        address = proxy.get("AutoConfigURL") or proxy.get("ProxyPacUrl") if isinstance(proxy, Mapping) else ""
+        if isinstance(address, str) and browsing.PAC_OF_OURS.fullmatch(address):
+            return int(address.split(":")[2].partition("/")[0])
+    return PORT
+
+
+def machine_roots(platform: str = sys.platform) -> frozenset[bytes] | None:
+    """Return the certificates that the machine's store trusts, as DER; None where Python cannot list them."""
+    if platform == "win32":
+        listed: Callable[[str], list[tuple[Any, ...]]] = getattr(ssl, "enum_certificates")  # noqa: B009
+        return frozenset(entry[0] for entry in listed("ROOT"))
+    return None
