@@ -7,6 +7,7 @@ what still identifies (redaction). There are no counters in it, and nothing that
 import json
 import os
 import platform
+import re
 import socket
 import sys
 import zipfile
@@ -28,6 +29,7 @@ from bewust.policy import Policy
 from bewust.settings import load_rules, running_agent
 
 LOG_LINES = 200
+_QUOTED = re.compile(r"(?<!\w)'[^']*'|\"[^\"]*\"")
 PEOPLE = range(1000, 65534)  # user ids
 # Of the status: nothing of time, hosts that were visited, connections, or what follows from counters.
 STATUS = ("version", "inspector", "inspector_starts", "authority_since", "authority_until", "authority_fingerprint",
@@ -44,8 +46,10 @@ def collected(
 ) -> dict[str, str]:
     """Return the files of a bundle by name, redacted. `steps` is the status of the installation, or why none."""
     status = here.status
+    if status is not None:
+        status = {**status, "problems": [_unquoted(problem) for problem in status["problems"]]}
     found: dict[str, Any] = {
-        "doctor.json": [msgspec.to_builtins(finding) for finding in findings],
+        "doctor.json": [_finding(finding) for finding in findings],
         "versions.json": versions(here),
         "installation.json": steps,
         "policy.json": policy(here.rules.policy),
@@ -57,6 +61,16 @@ def collected(
     }
     files["admin-log.txt"] = "".join(f"{redact.text(line)}\n" for line in _tail(log))
     return files
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    said = _unquoted(finding.what) if finding.id in ("settings", "problem") else finding.what
+    return msgspec.to_builtins(finding) | {"what": said}  # type: ignore[no-any-return]
+
+
+def _unquoted(text: str) -> str:
+    """Take out what a mistake in the settings is quoted with: settings that are wrong tell us no words to take out."""
+    return _QUOTED.sub(SET, text)
 
 
 def versions(here: Here) -> dict[str, str]:

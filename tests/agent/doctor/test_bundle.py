@@ -140,6 +140,16 @@ def test_what_support_needs_is_in_it(planted: Here, tmp_path: Path) -> None:
     assert versions["bewust"] == STATUS["version"] and versions["mitmproxy"][0].isdigit()
 
 
+def test_a_mistake_in_the_settings_is_told_without_what_was_written(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text(f"timezone = 'Ministerie {CANARIES['organisation']}'")
+    rules, wrong = examination.settings(tmp_path)
+    there = here(tmp_path, rules=rules, status=STATUS | {"problems": [wrong.what]})
+    problem = msgspec.structs.replace(wrong, id="problem")
+    found = bundle.collected(there, [wrong, problem], {}, tmp_path / "gone.log")
+    for name in ("doctor.json", "status.json"):
+        assert "timezone" in found[name] and CANARIES["organisation"] not in found[name]
+
+
 def test_without_an_agent_and_a_log_the_reasons_are_in_it(tmp_path: Path) -> None:
     there = here(tmp_path, status=None, why="Nobody answers.")
     found = bundle.collected(there, [], "cannot be seen", tmp_path / "gone.log")
