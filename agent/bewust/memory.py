@@ -33,14 +33,24 @@ def write_memory(path: Path, memory: Memory) -> str | None:
     return None
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Write a file that only this person can read, replacing it whole. Raises OSError."""
-    fresh = path.with_suffix(".new")
+def replace(path: Path, data: bytes, *, synced: bool = False) -> None:
+    """Write a file that only this person can read, replacing it whole; `synced` also when the power fails.
+
+    Raises OSError.
+    """
+    fresh = path.with_name(f"{path.name}.new")
     try:
         fresh.unlink(missing_ok=True)
         with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
             file.write(data)
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(fresh, path)
+        if synced and os.name == "posix":  # elsewhere a folder cannot be opened
+            folder = os.open(path.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
     except OSError:
         with contextlib.suppress(OSError):
             fresh.unlink()

@@ -15,6 +15,7 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from bewust import memory
 from bewust.sharing import generate, id_of, key_text
 
 if sys.platform == "win32":
@@ -72,10 +73,7 @@ def new_key(name: str, passphrase: str, path: Path) -> KeeperKey:
     """Make a key and its empty ledger, readable by their owner only. Never overwrites. Raises KeeperError."""
     if not _NAME.fullmatch(name):
         raise KeeperError(f"{name!r} is no name for a keeper. Use at most 40 letters, digits, - and _.")
-    if len(passphrase) < MIN_PASSPHRASE:
-        raise KeeperError(f"the passphrase is shorter than {MIN_PASSPHRASE} characters. Take five or six random words.")
-    if len(set(passphrase)) < MIN_DIFFERENT:
-        raise KeeperError("the passphrase repeats a few characters. Take five or six random words.")
+    check_passphrase(passphrase)
     private = generate()
     key = KeeperKey(name, id_of(private.public_key()), private, path)
     pem = private.private_bytes(
@@ -89,6 +87,14 @@ def new_key(name: str, passphrase: str, path: Path) -> KeeperKey:
     write(path, msgspec.json.encode(file) + b"\n")
     write(key.ledger, msgspec.json.encode(Ledger("bewust-ledger/1", key.id, {})) + b"\n")
     return key
+
+
+def check_passphrase(passphrase: str) -> None:
+    """Refuse one that can be guessed. Raises KeeperError."""
+    if len(passphrase) < MIN_PASSPHRASE:
+        raise KeeperError(f"the passphrase is shorter than {MIN_PASSPHRASE} characters. Take five or six random words.")
+    if len(set(passphrase)) < MIN_DIFFERENT:
+        raise KeeperError("the passphrase repeats a few characters. Take five or six random words.")
 
 
 def load_key(path: Path, passphrase: str) -> KeeperKey:
@@ -165,19 +171,7 @@ def read(path: Path) -> bytes:
 
 def write(path: Path, data: bytes) -> None:
     """Put a file that only its owner reads in place, whole or not at all, also when the power fails."""
-    fresh = path.with_name(f"{path.name}.new")
     try:
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-        if os.name == "posix":  # elsewhere a folder cannot be opened
-            folder = os.open(path.parent, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
+        memory.replace(path, data, synced=True)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            fresh.unlink()
         raise KeeperError(f"{path}: cannot be written ({error.strerror}). Make room, or check its owner.") from error

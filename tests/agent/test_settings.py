@@ -162,7 +162,7 @@ def test_an_authority_that_was_damaged_is_not_replaced_silently(tmp_path: Path, 
 @posix
 def test_a_private_file_is_replaced_whole_and_read_by_nobody_else(tmp_path: Path) -> None:
     file = tmp_path / "run.json"
-    (tmp_path / "run.new").write_text("left by a crash")
+    (tmp_path / "run.json.new").write_text("left by a crash")
     before = os.umask(0)
     try:
         for data in (b"one", b"two"):
