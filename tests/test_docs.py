@@ -2,6 +2,7 @@
 
 import re
 from datetime import date
+from importlib.resources import files
 from pathlib import Path
 from typing import get_args
 
@@ -75,6 +76,23 @@ def test_the_commands_for_policies_exist_and_run(command: str, tmp_path: Path, m
     result = CliRunner().invoke(main, command.split())
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout
+
+
+def test_a_catalogue_on_its_own_goes_the_way_of_its_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = Path(str(files("bewust_config")))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BEWUST_SIGNING_PASSPHRASE", "five words nobody else knows")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "config").mkdir()
+    said = []
+    for command in re.findall(r"^bewust (.*?)(?:\s+#.*)?$", blocks("catalogue.md", "sh")[0], re.MULTILINE):
+        options = ["--state", "state", "--config", "config"]
+        result = CliRunner().invoke(main, [*options, *command.replace("DIR", str(shipped)).split()])
+        assert result.exit_code == 0, result.output
+        said.append(result.stdout)
+        if "keygen" in command:
+            (tmp_path / "config" / "policy.toml").write_text(result.stdout)
+    assert [text.split(":")[0] for text in said[2:]] == ["In force", "imported", "In force"]
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in DOCS.glob("*.md")))

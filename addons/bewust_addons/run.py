@@ -21,7 +21,7 @@ from mitmproxy.master import Master
 from mitmproxy.options import Options
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from bewust import catalogue, policy
+from bewust import catalogue, editions, policy
 from bewust.matching import Matcher
 from bewust.model import Alive, Failed, Message, Ping, Start
 from bewust.schema import parse_duration
@@ -108,7 +108,8 @@ async def run() -> None:
     start = msgspec.json.decode(await reader.readline(), type=Start)
     overlay = Path(start.config) if start.config else None
     rules = policy.load(overlay)
-    services = catalogue.load(overlay, rules.countries)
+    base = editions.services_of(Path(start.imported)) if start.imported else None
+    services, _ = catalogue.gather(overlay, rules.countries, base)  # the front has told every mistake
     master = build(start, rules.compiled(services), rules, lines)
     serving = asyncio.ensure_future(master.run())
     answering = asyncio.ensure_future(answer(reader, master, lines))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from bewust import __version__, health, retention, routing
+from bewust import __version__, editions, health, retention, routing
 from bewust.authority import Authority
 from bewust.counters import Key
 from bewust.front import Front
@@ -100,6 +100,7 @@ class Answers:
             toasts_shown=agent.people.shown, toasts_failed=agent.people.failed,
             failures=dict(agent.failures),
             problems=tuple(p for p in self._problems() if p),
+            catalogue=agent.rules.edition.words,
             sessions=agent.people.logins.count,
         )  # fmt: skip
 
@@ -145,6 +146,8 @@ class Answers:
         soon = f"the authority ends on {agent.authority.not_after.date()}; {agent.authority.remedy}"
         return [
             agent.rules.problem,
+            agent.rules.edition.problem,
+            editions.outdated(agent.rules.edition),
             agent.rescued,
             agent.unsealed,
             agent.undelivered,

@@ -94,6 +94,7 @@ class Agent:
             config=str(self.rules.folder) if self.rules.folder else None,
             resolver=self.settings.resolver,
             trust=str(self.settings.trust) if self.settings.trust else None,
+            imported=str(self.rules.edition.path) if self.rules.edition.path else None,
         )
 
     def now(self) -> datetime:
@@ -184,11 +185,11 @@ class Agent:
     # What the organisation changes.
 
     async def _watch(self) -> None:
-        """Notice a change in the organisation's folder; what is being written is read again when it is whole."""
+        """Notice a change in the organisation's folder or an import; half a file is read again when whole."""
         before = self.rules.seen
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            now = await asyncio.to_thread(fingerprint, self.settings.config)
+            now = await asyncio.to_thread(fingerprint, self.settings.config, self.settings.state)
             if now != before:
                 before = now
                 with self.guard("reload"):

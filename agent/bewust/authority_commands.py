@@ -41,7 +41,7 @@ def renew(options: Options, if_needed: bool) -> None:
 
     folder = options.state / "authority"
     with clear_errors():
-        rules = load_rules(options.config)
+        rules = load_rules(options.config, state=options.state)
         hosts = routing.decrypt_list(rules.matcher)
         if if_needed and not authority.needed(folder, hosts, local_now(rules)):
             say("The authority is in order; nothing was changed.")
@@ -69,7 +69,7 @@ def request(options: Options, out: Path) -> None:
     from bewust.settings import load_rules
 
     with clear_errors():
-        hosts = routing.decrypt_list(load_rules(options.config).matcher)
+        hosts = routing.decrypt_list(load_rules(options.config, state=options.state).matcher)
         try:
             out.write_bytes(importing.request(options.state / "authority", hosts))
         except OSError as error:
@@ -92,7 +92,7 @@ def import_(options: Options, files: tuple[Path, ...]) -> None:
     from bewust.settings import load_rules
 
     with clear_errors():
-        hosts = routing.decrypt_list(load_rules(options.config).matcher)
+        hosts = routing.decrypt_list(load_rules(options.config, state=options.state).matcher)
         try:
             taken = importing.take(options.state / "authority", files, hosts, datetime.datetime.now(datetime.UTC))
         except OSError as error:

@@ -25,23 +25,31 @@ _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 type Entry = dict[str, Any]
 
 
-def load(overlay: Traversable | None = None, countries: Sequence[str] = DEFAULT_COUNTRIES) -> tuple[Service, ...]:
-    """Return all services, sorted by id; `overlay` is laid over the shipped ones.
+def load(
+    overlay: Traversable | None = None,
+    countries: Sequence[str] = DEFAULT_COUNTRIES,
+    base: Mapping[str, str] | None = None,
+) -> tuple[Service, ...]:
+    """Return all services, sorted by id; `overlay` is laid over the shipped ones, or over `base` instead of them.
 
-    `countries` replace `{country}` in host names. Raises CatalogueError on the first mistake.
+    `countries` replace `{country}` in host names; `base` has texts by file name. Raises CatalogueError on
+    the first mistake.
     """
-    services, mistakes = gather(overlay, countries)
+    services, mistakes = gather(overlay, countries, base)
     if mistakes:
         raise mistakes[0]
     return services
 
 
 def gather(
-    overlay: Traversable | None = None, countries: Sequence[str] = DEFAULT_COUNTRIES
+    overlay: Traversable | None = None,
+    countries: Sequence[str] = DEFAULT_COUNTRIES,
+    base: Mapping[str, str] | None = None,
 ) -> tuple[tuple[Service, ...], list[CatalogueError]]:
     """Return what can be read, sorted by id, and every mistake, for whoever mends them all at once."""
     mistakes: list[CatalogueError] = []
-    entries = _unique(_read(files("bewust_config"), mistakes, shipped=True), mistakes)
+    ours = _read(files("bewust_config"), mistakes, shipped=True) if base is None else base.items()
+    entries = _unique(ours, mistakes)
     if overlay is not None:
         for key, entry in _unique(_read(overlay, mistakes, shipped=False), mistakes).items():
             entries[key] = _laid_over(entries[key], entry) if key in entries else entry
@@ -52,6 +60,15 @@ def gather(
         except CatalogueError as mistake:
             mistakes.append(mistake)
     return tuple(services), mistakes
+
+
+def texts_of(folder: Traversable) -> dict[str, str]:
+    """Return the texts of a folder's `services` by file name: a whole catalogue. Raises CatalogueError."""
+    mistakes: list[CatalogueError] = []
+    found = dict(_read(folder, mistakes, shipped=True))
+    if mistakes:
+        raise mistakes[0]
+    return found
 
 
 def parse(text: str, file: str, countries: Sequence[str] = DEFAULT_COUNTRIES) -> tuple[Service, ...]:

@@ -24,10 +24,13 @@ def catalogue_group() -> None:
 
 
 def _loaded(options: Options) -> "tuple[Policy, Sequence[Service]]":
-    from bewust import catalogue, policy
+    from bewust import catalogue, editions, policy
 
     rules = policy.load(options.config)
-    services = catalogue.load(options.config, rules.countries)
+    edition = editions.in_force(options.state, rules.catalogue.keys)
+    if edition.problem is not None:
+        click.echo(f"! {edition.problem}", err=True)
+    services = catalogue.load(options.config, rules.countries, edition.services)
     policy.check_services(rules, services, options.config)
     return rules, services
 
@@ -118,12 +121,13 @@ def check(options: Options, folder: Path | None, as_json: bool) -> None:
 
     import msgspec
 
-    from bewust import catalogue, checking, policy, routing
+    from bewust import catalogue, checking, editions, policy, routing
 
     overlay = folder or options.config
     with clear_errors():
         rules = policy.load(overlay)
-        services, mistakes = catalogue.gather(overlay, rules.countries)
+        edition = editions.in_force(options.state, rules.catalogue.keys)
+        services, mistakes = catalogue.gather(overlay, rules.countries, edition.services)
         decrypted = routing.decrypt_list(rules.compiled(services))
         found = [*map(checking.of_mistake, mistakes), *checking.check(services, date.today(), decrypted)]  # noqa: DTZ011
         if not mistakes:

@@ -13,6 +13,7 @@ import click
 from bewust import __version__
 from bewust.admin_commands import admin_group
 from bewust.authority_commands import authority_group
+from bewust.bundle_commands import bundle, import_, keygen, rollback, version
 from bewust.catalogue_commands import catalogue_group
 from bewust.console import EPILOG, NOT_RUNNING, READ_FAILED, SOCKET, NoAgentError, Options, ask, clear_errors, fail, say
 from bewust.doctor_commands import doctor, support_bundle
@@ -207,13 +208,15 @@ def inspect(
     if page_url is not None and not observe("GET", page_url).host:
         raise click.BadParameter("give it like https://www.example.nl/x.", param_hint="--page")
     with clear_errors():
-        bench = inspection.Bench.load(options.config, policy_file)
+        bench = inspection.Bench.load(options.config, policy_file, options.state)
         report = inspection.as_json if as_json else inspection.as_text
         failed = report(bench, files, page_url, out=say, complain=lambda line: click.echo(line, err=True))
     sys.exit(READ_FAILED if failed else 0)
 
 
 main.add_command(catalogue_group)
+for _command in (import_, rollback, version, bundle, keygen):
+    catalogue_group.add_command(_command)
 for _command in (
     *(admin_group, authority_group, export, prove, keeper_group, fleet_group, policy_group),
     *(session, simulate_day, texts, papers, doctor, support_bundle),

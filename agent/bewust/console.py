@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,7 @@ def clear_errors() -> Iterator[None]:
     from bewust.admin.steps import AdminError
     from bewust.authority import AuthorityError
     from bewust.browsers import BrowserError
+    from bewust.bundle import BundleError
     from bewust.delivery import DeliveryError
     from bewust.policy import PolicyError
     from bewust.recordings import RecordingError
@@ -49,8 +51,8 @@ def clear_errors() -> Iterator[None]:
 
     codes: dict[type[Exception], int] = {
         CatalogueError: CONFIG, PolicyError: CONFIG, TextsError: CONFIG, RecordingError: READ_FAILED,
-        DeliveryError: READ_FAILED, AuthorityError: AUTHORITY, AgentError: CANNOT_START, StoreError: CANNOT_START,
-        AdminError: ADMIN,
+        DeliveryError: READ_FAILED, BundleError: READ_FAILED, AdminError: ADMIN,
+        AuthorityError: AUTHORITY, AgentError: CANNOT_START, StoreError: CANNOT_START,
         NoAgentError: NOT_RUNNING, BrowserError: NO_BROWSER,
     }  # fmt: skip
     try:
@@ -90,6 +92,13 @@ def ask(state: Path, path: str) -> Any:
         raise NoAgentError(state, f": process {running.pid}, the last one, does not answer") from None
     finally:
         connection.close()
+
+
+def passphrase(variable: str, new: bool = False) -> str:
+    """Return the passphrase of a key: from the environment, otherwise asked for, a `new` one twice."""
+    if (given := os.environ.get(variable)) is not None:
+        return given
+    return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True))
 
 
 def say(line: str) -> None:

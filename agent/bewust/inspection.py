@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from bewust import catalogue, policy, recordings
+from bewust import catalogue, editions, policy, recordings
 from bewust.explaining import alternatives, looks_like_ai, nearest, reason, trials
 from bewust.matching import Matcher, compile_services
 from bewust.model import ANY_HOST, Depth, Detection, Level, Service, Signature
@@ -32,11 +32,12 @@ class Bench:
         )
 
     @classmethod
-    def load(cls, config: Path | None, policy_file: Path | None) -> "Bench":
+    def load(cls, config: Path | None, policy_file: Path | None, state: Path | None = None) -> "Bench":
         """Load both; raises CatalogueError or PolicyError."""
         rules = policy.load(policy_file or config)
         # Without a policy every country's hosts: a recording may come from anywhere.
-        services = catalogue.load(config, rules.countries if policy_file else policy.every_country())
+        countries = rules.countries if policy_file else policy.every_country()
+        services = catalogue.load(config, countries, editions.in_force(state, rules.catalogue.keys).services)
         policy.check_services(rules, services, policy_file or config)
         return cls(services, rules, full_depth=policy_file is None)
 

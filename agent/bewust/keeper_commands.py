@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bewust.console import READ_FAILED, Options, fail, say
+from bewust.console import READ_FAILED, Options, fail, passphrase, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,12 +47,6 @@ def _clear_errors() -> Iterator[None]:
         fail(str(error), READ_FAILED)
 
 
-def _passphrase(new: bool = False) -> str:
-    if (given := os.environ.get(PASSPHRASE)) is not None:
-        return given
-    return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True))
-
-
 def _progress[Item](items: Sequence[Item], doing: str) -> Iterable[Item]:
     from rich.console import Console
     from rich.progress import track
@@ -77,7 +70,7 @@ def new(_options: Options, name: str, out: Path | None, as_json: bool) -> None:
     from bewust.sharing import key_text
 
     with _clear_errors():
-        key = vault.new_key(name, _passphrase(new=True), out or Path(f"{name}.key.json"))
+        key = vault.new_key(name, passphrase(PASSPHRASE, new=True), out or Path(f"{name}.key.json"))
     public = key_text(key.private.public_key())
     if as_json:
         files = {"file": str(key.path), "ledger": str(key.ledger)}
@@ -110,7 +103,7 @@ def add_up(
     from bewust import batches, keeping, vault
 
     with _clear_errors():
-        key = vault.load_key(key_file, _passphrase())
+        key = vault.load_key(key_file, passphrase(PASSPHRASE))
         _complain([f"{file}: is no *.ndjson, so it was not read" for file in batches.unread(paths)])
         batch = batches.collect(_progress(list(batches.files(paths)), "Reading"))
         added, bad = _tallied(batch, key, period, min_batch, skip_bad)

@@ -275,7 +275,8 @@ Message = Detected | Seen | Demoted | Failed | Alive
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
-    """The first line the inspector reads; everything it needs to know.
+    """The first line the inspector reads; everything it needs to know. `imported` is the bundle of the
+    catalogue in force, None for the shipped one.
 
     `resolver` maps a real name to "address:port" and `trust` names a file of extra roots for
     upstream servers: both are for the demonstration and the tests and have no policy key.
@@ -285,6 +286,7 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     config: str | None = None
     resolver: Mapping[str, str] = {}
     trust: str | None = None
+    imported: str | None = None
 
 
 class Ping(msgspec.Struct, frozen=True, tag="ping"):

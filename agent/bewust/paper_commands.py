@@ -26,7 +26,7 @@ def papers(options: Options, out: Path, language: str) -> None:
     from bewust.settings import load_rules
 
     with clear_errors():
-        rules = load_rules(options.config)
+        rules = load_rules(options.config, state=options.state)
         try:
             written = write(rules, out, LANGUAGES if language == "both" else [language])
         except (PapersError, SbomError) as error:

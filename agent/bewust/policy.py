@@ -133,6 +133,12 @@ class NetworkRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     direct: tuple[Host, ...] = ()
 
 
+class CatalogueRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose catalogues may be imported; `keys` are public, 32 bytes in base64 each."""
+
+    keys: tuple[str, ...] = ()
+
+
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything an organisation decides; the defaults are those of policy.toml.
 
@@ -151,6 +157,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     page: PageRules = PageRules()
     release: ReleaseRules = ReleaseRules()
     network: NetworkRules = NetworkRules()
+    catalogue: CatalogueRules = CatalogueRules()
     fill: Mapping[str, str] = {}
     service: Mapping[str, Decision] = {}
 
@@ -262,6 +269,10 @@ def _mistakes(policy: Policy) -> Iterator[tuple[str, str]]:
     if not policy.countries:
         yield "countries", 'is empty. List at least one, such as "nl".'
     yield from _mistaken_release(policy)
+    if policy.catalogue.keys:
+        from bewust.bundle import mistaken_keys  # noqa: PLC0415 - most organisations have none
+
+        yield from (("catalogue.keys", wrong) for wrong in mistaken_keys(policy.catalogue.keys))
 
 
 def _values(policy: Policy) -> Iterator[tuple[str, str | None]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from bewust import memory, reports, storage
+from bewust import editions, memory, reports, storage
 from bewust.model import Memory
 from bewust.reports import ReportError
 from bewust.settings import LAST_GOOD, RUN_FILE
@@ -46,6 +46,7 @@ OTHERS = {
     "authority": "the certificate authority of this machine",
     memory.FILE: "which kinds of use were explained to you, and until which day you want no reminders",
     LAST_GOOD: "a copy of your organisation's own settings",
+    editions.FOLDER: "catalogues that your organisation imported: at most the one in force and those before it",
 }
 # What would say who, where or when. Names of people and machines are looked for as they are here.
 _TELLING = {
@@ -176,7 +177,7 @@ def _names(path: Path) -> list[str]:
     return found
 
 
-_CHECKS = {"lock": _names, RUN_FILE: _run_file, memory.FILE: _login_file}
+_CHECKS = {"lock": _names, RUN_FILE: _run_file, memory.FILE: _login_file, editions.FOLDER: editions.strange}
 
 
 def _login() -> str:

@@ -74,12 +74,13 @@ def prove(options: Options, as_json: bool) -> None:
     """
     import msgspec
 
-    from bewust import catalogue, policy
+    from bewust import catalogue, editions, policy
     from bewust.proving import prove as proof
 
     with clear_errors():
         rules = policy.load(options.config)
-        services = {service.id for service in catalogue.load(options.config, rules.countries)}
+        edition = editions.in_force(options.state, rules.catalogue.keys)
+        services = {s.id for s in catalogue.load(options.config, rules.countries, edition.services)}
         exports = Path(rules.release.folder) if rules.release.folder else None
         if not options.state.is_dir():
             fail(f"{options.state}: does not exist. Name the agent's folder with --state.", READ_FAILED)

@@ -31,7 +31,7 @@ def simulate_day(options: Options, file: IO[str], policy_file: Path | None, as_j
     from bewust.settings import load_rules
 
     with clear_errors():
-        rules = load_rules(options.config, policy_file)
+        rules = load_rules(options.config, policy_file, options.state)
         chain = Pipeline(rules.policy, rules.texts, rules.services)
         try:
             steps = read(iter(lambda: file.readline(LINE), ""), rules.services)
@@ -75,7 +75,7 @@ def texts(options: Options, service_id: str | None, as_json: bool) -> None:
     from bewust.texts import listed
 
     with clear_errors():
-        rules = load_rules(options.config)
+        rules = load_rules(options.config, state=options.state)
         if service_id is not None and service_id not in rules.services:
             raise click.BadParameter(f"{service_id!r} is not in the catalogue.", param_hint="--service")
         of = None if service_id is None else rules.services[service_id]

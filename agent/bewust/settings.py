@@ -7,13 +7,14 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from bewust import authority, catalogue, layers, managed, memory, policy, routing, texts
+from bewust import authority, catalogue, editions, layers, managed, memory, policy, routing, texts
+from bewust.editions import Edition
 from bewust.matching import Matcher
 from bewust.model import Service
 from bewust.policy import Policy, PolicyError
@@ -28,7 +29,7 @@ else:
 RUN_FILE = "run.json"
 LOCK_FILE = "lock"
 LAST_GOOD = "last-good"  # a copy of the organisation's folder as it was last found to be right
-_OURS = ("authority", "counters.db", "lock", RUN_FILE, LAST_GOOD, memory.FILE)
+_OURS = ("authority", "counters.db", "lock", RUN_FILE, LAST_GOOD, memory.FILE, editions.FOLDER)
 NOT_IMPORTED = (
     "no authority was imported. A Mac trusts no root that an installer brings, so the organisation's own signs "
     "one: bewust authority request, then bewust authority import (docs/authority.md)."
@@ -57,13 +58,15 @@ class Rules(msgspec.Struct, frozen=True):
     """Catalogue, policy and texts as they were loaded together; replaced whole.
 
     `folder` is where the organisation's part was read, None where there is none, and `seen` its
-    fingerprint just before; `problem` says why a newer one is not in force.
+    fingerprint just before; `problem` says why a newer one is not in force. `edition` is the catalogue that
+    it was laid over.
     """
 
     policy: Policy
     services: Mapping[str, Service]
     matcher: Matcher
     texts: Texts
+    edition: Edition
     folder: Path | None = None
     seen: Fingerprint = ()
     problem: str | None = None
@@ -77,19 +80,59 @@ class Running(msgspec.Struct, frozen=True):
     pid: int
 
 
-def load_rules(config: Path | None, policy_file: Path | None = None) -> Rules:
+def load_rules(config: Path | None, policy_file: Path | None = None, state: Path | None = None) -> Rules:
     """Load what an organisation can set, all of it or nothing; a `policy_file` goes before the folder's own.
 
+    It is laid over the catalogue that was imported into `state`; where that is no good, over the shipped one.
     Raises the room's own error.
     """
-    seen = fingerprint(config)
-    rules = policy.load(policy_file or config)
-    services = catalogue.load(config, rules.countries)
-    policy.check_services(rules, services, policy_file or config)
-    matcher = rules.compiled(services)
-    spoken = texts.load(rules.language, config)
-    texts.check(spoken, rules, services, f"texts/{rules.language}.toml")
-    return Rules(rules, {s.id: s for s in services}, matcher, spoken, config, seen)
+    seen = fingerprint(config, state)
+    decided = policy.load(policy_file or config)
+    edition = editions.in_force(state, decided.catalogue.keys)
+    try:
+        rules = together(decided, edition, config, policy_file)
+    except (CatalogueError, PolicyError, TextsError):
+        wrong = _out_of_date(edition)
+        if wrong is None:
+            raise
+        rules = together(decided, editions.unused(wrong), config, policy_file)
+    return msgspec.structs.replace(rules, seen=seen)
+
+
+def together(decided: Policy, edition: Edition, config: Path | None, policy_file: Path | None = None) -> Rules:
+    """Put an edition, the organisation's folder and its policy together. Raises the room's own error."""
+    services, mistakes = catalogue.gather(config, decided.countries, edition.services)
+    if edition.problem is not None:  # what only the imported one knew must not keep an agent from starting
+        told = " ".join([edition.problem, *map(str, mistakes)])
+        decided, edition = _about(decided, services), msgspec.structs.replace(edition, problem=told)
+    elif mistakes:
+        raise mistakes[0]
+    policy.check_services(decided, services, policy_file or config)
+    matcher = decided.compiled(services)
+    spoken = texts.load(decided.language, config)
+    if edition.problem is not None:
+        known = {service.id for service in services}
+        spoken = msgspec.structs.replace(spoken, names={k: v for k, v in spoken.names.items() if k in known})
+    texts.check(spoken, decided, services, f"texts/{decided.language}.toml")
+    return Rules(decided, {s.id: s for s in services}, matcher, spoken, edition, config)
+
+
+def _out_of_date(edition: Edition) -> Exception | None:
+    """Return why an imported catalogue does not go together with this program alone, as after an upgrade."""
+    try:
+        together(policy.load(), edition, None)
+    except (CatalogueError, PolicyError, TextsError) as error:
+        return error
+    return None
+
+
+def _about(decided: Policy, services: Iterable[Service]) -> Policy:
+    """Return a policy without what it says of services that are not there."""
+    known = {service.id for service in services}
+    named = tuple(name for name in decided.release.services if name in known)
+    release = msgspec.structs.replace(decided.release, services=named)
+    kept_of = {name: decision for name, decision in decided.service.items() if name in known}
+    return msgspec.structs.replace(decided, release=release, service=kept_of)
 
 
 def in_force(config: Path | None, state: Path) -> Rules:
@@ -98,12 +141,12 @@ def in_force(config: Path | None, state: Path) -> Rules:
     Raises the room's own error where nothing was ever right.
     """
     try:
-        return load_rules(config)
+        return load_rules(config, state=state)
     except (CatalogueError, PolicyError, TextsError) as error:
         if config is None or not (state / LAST_GOOD).is_dir():
             raise
         problem = f"{error} Until that is mended, what was last right stays in force."
-        return msgspec.structs.replace(load_rules(state / LAST_GOOD), problem=problem)
+        return msgspec.structs.replace(load_rules(state / LAST_GOOD, state=state), problem=problem)
 
 
 def kept(rules: Rules, state: Path) -> Rules:
@@ -112,18 +155,19 @@ def kept(rules: Rules, state: Path) -> Rules:
     The inspector reads the copy, so that a file that breaks later cannot keep it from starting.
     """
     copy = state / LAST_GOOD
-    if rules.folder is None or rules.problem is not None or fingerprint(rules.folder) != rules.seen:
+    if rules.folder is None or rules.problem is not None or fingerprint(rules.folder, state) != rules.seen:
         return rules  # none, or being written just now and soon read again
     return msgspec.structs.replace(rules, folder=copy) if _copied(rules.folder, copy) else rules
 
 
-def fingerprint(config: Path | None) -> Fingerprint:
-    """Return name, time and size of every file that is read of an organisation's folder.
+def fingerprint(config: Path | None, state: Path | None = None) -> Fingerprint:
+    """Return name, time and size of every file that is read of an organisation's folder, and of what was imported.
 
     For the machine's own folder also something of what the platform manages.
     """
     found = [managed.mark()] if config == managed.folder() else []
-    for path in _files(config) if config is not None else ():
+    imported = sorted((state / editions.FOLDER).glob("*")) if state is not None else []
+    for path in [*(_files(config) if config is not None else ()), *imported]:
         with contextlib.suppress(OSError):  # gone since it was listed
             about = path.stat()
             found.append((str(path), about.st_mtime_ns, about.st_size))

@@ -64,6 +64,7 @@ def status_table(status: Mapping[str, Any]) -> Table:
     today = date.fromisoformat(status["today"])
     for reviewed, signatures in status["reviews"].items():
         row("reviewed", f"{reviewed}, {age(reviewed, today)} days ago: {', '.join(signatures)}")
+    row("catalogue", status["catalogue"])
     row("authority", f"until {status['authority_until']}, SHA-256 {status['authority_fingerprint']}")
     return table
 

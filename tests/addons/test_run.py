@@ -16,16 +16,20 @@ import httpx
 import msgspec
 import pytest
 
-from bewust import authority
+from agent.bundles import SHIPPED, signed
+from bewust import authority, editions
 from bewust.model import Ping, Start
 from bewust_addons import run
 from e2e.world import World
 
 
 @contextmanager
-def inspector(world: World, folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+def inspector(
+    world: World, folder: Path, imported: Path | None = None
+) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     authority.issue(folder, ["www.google.nl", "duckduckgo.com"], datetime.now(UTC))
     start = Start(authority=str(folder), resolver=world.resolver, trust=str(world.root_pem))
+    start = msgspec.structs.replace(start, imported=str(imported) if imported else None)
     with subprocess.Popen(
         [sys.executable, "-m", "bewust_addons.run"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -62,6 +66,27 @@ def test_a_page_comes_through_decrypted_and_is_told(tmp_path: Path, http2: bool)
         assert detected["detection"]["signature"] == "inline"
         assert detected["detection"]["file"] == "google.toml"
         assert detected["detection"]["line"] > 0
+
+
+def test_an_imported_catalogue_is_read_instead_of_the_shipped_one(tmp_path: Path) -> None:
+    moved = {name: text.replace("google-ai-overview", "moved") for name, text in SHIPPED.items()}
+    imported = editions.keep(tmp_path, signed(moved), editions.Pointer())
+    with World() as world, inspector(world, tmp_path / "authority", imported) as (process, port):
+        context = ssl.create_default_context(cafile=str(tmp_path / "authority" / "root.pem"))
+        with httpx.Client(proxy=f"http://127.0.0.1:{port}", verify=context, timeout=10) as client:
+            client.get("https://www.google.nl/search?q=inline")
+        assert (told(process)["service"], told(process)["detection"]["service"]) == ("moved", "moved")
+
+
+def test_a_bundle_that_is_not_what_its_name_says_starts_no_inspector(tmp_path: Path) -> None:
+    imported = editions.keep(tmp_path, signed(), editions.Pointer())
+    imported.write_bytes(signed(version="other"))
+    start = msgspec.json.encode(Start(authority=str(tmp_path), imported=str(imported)))
+    ended = subprocess.run(
+        [sys.executable, "-m", "bewust_addons.run"], input=start + b"\n", capture_output=True, timeout=60, check=False
+    )
+    assert (ended.returncode != 0, ended.stdout) == (True, b"")
+    assert b"is not what its name says" in ended.stderr
 
 
 def test_each_ping_is_answered_with_the_port(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ class Fake:
             authority_until="2028-09-30", authority_fingerprint=":".join(["AB"] * 32),
             uncovered=(), silent=self.silent,
             reviews=health.reviews(self.rules.services.values(), self.rules.policy),
-            toasts_shown=0, toasts_failed=0, failures={}, problems=self.problems,
+            toasts_shown=0, toasts_failed=0, failures={}, problems=self.problems, catalogue="shipped",
         )  # fmt: skip
 
     def counts(self) -> Mapping[Key, int]:

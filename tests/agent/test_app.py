@@ -12,9 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bewust import counters, health, storage
+from agent import bundles
+from bewust import counters, editions, health, storage
 from bewust.app import Agent
 from bewust.counters import Key
+from bewust.editions import Pointer
 from bewust.model import Demoted, Detected, Detection, Failed, Kind, Level, Message, Seen
 from bewust.moments import Busy
 from bewust.notify import Toast
@@ -314,6 +316,48 @@ def test_a_folder_is_looked_at_again_and_again(tmp_path: Path, monkeypatch: pyte
         return "ours" in made.rules.services
 
     assert asyncio.run(main())
+
+
+def test_an_import_is_put_in_force_and_a_damaged_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bewust.app.DRAIN_SECONDS", 0)
+    config = bundles.organisation(tmp_path)
+    made = Agent(Settings(tmp_path / "state", config), load_rules(config), desktop=Desktop())
+    assert made._start().imported is None
+    path = editions.keep(made.settings.state, bundles.signed(), Pointer())
+    asyncio.run(made.reload())
+    assert made.front.matcher.plan("newcomer.example") is not None
+    assert made._start().imported == str(path), "the inspector reads the very same file"
+    assert made.answers.status().catalogue.startswith("imported: 2026-12, made 2026-12-01")
+    assert made.answers.status().problems == ()
+
+    path.write_bytes(path.read_bytes()[:-1])
+    asyncio.run(made.reload())
+    assert made.front.matcher.plan("newcomer.example") is None
+    assert made._start().imported is None
+    assert made.answers.status().catalogue.startswith("shipped with version")
+    assert any(str(path) in problem for problem in made.answers.status().problems)
+
+
+def test_an_import_is_noticed_without_a_folder_of_the_organisation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bewust.app.DRAIN_SECONDS", 0)
+    monkeypatch.setattr("bewust.app.WATCH_SECONDS", 0.02)
+    made = agent(tmp_path)
+
+    async def main() -> tuple[str, ...]:
+        watching = asyncio.ensure_future(made._watch())
+        await asyncio.sleep(0.1)
+        editions.keep(made.settings.state, bundles.signed(), Pointer())
+        for _ in range(200):
+            await asyncio.sleep(0.02)
+            if made.answers.status().problems:
+                break
+        watching.cancel()
+        return made.answers.status().problems
+
+    (problem,) = asyncio.run(main())
+    assert "its signature fits no key of [catalogue] keys in the policy" in problem
 
 
 def test_a_service_that_was_looked_at_often_without_a_use_is_named(tmp_path: Path) -> None:

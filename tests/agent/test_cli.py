@@ -32,7 +32,7 @@ STATUS: dict[str, Any] = {
     "version": "0.1.0", "pid": 1, "since": "2026-11-23T12:00:00+01:00", "inspector": "running", "inspector_starts": 1,
     "tunnelled": ["chatgpt.com"], "decrypted": [], "demoted": {}, "connections": {},
     "today": "2026-11-24", "silent": {}, "reviews": {}, "authority_until": "2028-11-23",
-    "authority_fingerprint": "ab", "uncovered": [], "toasts_shown": 0, "toasts_failed": 0,
+    "catalogue": "shipped", "authority_fingerprint": "ab", "uncovered": [], "toasts_shown": 0, "toasts_failed": 0,
     "failures": {}, "problems": ["toasts: nobody answers"],
 }  # fmt: skip
 

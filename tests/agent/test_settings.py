@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bewust import managed, settings
+from agent import bundles
+from bewust import editions, managed, settings
 from bewust.authority import AuthorityError
 from bewust.managed import Layer
 from bewust.model import Depth
@@ -326,3 +327,86 @@ def test_a_fingerprint_changes_with_every_file_that_is_read_and_with_no_other(tm
     (config / "policy.d" / "x.toml").write_text("")
     assert fingerprint(config) != before
     assert fingerprint(None) == fingerprint(tmp_path / "nowhere") == ()
+
+
+# An imported catalogue.
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    made = tmp_path / "state"
+    made.mkdir(mode=0o700)
+    return made
+
+
+def imported(state: Path, data: bytes) -> Path:
+    return editions.keep(state, data, editions.pointer(state))
+
+
+def test_an_imported_catalogue_takes_the_place_of_the_shipped_one(tmp_path: Path, state: Path) -> None:
+    config = bundles.organisation(tmp_path)
+    path = imported(state, bundles.signed())
+    rules = in_force(config, state)
+    assert (rules.edition.path, rules.edition.problem, rules.problem) == (path, None, None)
+    assert rules.matcher.plan("newcomer.example") is not None
+    assert "newcomer" not in load_rules(config).services, "only of a state folder"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        bundles.signed(private=bundles.STRANGER),
+        bundles.signed({**bundles.WITH_NEW, "newcomer.toml": bundles.NEW.replace("level =", "grade =")}),
+        bundles.signed({name: text for name, text in bundles.WITH_NEW.items() if name != "deepl.toml"}),
+    ],
+    ids=["not believed", "of another version", "without what our policy now names"],
+)
+def test_a_bad_import_is_left_out_with_all_that_only_it_knew_and_the_agent_starts(
+    tmp_path: Path, state: Path, data: bytes
+) -> None:
+    more = '[service.newcomer]\nstatus = "contracted"\n[service.chatgpt]\nstatus = "contracted"\n'
+    config = bundles.organisation(tmp_path, more + '[release]\nservices = ["newcomer", "deepl", "chatgpt"]\n')
+    (config / "services").mkdir()
+    (config / "services" / "ours.toml").write_text('[[service]]\nid = "newcomer"\nname = "Ours"\n')
+    (config / "texts").mkdir()
+    (config / "texts" / "nl.toml").write_text('[names]\nnewcomer = "De nieuwe"\n')
+    imported(state, data)
+    rules = in_force(config, state)
+    assert rules.problem is None, "the organisation's folder is not to blame, and is in force"
+    assert rules.edition.origin == "shipped"
+    assert rules.edition.problem is not None
+    assert "the imported catalogue is not used: " in rules.edition.problem
+    assert str(config / "services" / "ours.toml") in rules.edition.problem, "and what that leaves out is told"
+    assert rules.policy.decision("chatgpt").status == "contracted"
+    assert rules.policy.release.services == ("deepl", "chatgpt")
+    assert "newcomer" not in rules.services
+
+
+def test_a_mistake_of_the_organisation_is_not_the_imports_fault(tmp_path: Path, state: Path) -> None:
+    config = bundles.organisation(tmp_path)
+    imported(state, bundles.signed())
+    kept(in_force(config, state), state)
+    bundles.organisation(tmp_path, '[service.typo]\nstatus = "contracted"\n')
+    rules = in_force(config, state)
+    assert rules.problem is not None and "service.typo" in rules.problem
+    assert (rules.edition.problem, "newcomer" in rules.services) == (None, True)
+
+
+def test_an_import_changes_the_fingerprint_and_the_copy_is_made_all_the_same(tmp_path: Path, state: Path) -> None:
+    config = bundles.organisation(tmp_path)
+    before = fingerprint(config, state)
+    path = imported(state, bundles.signed())
+    assert fingerprint(config, state) != before
+    assert fingerprint(config) == before
+    assert kept(in_force(config, state), state).folder == state / LAST_GOOD
+    first = fingerprint(config, state)
+    path.write_bytes(b"")
+    assert fingerprint(config, state) != first
+
+
+@posix
+def test_an_import_before_the_first_start_does_not_make_a_folder_a_strangers(tmp_path: Path, rules: Rules) -> None:
+    tmp_path.chmod(0o755)
+    imported(tmp_path, bundles.signed())
+    prepare(Settings(state=tmp_path), rules)
+    assert mode(tmp_path) == 0o700

@@ -15,6 +15,7 @@ STATUS: dict[str, Any] = {
     "demoted": {"www.bing.com": "its client refused"}, "connections": {"tunnelled": 3, "decrypted": 2},
     "authority_until": "2028-11-23", "authority_fingerprint": "ab" * 32, "uncovered": [], "today": "2026-11-25",
     "silent": {"brave-answer": 212}, "reviews": {"2026-11-23": ["bing/inline", "google/lazy"]}, "toasts_shown": 1,
+    "catalogue": "shipped with version 0.1.0",
     "toasts_failed": 2, "failures": {"visit: KeyError": 4}, "problems": [],
 }  # fmt: skip
 

@@ -47,6 +47,7 @@ class Status(msgspec.Struct, frozen=True):
     toasts_failed: int
     failures: Mapping[str, int]
     problems: tuple[str, ...]
+    catalogue: str
     sessions: int = 0
 
 
