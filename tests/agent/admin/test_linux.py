@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from agent import bundles
 from agent.admin.played import Played, machine, put, tree, unconstrained
 from agent.organisations import imported
-from bewust import authority, routing
+from bewust import authority, editions, routing
 from bewust.admin import steps
 from bewust.admin.steps import AdminError, Choices
 from bewust.settings import load_rules
@@ -43,6 +44,18 @@ def test_the_published_root_speaks_for_the_decrypt_list_and_nothing_else(root: P
     hosts = routing.decrypt_list(load_rules(None).matcher)
     found = authority.check_root((root / "var/lib/bewust/root.pem").read_bytes(), hosts)
     assert "Bewust local authority" in found.subject.rfc4514_string()
+
+
+def test_an_imported_catalogue_is_part_of_the_decrypt_list(root: Path) -> None:
+    made = Played(root)
+    steps.install(made)
+    (root / "etc/bewust").mkdir(exist_ok=True)
+    policy = bundles.organisation(root.parent) / "policy.toml"
+    policy.replace(root / "etc/bewust/policy.toml")
+    embedded = bundles.NEW.replace('"chat"', '"search"\nembedded = true').replace('"visit"', '"use"\npath = "/ask"')
+    editions.keep(made.state, bundles.signed({**bundles.SHIPPED, "newcomer.toml": embedded}), editions.Pointer())
+    steps.install(Played(root))
+    assert "newcomer.example" in authority.load(made.state / "authority").hosts
 
 
 def test_twice_is_as_once(root: Path) -> None:
