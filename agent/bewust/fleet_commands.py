@@ -87,7 +87,7 @@ def report(options: Options, /, places: tuple[Path, ...], *, policy_place: Path 
             "say what to make: --out report.html, or --json, --csv, --parquet, --otlp, --prometheus."
         )
     with _clear_errors():
-        rules, findings = _computed(places, policy_place or options.config, engine)
+        rules, findings = _computed(places, policy_place or options.config, engine, options.state)
         edition = _edition(findings, period)
         _write(
             findings, rules, language or (rules.language if rules.language in ("nl", "en") else "en"), edition, outputs
@@ -98,13 +98,14 @@ def report(options: Options, /, places: tuple[Path, ...], *, policy_place: Path 
 
 
 def _computed(
-    places: tuple[Path, ...], overlay: Path | None, engine: Literal["duckdb", "spark"]
+    places: tuple[Path, ...], overlay: Path | None, engine: Literal["duckdb", "spark"], state: Path
 ) -> "tuple[Policy, Findings]":
-    from bewust import catalogue, policy
+    from bewust import catalogue, editions, policy
     from bewust.fleet import engines, estimates, findings, reading
 
     rules = policy.load(overlay)
-    services = catalogue.load(overlay if overlay and overlay.is_dir() else None, rules.countries)
+    base = editions.in_force(state, rules.catalogue.keys).services
+    services = catalogue.load(overlay if overlay and overlay.is_dir() else None, rules.countries, base)
     policy.check_services(rules, services, overlay)
     facts = findings.facts(services, rules)
     connection = engines.connect(engine)

@@ -57,7 +57,7 @@ def check(options: Options, place: Path, as_json: bool) -> None:
     from bewust.reviewing import review
 
     with clear_errors():
-        found = review(place, options.config)
+        found = review(place, options.config, options.state)
     if as_json:
         say(json.dumps(msgspec.to_builtins(found)))
         return

@@ -48,12 +48,16 @@ def values(overlay: Path | None) -> list[Value]:
     return [Value(key, value, origins[key]) for key, value in layers.leaves(table)]
 
 
-def review(place: Path, config: Path | None) -> Review:
+def review(place: Path, config: Path | None, state: Path | None = None) -> Review:
     """Check a policy file, with the catalogue and texts of `config`, or a folder with its own.
 
+    Where this policy believes the catalogue that was imported into `state`, it is checked with that one.
     Raises the error of the room where the mistake is, a PolicyError also for names that no authority can hold.
     """
-    rules = load_rules(place) if place.is_dir() else load_rules(config, place)
+    folder, file = (place, None) if place.is_dir() else (config, place)
+    rules = load_rules(folder, file, state)
+    if rules.edition.problem is not None:  # then what it says of unknown services would be passed over
+        rules = load_rules(folder, file)
     own = list(layers.theirs(place))
     names = {host.removeprefix("*.") for host in routing.decrypt_list(rules.matcher)}
     for problem in _unconstrainable(names):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bewust import managed, policy, texts
+from agent import bundles
+from bewust import editions, managed, policy, texts
 from bewust.authority import AuthorityError, issue
 from bewust.managed import Layer
 from bewust.model import Depth
@@ -130,3 +131,15 @@ def test_a_mistake_in_the_file_is_the_one_of_its_room(tmp_path: Path) -> None:
         review(tmp_path / "none.toml", None)
     with pytest.raises(texts.TextsError):
         review(written(tmp_path, 'language = "fy"'), None)
+
+
+def test_a_policy_is_checked_with_the_imported_catalogue_that_it_believes(tmp_path: Path) -> None:
+    config = bundles.organisation(tmp_path, '[service.newcomer]\nstatus = "contracted"\n')
+    (tmp_path / "state").mkdir()
+    editions.keep(tmp_path / "state", bundles.signed(), editions.Pointer())
+    assert review(config, None, tmp_path / "state").decided == 1
+    with pytest.raises(PolicyError, match=r"service\.newcomer: is not in the catalogue"):
+        review(config, None)
+    bundles.organisation(tmp_path, '[service.newcomer]\nstatus = "contracted"\n', keys=())
+    with pytest.raises(PolicyError, match=r"service\.newcomer: is not in the catalogue"):
+        review(config, None, tmp_path / "state")
