@@ -12,7 +12,6 @@ import itertools
 import os
 import re
 import secrets
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -26,6 +25,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from bewust.memory import replace
 
 KEY_FILE = "mitmproxy-ca.pem"  # the name that mitmproxy looks for in its confdir
 ROOT_FILE = "root.pem"
@@ -196,8 +197,9 @@ def keep(folder: Path, key: PrivateKeyTypes, chain: Sequence[x509.Certificate]) 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     key_pem = key.private_bytes(_PEM, _KEY_FORM, serialization.NoEncryption())
-    write(folder / KEY_FILE, key_pem + b"".join(one.public_bytes(_PEM) for one in chain), 0o600)
-    write(folder / ROOT_FILE, chain[-1].public_bytes(_PEM), 0o644)
+    replace(folder / KEY_FILE, key_pem + b"".join(one.public_bytes(_PEM) for one in chain), synced=True)
+    replace(folder / ROOT_FILE, chain[-1].public_bytes(_PEM), synced=True)
+    (folder / ROOT_FILE).chmod(0o644)
 
 
 def signed(below: x509.Certificate, signer: x509.Certificate) -> bool:
@@ -274,25 +276,6 @@ def _certify(owner: _Party, path_length: int, signer: _Party, names: Sequence[st
         builder = builder.add_extension(extension, critical)
     signer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key())
     return builder.add_extension(signer_id, critical=False).sign(signer.key, hashes.SHA256())
-
-
-def write(path: Path, content: bytes, mode: int) -> None:
-    """Put `content` at `path` whole or not at all, also when the power fails. Raises OSError."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
 
 
 def _read(path: Path) -> bytes:

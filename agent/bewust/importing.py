@@ -23,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bewust import authority
 from bewust.authority import EVERY_ADDRESS, LOGIN_HOSTS, NAMES_AT_MOST, REQUEST_FILE, Authority, AuthorityError
+from bewust.memory import replace
 
 type Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -44,7 +45,7 @@ def request(folder: Path, hosts: Sequence[str]) -> bytes:
     key = _waiting_key(file) if file.exists() else ec.generate_private_key(ec.SECP256R1())
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    authority.write(file, key.private_bytes(pem, form, serialization.NoEncryption()), 0o600)
+    replace(file, key.private_bytes(pem, form, serialization.NoEncryption()), synced=True)
     public = key.public_key()
     mark = x509.SubjectKeyIdentifier.from_public_key(public).digest.hex()[:8]
     builder = x509.CertificateSigningRequestBuilder(authority.subject(authority.INTERMEDIATE.format(mark)))

@@ -90,7 +90,7 @@ def test_a_write_that_fails_leaves_the_old_authority_and_no_scrap_of_the_new(
     def full(source: str, target: Path) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("bewust.authority.os.replace", full)
+    monkeypatch.setattr("bewust.memory.os.replace", full)
     with pytest.raises(OSError, match="no space"):
         issue(tmp_path, HOSTS, NOW)
     assert load(tmp_path) == old
