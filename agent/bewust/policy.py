@@ -124,10 +124,7 @@ class ReleaseRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NetworkRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How this machine reaches the internet: `upstream`, the organisation's own proxy, "" where there is none.
-
-    `direct` are hosts that browsers reach without it, a name or `*.` and one.
-    """
+    """Ways out: `upstream`, the organisation's own proxy or "", and `direct`, hosts reached without it."""
 
     upstream: Upstream = ""
     direct: tuple[Host, ...] = ()
@@ -179,9 +176,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def known(self, service: Service, depth: Depth = Depth.RESPONSE) -> Depth | None:
         """Return how deep a service is really looked at, at most at `depth`; None where it is not seen at all."""
         allowed = min(depth, self.depth_of(service))
-        return max(
-            (s.depth for s in service.signatures if s.level is not Level.IGNORE and s.depth <= allowed), default=None
-        )
+        counting = [s.depth for s in service.signatures if s.level is not Level.IGNORE]
+        return max((depth for depth in counting if depth <= allowed), default=None)
 
     @property
     def epsilons(self) -> Mapping[str, str]:

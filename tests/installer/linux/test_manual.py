@@ -25,7 +25,7 @@ def test_every_command_is_in_it() -> None:
     assert '.TH BEWUST 1 "" "Bewust 1.2.3"' in page
     for name in commands(main):
         assert re.search(rf"^\.SS\n{re.escape(name)}( |$)", page, re.MULTILINE), name
-    assert "--state" in page and "Exit codes" not in page and "\b" not in page
+    assert "--state" in page and "Exit codes:" not in page and "\b" not in page
 
 
 def test_no_line_is_taken_for_a_request() -> None:
