@@ -128,6 +128,11 @@ def counts(machine: Machine) -> dict[tuple[str, str], int]:
     return {(row["service"], row["kind"]): row["n"] for row in rows}
 
 
+def main_process(machine: Machine) -> int:
+    """The process of the service, 0 while there is none."""
+    return int(machine.run("systemctl", "show", "-p", "MainPID", "--value", "bewust.service"))
+
+
 def more_seen(machine: Machine, than: int) -> bool:
     """Whether the agent has looked at another search page."""
     return counts(machine).get(("google-ai-overview", "seen"), 0) > than
@@ -159,6 +164,10 @@ def test_a_machine_from_install_to_purge(machine: Machine, packages: dict[str, P
         status = json.loads(machine.run("bewust", "admin", "status", "--json"))
         assert set(status.values()) == {None}, status
         assert {"policies of Chromium", "policies of Firefox"} <= set(status)
+
+        frozen = main_process(machine)
+        machine.run("sh", "-c", f"kill -STOP {frozen}")
+        wait(lambda: main_process(machine) not in (frozen, 0), 60)  # systemd's watchdog
 
         for browser in ("chromium", "firefox"):
             seen = counts(machine).get(("google-ai-overview", "seen"), 0)
