@@ -65,7 +65,9 @@ def tree(stage: Path, version: str) -> None:
     home = stage / "tree" / "opt" / "bewust" / version
     interpreter(home)
     payload.install(home / "lib" / f"python{payload.PYTHON}" / "site-packages", stage)
-    for path in bundle(home):
+    # Not what wheels bundle in NAME.libs: it was patched already, and strip may misalign it.
+    of_wheels = [path for path in home.rglob("*.so") if not path.parent.name.endswith(".libs") and is_elf(path)]
+    for path in {*bundle(home), *of_wheels}:
         subprocess.run(["strip", "--strip-unneeded", str(path)], check=False, stderr=subprocess.DEVNULL)
     entry = home / "bin" / "bewust"
     entry.write_text(ENTRY.format(version=version, python=payload.PYTHON), encoding="utf-8")
@@ -102,8 +104,8 @@ def is_elf(path: Path) -> bool:
 def bundle(home: Path) -> list[Path]:
     """Bring along what the interpreter's own modules need, and let nothing look into the build machine's folders.
 
-    Return the programs and libraries that are not of a wheel: wheels bring theirs, stripped and with a path
-    relative to themselves.
+    Return the programs and libraries that are not of a wheel: wheels bring theirs, with a path relative to
+    themselves.
     """
     libraries = home / "lib"
     site = libraries / f"python{payload.PYTHON}" / "site-packages"
