@@ -6,7 +6,6 @@ Belongs here: what is done where. `root` is "/" but for tests. Nothing here is a
 import os
 import shutil
 import stat
-import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bewust import authority, importing, routing
-from bewust.admin import files, policy_folders, record, trying
+from bewust.admin import commands, files, policy_folders, record, trying
 from bewust.admin.browser_policies import ChromiumPolicies, FirefoxPolicies
 from bewust.admin.record import Record
 from bewust.admin.steps import AdminError, Choices, Step
@@ -89,18 +88,7 @@ class Linux:
 
         Raises AdminError.
         """
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL,
-                user=account, group=account, extra_groups=[] if account else None, cwd="/",
-                env={"PATH": PATH, "LC_ALL": "C.UTF-8"},
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise AdminError(f"{command[0]}: cannot be run ({error}). Mend that, and run the same again.") from error
-        if done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines()
-            raise AdminError(f"{' '.join(command)}: {said[-1] if said else f'exit code {done.returncode}'}")
-        return done.stdout
+        return commands.run(command, path=PATH, locale="C.UTF-8", seconds=SECONDS, account=account)
 
 
 class Unclaimed:

@@ -7,14 +7,13 @@ give (profile), and the authority is imported: an installer can make no root tru
 import logging
 import plistlib
 import shutil
-import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from bewust import authority
-from bewust.admin import files, launchd, policies, record, trying
+from bewust.admin import commands, files, launchd, policies, record, trying
 from bewust.admin.launchd import ACCOUNT
 from bewust.admin.profile import SERVICE, SESSION
 from bewust.admin.record import Record
@@ -78,17 +77,7 @@ class MacOS:
 
     def run(self, *command: str) -> str:
         """Run a command of the system; return what it wrote. Raises AdminError."""
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL,
-                cwd="/", env={"PATH": PATH, "LC_ALL": "C"},
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise AdminError(f"{command[0]}: cannot be run ({error}). Mend that, and run the same again.") from error
-        if done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines()
-            raise AdminError(f"{' '.join(command)}: {said[-1] if said else f'exit code {done.returncode}'}")
-        return done.stdout
+        return commands.run(command, path=PATH, locale="C", seconds=SECONDS)
 
     def does(self, *command: str) -> bool:
         """Whether a command succeeds."""
