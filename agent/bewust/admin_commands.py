@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,6 @@ from bewust.console import ADMIN, CONFIG, clear_errors, fail, say
 
 if TYPE_CHECKING:
     from bewust.admin.steps import Machine
-
-_UPSTREAM = re.compile(r"http://[A-Za-z0-9.\-]+:[0-9]{1,5}")
 
 
 @click.group(name="admin", short_help="Set this machine up, or take it all back; as root.")
@@ -51,10 +48,11 @@ def upgrade() -> None:
 
 
 def _install(port: int | None, upstream: str | None) -> None:
+    from bewust import limits
     from bewust.admin.steps import Choices, install
 
-    if upstream not in (None, "none") and not _UPSTREAM.fullmatch(upstream or ""):
-        raise click.BadParameter("write it like http://proxy.example:3128, or none.", param_hint="--upstream")
+    if upstream not in (None, "none") and (wrong := limits.upstream(upstream or "")):
+        raise click.BadParameter(f"{wrong} Or write none: direct.", param_hint="--upstream")
     with _logged() as machine:
         before = machine.choices
         chosen = Choices(

@@ -60,7 +60,8 @@ def test_the_other_proxy_is_gone_through_when_told_and_left_again(root: Path) ->
 
 
 @pytest.mark.parametrize(
-    "url", ["proxy.example", "https://proxy.example:1", "http://a:b@p:1", 'http://x":1', "http://p"]
+    "url",
+    ["proxy.example", "http://Proxy.example:1", "https://proxy.example:1", "http://a:b@p:1", 'http://x":1', "http://p"],
 )
 def test_an_upstream_that_is_none_is_refused(root: Path, url: str) -> None:
     assert run("install", "--upstream", url)[0] == 2

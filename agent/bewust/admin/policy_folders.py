@@ -41,8 +41,13 @@ FIREFOX_OLDER = (
 
 
 def chromiums(root: Path) -> list[Chromium]:
-    """Return those that are installed."""
-    return [browser for browser in CHROMIUMS if any((root / program).exists() for program in browser.programs)]
+    """Return those that are installed, and those that left while our file stayed: it must be found to be taken back."""
+
+    def here(browser: Chromium) -> bool:
+        signs = (*browser.programs, f"{browser.folder}/{OURS}")
+        return any((root / sign).exists() for sign in signs)
+
+    return [browser for browser in CHROMIUMS if here(browser)]
 
 
 def has_firefox(root: Path) -> bool:

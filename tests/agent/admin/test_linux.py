@@ -84,6 +84,14 @@ def test_uninstalling_with_a_purge_leaves_the_machine_as_it_was(root: Path, boot
     assert left == before
 
 
+def test_a_browser_that_left_before_us_keeps_nothing_of_ours(root: Path) -> None:
+    steps.install(Played(root))
+    (root / "usr/bin/chromium").unlink()
+    assert (root / OURS).exists()
+    assert steps.uninstall(Played(root), purge=False) == []
+    assert not (root / OURS).exists()
+
+
 def test_without_a_purge_the_authority_and_the_settings_stay(root: Path) -> None:
     steps.install(Played(root))
     put(root / "etc/bewust/policy.d/50-ours.toml", {})
