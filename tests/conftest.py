@@ -3,12 +3,17 @@
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 # Parts of reasons. CI runs as root, which no file mode keeps from reading, and has nothing beside the repository.
 EXPECTED_SKIPS: frozenset[str] = frozenset(
     {"root may read everything", "reference documents are not beside", "only Windows has a registry"}
 )
+
+# A slow machine is no finding: what something costs is measured in tests/benchmarks.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.load_profile("here")
 
 _skipped: list[str] = []
 

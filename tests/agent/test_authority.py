@@ -52,7 +52,7 @@ LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,12}[a-z0-9])?", fullmatch=True)
 HOST = st.builds("{}.{}.nl".format, LABEL, LABEL)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(hosts=st.lists(HOST, min_size=1, max_size=NAMES_AT_MOST))
 def test_every_list_of_hosts_survives_the_round_trip(hosts: list[str]) -> None:
     with TemporaryDirectory() as folder:

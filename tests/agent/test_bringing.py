@@ -150,7 +150,7 @@ def test_an_old_bundle_sent_once_more_is_refused_unless_it_is_wanted(tmp_path: P
 BUNDLE = signed({**SMALL, "newcomer.toml": NEW})
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(st.integers(0, len(BUNDLE) - 1), st.integers(0, 255))
 def test_no_changed_or_shortened_bundle_changes_anything(
     tmp_path: Path, config: Path, state: Path, at: int, change: int

@@ -116,7 +116,7 @@ def test_a_key_that_the_organisation_made_comes_along(tmp_path: Path, organisati
 LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,12}[a-z0-9])?", fullmatch=True)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(hosts=st.lists(st.builds("{}.{}.nl".format, LABEL, LABEL), min_size=1, max_size=20, unique=True), data=st.data())
 def test_a_part_of_the_list_is_taken_and_the_rest_is_known_by_name(hosts: list[str], data: st.DataObject) -> None:
     part = data.draw(st.lists(st.sampled_from(hosts), min_size=1, unique=True))

@@ -43,7 +43,7 @@ def test_sums_are_exact_before_noise(keys: tuple[KeeperKey, KeeperKey]) -> None:
     assert reports.decode_opened(reports.encode(opened).encode()) == opened
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.sets(st.integers(0, 25), max_size=3), min_size=1, max_size=8))
 def test_whatever_the_workstations_have_it_sums_exactly(held: list[set[int]]) -> None:
     keys = [KeeperKey(name, id_of(key.public_key()), key, Path(name)) for name, key in

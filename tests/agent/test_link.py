@@ -71,7 +71,7 @@ def test_every_head_gets_its_answer(head: bytes, answer: bytes) -> None:
     play(test)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.binary(max_size=300) | st.sampled_from([b"\r\n\r\n", b"CONNECT ", b" HTTP/1.1", b"/"]), max_size=6))
 def test_no_bytes_whatever_close_the_port(pieces: list[bytes]) -> None:
     async def test(made: Stage) -> None:

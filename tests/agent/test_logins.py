@@ -45,7 +45,7 @@ class House:
 
 
 def in_house(folder: Path, test: Callable[[House], Awaitable[None]]) -> House:
-    for parent in (folder, *list(folder.parents)[:2]):
+    for parent in (folder, *list(folder.parents)[:3]):
         parent.chmod(0o755)  # another login has to reach the socket
 
     async def main() -> House:

@@ -240,7 +240,7 @@ KEYS = st.sampled_from(
 LINES = st.lists(st.tuples(KEYS, VALUES).map(" = ".join), max_size=4).map("\n".join)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.text().map(lambda text: text.encode("utf-8", "replace")), st.binary(), LINES.map(str.encode)))
 def test_any_file_gives_a_policy_that_works_or_one_clear_line(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "policy.toml"

@@ -271,7 +271,7 @@ FILES = (
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FILES.filter(lambda data: not data[:1].isdigit()))
 def test_any_bytes_give_exchanges_or_one_clear_line(tmp_path: Path, matcher: Matcher, data: bytes) -> None:
     file = saved(tmp_path, data)

@@ -130,7 +130,7 @@ def test_bytes_pass_unchanged_both_ways(size: int) -> None:
     asyncio.run(both_ways(data, data[::-1], lambda: 50_000, lambda: 0.0))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.binary(max_size=3000), st.binary(max_size=3000), st.lists(st.integers(1, 700), min_size=1, max_size=5))
 def test_bytes_pass_unchanged_in_any_chunking(up: bytes, down: bytes, sizes: list[int]) -> None:
     turn = iter(range(10**9))

@@ -78,7 +78,7 @@ HOSTS = st.builds(
 
 
 @node
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.lists(HOSTS, min_size=60, max_size=60))
 def test_pac_and_matcher_agree_on_every_host(hosts: list[str]) -> None:
     names = [host for host in hosts if not host.endswith("..") and not host.startswith((".", "-"))]
@@ -113,7 +113,7 @@ def test_read_back_it_answers_as_the_matcher_plans(host: str, upstream: str) -> 
 
 
 @node
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.lists(HOSTS, min_size=60, max_size=60), st.sampled_from(["", "http://proxy.example:3128"]))
 def test_read_back_it_answers_as_javascript_does(hosts: list[str], upstream: str) -> None:
     pac = routing.pac(MATCHER, 8787, upstream, ["www.bing.com", "*.live.com"])

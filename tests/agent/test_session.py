@@ -161,7 +161,7 @@ def test_a_socket_of_another_account_than_its_folder_is_not_believed(tmp_path: P
     one, other = socket.socketpair()
     with one, other:
         check_service(one, folder / "s.sock")  # root may be anybody
-    for parent in (tmp_path, *list(tmp_path.parents)[:2]):
+    for parent in (tmp_path, *list(tmp_path.parents)[:3]):
         parent.chmod(0o755)
     (theirs := tmp_path / "anne").mkdir()
     os.chown(theirs, ANNE, ANNE)

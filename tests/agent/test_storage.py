@@ -270,7 +270,7 @@ def test_a_folder_that_cannot_be_written_keeps_counting_in_memory(tmp_path: Path
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="a user is changed by root only")
 def test_a_folder_that_only_others_may_write_keeps_counting_in_memory(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
+    for parent in tmp_path.parents[:3]:
         parent.chmod(0o755)
     done = child("store = Store(folder, CELLS)\nstore.flush()\nos.setuid(65534)\nstore.add([USE])\nstore.flush()\n"
                  "print(store.counts()[USE], store.problem)", tmp_path)  # fmt: skip

@@ -98,7 +98,7 @@ def search(agent: RunningAgent) -> None:
 def managed(tmp_path: Path) -> Iterator[tuple[World, Settings]]:
     run = tmp_path / "run"
     run.mkdir()
-    for folder in (run, tmp_path, *list(tmp_path.parents)[:2]):
+    for folder in (run, tmp_path, *list(tmp_path.parents)[:3]):
         folder.chmod(0o755)  # Anne has to reach the socket
     with World() as world:
         yield world, msgspec.structs.replace(settings(world, tmp_path), socket=run / "session.sock")

@@ -69,7 +69,7 @@ COUNTED = st.lists(st.sampled_from(CELLS), max_size=25)
 PAUSES = st.lists(st.sampled_from(["flush", "restart"]), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(COUNTED, PAUSES, st.data(), st.booleans())
 def test_the_same_counts_in_any_order_and_with_any_pauses_are_the_same_bytes(
     counted: list[Key], pauses: list[str], data: st.DataObject, sealed: bool
@@ -79,7 +79,7 @@ def test_the_same_counts_in_any_order_and_with_any_pauses_are_the_same_bytes(
     assert lived(other, sealed) == lived(sorted(counted), sealed)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(COUNTED, COUNTED)
 def test_what_was_sealed_leaves_nothing_of_its_counters(counted: list[Key], others: list[Key]) -> None:
     """With the same chance, two histories of the same services end in the same bytes, however often each was used."""

@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bewust import texts
@@ -67,7 +67,6 @@ def test_what_an_organisation_writes_is_shown_and_does_nothing(value: str) -> No
     check(value)
 
 
-@settings(deadline=None)  # a template engine is made anew for each
 @given(st.text(alphabet=st.one_of(st.sampled_from("|`<>*_[]()!#+-=~&\\.:1 \n\t"), st.characters()), max_size=30))
 def test_any_text_is_shown_as_it_is(value: str) -> None:
     check(value)

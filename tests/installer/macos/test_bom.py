@@ -53,7 +53,7 @@ def check(entries: list[Entry]) -> None:
         assert found["time"] == 1767225600
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(entries=trees())
 def test_every_tree_reads_back_as_it_was(entries: list[Entry]) -> None:
     check(entries)
