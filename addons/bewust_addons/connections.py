@@ -54,6 +54,7 @@ class Pipe(asyncio.Protocol):
         self.link = link
         self.connection = connection
         self.ended = False  # nothing more comes; the layers know
+        self.waiting: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -78,6 +79,12 @@ class Pipe(asyncio.Protocol):
             self.ended = True
             self.connection.timestamp_end = time.time()
             self.link.event(events.ConnectionClosed(self.connection))
+
+    def flush(self) -> None:
+        """Send what was said."""
+        if self.waiting and not self.transport.is_closing():
+            self.transport.write(b"".join(self.waiting))
+        self.waiting.clear()
 
     def pause_writing(self) -> None:
         self.link.filled(self, full=True)
@@ -127,6 +134,7 @@ class Link:
         self._full: set[Pipe] = set()
         self._waiting: deque[events.Event] = deque()
         self._handling = False
+        self._said: list[Pipe] = []  # who has something to send; it goes out in one piece
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: set[asyncio.TimerHandle] = set()
         self._touched = self._loop.time()
@@ -209,6 +217,9 @@ class Link:
                     continue
                 for command in self._layer.handle_event(event):
                     self._perform(command)
+            for pipe in self._said:
+                pipe.flush()
+            self._said.clear()
         except Exception:  # noqa: BLE001 - of mitmproxy's, with one connection
             _log.exception("mitmproxy failed")
             self._abort()  # it would leave the browser waiting
@@ -234,8 +245,9 @@ class Link:
     def _perform(self, command: commands.Command) -> None:
         if isinstance(command, commands.SendData):
             pipe = self._pipes.get(command.connection)
-            if pipe is not None and not pipe.transport.is_closing():
-                pipe.transport.write(command.data)
+            if pipe is not None:
+                pipe.waiting.append(command.data)
+                self._said.append(pipe)
         elif isinstance(command, commands.Log):
             if command.level >= logging.ERROR:
                 _log.log(command.level, command.message)
@@ -268,6 +280,7 @@ class Link:
         pipe = self._pipes.get(command.connection)
         if pipe is None:
             return
+        pipe.flush()
         if isinstance(command, commands.CloseTcpConnection) and command.half_close:
             if command.connection.state & ConnectionState.CAN_WRITE and not pipe.transport.is_closing():
                 command.connection.state &= ~ConnectionState.CAN_WRITE

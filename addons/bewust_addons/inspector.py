@@ -14,8 +14,9 @@ from mitmproxy.addons.next_layer import NextLayer
 from mitmproxy.certs import CertStore
 from mitmproxy.options import Options
 
+from bewust_addons import hooks, records
 from bewust_addons.connections import Asking, Setup
-from bewust_addons.hooks import Hooks, install
+from bewust_addons.hooks import Hooks
 
 # What the layers ask and the addon Proxyserver would define, which we have no use for otherwise.
 LAYERS: dict[str, Any] = {
@@ -45,9 +46,10 @@ def build(addons: Sequence[object], upstream: tuple[str, int] | None = None, **o
     """Return what all connections share. `addons` hear of flows; `upstream` is the organisation's own proxy."""
     CertStore.STORE_CAP = LEAVES
     all_addons = [NextLayer(), *addons]
-    hooks = Hooks(all_addons)
-    install(hooks)
-    return Setup(options(all_addons, **ours), hooks, upstream)
+    made = Hooks(all_addons)
+    hooks.install(made)
+    records.install()
+    return Setup(options(all_addons, **ours), made, upstream)
 
 
 async def listen(setup: Setup) -> tuple[asyncio.Server, int]:
