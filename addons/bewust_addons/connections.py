@@ -13,6 +13,8 @@ from collections.abc import Coroutine
 from typing import NamedTuple
 
 from mitmproxy.connection import Client, Connection, ConnectionState, Server
+from mitmproxy.http import HTTPFlow
+from mitmproxy.net.http.http1 import read_request_head
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.options import Options
 from mitmproxy.proxy import commands, events
@@ -30,8 +32,7 @@ HEAD_LIMIT = 16 << 10  # bytes of CONNECT, or of the organisation's proxy's answ
 DIAL_SECONDS = 30.0
 IDLE_SECONDS = 3600.0  # without a byte; browsers and sites close idle connections long before
 
-BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+ANSWER = b"HTTP/1.1 %b %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 _log = logging.getLogger(__name__)
 _MODE = ProxyMode.parse("regular")
@@ -154,17 +155,26 @@ class Link:
 
     # Connections.
 
-    def ask(self, host: str, port: int) -> None:
-        """Connect to the site, and answer."""
+    def ask(self, head: bytes, host: str, port: int) -> None:
+        """Connect to the site, and answer; refuse where a hook answers first, as with mitmproxy."""
+        front = self._pipes[self.client].transport
+        if self._setup.hooks.listeners("http_connect"):
+            flow = HTTPFlow(self.client, self._context.server)
+            flow.request = read_request_head(head.split(b"\r\n"))
+            self._setup.hooks.fire("http_connect", flow)
+            if flow.response is not None:
+                front.write(ANSWER % (b"%d" % flow.response.status_code, b"Refused"))
+                front.close()
+                return
         self._context.server.address = (host, port)
-        self._begin_task(self._tunnel(self._pipes[self.client].transport))
+        self._begin_task(self._tunnel(front))
 
     async def _tunnel(self, front: asyncio.Transport) -> None:
         if await self._connect(self._context.server) is None:
             front.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             front.resume_reading()
         else:
-            front.write(BAD_GATEWAY)
+            front.write(ANSWER % (b"502", b"Bad Gateway"))
             front.close()
 
     async def _connect(self, server: Server) -> str | None:
@@ -348,7 +358,7 @@ class Asking(asyncio.Protocol):
         method, target, *_ = [*head.split(b"\r\n", 1)[0].split(b" "), b"", b""]
         address = parse_address(target.decode("latin-1")) if found and method == b"CONNECT" else None
         if address is not None:
-            Link(self._setup, self._transport).ask(*address)
+            Link(self._setup, self._transport).ask(head, *address)
         elif found or len(head) > HEAD_LIMIT:
-            self._transport.write(BAD_REQUEST)
+            self._transport.write(ANSWER % (b"400", b"Bad Request"))
             self._transport.close()

@@ -14,7 +14,7 @@ from mitmproxy.addons.next_layer import NextLayer
 from mitmproxy.certs import CertStore
 from mitmproxy.options import Options
 
-from bewust_addons import hooks, records
+from bewust_addons import hooks, http1, http2, records
 from bewust_addons.connections import Asking, Setup
 from bewust_addons.hooks import Hooks
 
@@ -48,7 +48,8 @@ def build(addons: Sequence[object], upstream: tuple[str, int] | None = None, **o
     all_addons = [NextLayer(), *addons]
     made = Hooks(all_addons)
     hooks.install(made)
-    records.install()
+    for room in (records, http1, http2):
+        room.install()
     return Setup(options(all_addons, **ours), made, upstream)
 
 

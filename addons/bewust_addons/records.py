@@ -2,7 +2,7 @@
 
 mitmproxy makes a record of each piece (the head of an answer, its body, the frame of a chunk), and learns
 from an exception that OpenSSL has no more to say. What is replaced here is pinned by
-tests/addons/test_records.py.
+tests/addons/test_inspector.py.
 """
 
 from collections.abc import Iterator

@@ -1,55 +1,22 @@
 """The real inspector process: Start on its input, then a real TLS connection through it."""
 
 import http.client
-import json
-import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
+from addons.inspecting import inspector, told
 from agent.bundles import SHIPPED, signed
 from bewust import authority, editions
 from bewust.model import Ping, Start
 from bewust_addons import run
 from e2e.world import World
-
-
-@contextmanager
-def inspector(
-    world: World, folder: Path, imported: Path | None = None
-) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    authority.issue(folder, ["www.google.nl", "duckduckgo.com"], datetime.now(UTC))
-    start = Start(authority=str(folder), resolver=world.resolver, trust=str(world.root_pem))
-    start = msgspec.structs.replace(start, imported=str(imported) if imported else None)
-    with subprocess.Popen(
-        [sys.executable, "-m", "bewust_addons.run"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        assert process.stdin and process.stdout and process.stderr
-        try:
-            process.stdin.write(msgspec.json.encode(start) + b"\n")
-            process.stdin.flush()
-            yield process, told(process)["port"]
-        finally:
-            if not process.stdin.closed:
-                process.stdin.close()
-            assert process.wait(10) in (0, -signal.SIGKILL)
-            assert process.stderr.read() == b"", "it logs nothing"
-
-
-def told(process: "subprocess.Popen[bytes]") -> dict[str, Any]:
-    assert process.stdout
-    answer: dict[str, Any] = json.loads(process.stdout.readline())
-    return answer
 
 
 @pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
