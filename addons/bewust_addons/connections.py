@@ -2,7 +2,7 @@
 
 Belongs here: what mitmproxy.proxy.server and its addon Proxyserver do, for the one thing we need:
 a tunnel that the front asks for. The layers get every event at once and one after the other; a full
-socket stops the reading of those that fill it. docs/decisions/0015 says what is left out.
+socket stops the reading of those that fill it. docs/decisions/0019 says what is left out.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Coroutine
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from mitmproxy.connection import Client, Connection, ConnectionState, Server
 from mitmproxy.http import HTTPFlow
@@ -38,12 +38,14 @@ _log = logging.getLogger(__name__)
 _MODE = ProxyMode.parse("regular")
 
 
-class Setup(NamedTuple):
-    """What all connections share. `upstream` is the organisation's own proxy, None without one."""
+@dataclass
+class Setup:
+    """What all connections share. `upstream` is the organisation's own proxy; `ended` counts those of the front."""
 
     options: Options
     hooks: Hooks
     upstream: tuple[str, int] | None = None
+    ended: int = 0
 
 
 class Pipe(asyncio.Protocol):
@@ -298,6 +300,7 @@ class Link:
             timer.cancel()
         for other in list(self._pipes.values()):
             other.transport.close()
+        self._setup.ended += 1
         self._setup.hooks.fire("client_disconnected", self.client)
 
     def _abort(self) -> None:

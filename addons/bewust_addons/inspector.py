@@ -4,6 +4,10 @@ There is no Master of mitmproxy: nothing here needs its commands, its addon mana
 """
 
 import asyncio
+import contextlib
+import ctypes
+import gc
+import sys
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +28,8 @@ LAYERS: dict[str, Any] = {
     "body_size_limit": None, "keep_host_header": False, "proxy_debug": False,
     "normalize_outbound_headers": True, "validate_inbound_headers": True,
 }  # fmt: skip
+TIDY_SECONDS = 30.0
+TIDY_ENDED = 50  # connections; below it there is little to give back
 LEAVES = 1000  # kept; more than there are names to mint for (the policy allows 150)
 
 
@@ -57,3 +63,15 @@ async def listen(setup: Setup) -> tuple[asyncio.Server, int]:
     """Open a free port on loopback; return the server and the port."""
     server = await asyncio.get_running_loop().create_server(lambda: Asking(setup), "127.0.0.1", 0, backlog=512)
     return server, int(server.sockets[0].getsockname()[1])
+
+
+async def tidy(setup: Setup) -> None:
+    """Give memory back after many connections have ended: their layers refer to each other, and C keeps what it had."""
+    while True:
+        await asyncio.sleep(TIDY_SECONDS)
+        if setup.ended >= TIDY_ENDED:
+            setup.ended = 0
+            gc.collect()
+            if sys.platform == "linux":
+                with contextlib.suppress(AttributeError, OSError):  # not with every C library
+                    ctypes.CDLL(None).malloc_trim(0)

@@ -121,15 +121,17 @@ async def run() -> None:
     base = editions.services_of(Path(start.imported)) if start.imported else None
     services, _ = catalogue.gather(overlay, rules.countries, base)  # the front has told every mistake
     setup = build(start, rules.compiled(services), rules, lines)
-    from bewust_addons.inspector import listen
+    from bewust_addons.inspector import listen, tidy
 
     server, port = await listen(setup)
+    tidying = asyncio.ensure_future(tidy(setup))
     gc.collect()
     gc.freeze()  # what lives until the end is looked through no more
     lines.send(Alive(port))
     while line := await reader.readline():
         msgspec.json.decode(line, type=Ping)
         lines.send(Alive(port))
+    tidying.cancel()
     server.close()
 
 

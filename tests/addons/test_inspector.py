@@ -1,5 +1,6 @@
 """What the inspector takes of mitmproxy and what it replaces: noticed when mitmproxy changes."""
 
+import asyncio
 import hashlib
 import inspect
 import subprocess
@@ -16,6 +17,7 @@ from h11._receivebuffer import ReceiveBuffer
 from mitmproxy.addonmanager import AddonManager
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.certs import CertStore
+from mitmproxy.options import Options
 from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers import http
 from mitmproxy.proxy.layers.http import _http1, _http2, _http_h2
@@ -111,6 +113,28 @@ def test_nothing_of_ours_that_matters_is_an_assertion(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False True\n"
+
+
+def test_memory_is_given_back_only_after_many_connections_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bewust_addons import inspector
+    from bewust_addons.connections import Setup
+    from bewust_addons.hooks import Hooks
+
+    collected: list[int] = []
+    monkeypatch.setattr(inspector, "TIDY_SECONDS", 0.01)
+    monkeypatch.setattr(inspector.gc, "collect", lambda: collected.append(1))
+    setup = Setup(Options(), Hooks([]), ended=inspector.TIDY_ENDED - 1)
+
+    async def wait() -> None:
+        tidying = asyncio.ensure_future(inspector.tidy(setup))
+        await asyncio.sleep(0.1)
+        assert not collected
+        setup.ended += 1
+        await asyncio.sleep(0.1)
+        tidying.cancel()
+
+    asyncio.run(wait())
+    assert (len(collected), setup.ended) == (1, 0)
 
 
 def test_leaves_are_signed_with_a_short_key_and_kept(tmp_path: Path) -> None:
