@@ -1,6 +1,7 @@
 """What the inspector takes of mitmproxy and what it replaces: noticed when mitmproxy changes."""
 
 import asyncio
+import gc
 import hashlib
 import inspect
 import subprocess
@@ -122,7 +123,7 @@ def test_memory_is_given_back_only_after_many_connections_have_ended(monkeypatch
 
     collected: list[int] = []
     monkeypatch.setattr(inspector, "TIDY_SECONDS", 0.01)
-    monkeypatch.setattr(inspector.gc, "collect", lambda: collected.append(1))
+    monkeypatch.setattr(gc, "collect", lambda: collected.append(1))
     setup = Setup(Options(), Hooks([]), ended=inspector.TIDY_ENDED - 1)
 
     async def wait() -> None:
