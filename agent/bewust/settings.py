@@ -29,7 +29,7 @@ else:
 RUN_FILE = "run.json"
 LOCK_FILE = "lock"
 LAST_GOOD = "last-good"  # a copy of the organisation's folder as it was last found to be right
-_OURS = ("authority", "counters.db", "lock", RUN_FILE, LAST_GOOD, memory.FILE, editions.FOLDER)
+_OURS = ("authority", "counters.db", "lock", RUN_FILE, LAST_GOOD, memory.FILE, editions.FOLDER, "roots.pem")
 NOT_IMPORTED = (
     "no authority was imported. A Mac trusts no root that an installer brings, so the organisation's own signs "
     "one: bewust authority request, then bewust authority import (docs/authority.md)."
