@@ -82,7 +82,7 @@ def service(options: Options, port: int, socket: Path) -> None:
     """Run the agent under an account of its own, for every login of this machine.
 
     It shows no reminders itself: each login runs a `bewust session`, which gets its own and no others.
-    Told whose a connection is by Linux only; elsewhere nobody is reminded by a service yet.
+    Whose a connection is macOS does not tell us yet; there nobody is reminded by a service.
     """
     from bewust.app import Agent, serve
     from bewust.settings import Settings, in_force
