@@ -220,6 +220,21 @@ def prepare(settings: Settings, rules: Rules) -> authority.Authority:
     return authority.load(folder)
 
 
+def renewed(settings: Settings, rules: Rules) -> None:
+    """Make another authority where the one that is there does not do, unless the organisation signed it.
+
+    As an installer asks for; never otherwise. Raises AuthorityError, AgentError.
+    """
+    folder = settings.state / "authority"
+    hosts = routing.decrypt_list(rules.matcher)
+    if not folder.exists() or authority.was_imported(folder) or not authority.needed(folder, hosts, local_now(rules)):
+        return
+    try:
+        authority.issue(folder, hosts, local_now(rules))
+    except OSError as error:
+        raise AgentError(f"{folder}: cannot be written ({error.strerror}). Check who may write there.") from error
+
+
 def running_agent(state: Path) -> Running | None:
     """Return what an agent wrote about itself; one that was killed has left it too."""
     try:
