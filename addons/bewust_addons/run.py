@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import sys
 from pathlib import Path
 
 import msgspec
@@ -25,6 +24,7 @@ from bewust import catalogue, editions, policy
 from bewust.matching import Matcher
 from bewust.model import Alive, Failed, Message, Ping, Start
 from bewust.schema import parse_duration
+from bewust_addons import pipes, roots
 from bewust_addons.gate import Gate
 from bewust_addons.traffic import Traffic, decrypts
 
@@ -34,7 +34,7 @@ PIPE_LIMIT = 1 << 20  # bytes waiting for a front that does not read; beyond it 
 class Lines:
     """Messages out, one JSON object a line; never blocks the event loop."""
 
-    def __init__(self, transport: asyncio.WriteTransport) -> None:
+    def __init__(self, transport: pipes.Writing) -> None:
         self._transport = transport
         self._encoder = msgspec.json.Encoder()
 
@@ -86,24 +86,16 @@ def build(start: Start, matcher: Matcher, rules: policy.Policy, lines: Lines) ->
     master.options.update(
         mode=[f"upstream:{upstream}" if upstream else "regular"],
         confdir=start.authority, listen_host="127.0.0.1", listen_port=0, upstream_cert=False,
-        ssl_verify_upstream_trusted_ca=start.trust or system_roots(), show_ignored_hosts=False,
+        ssl_verify_upstream_trusted_ca=start.trust or roots.of_system(Path(start.authority).parent),
+        show_ignored_hosts=False,
     )  # fmt: skip
     return master
 
 
-def system_roots() -> str | None:
-    """Return the operating system's bundle of roots, corporate ones included; None: mitmproxy's."""
-    known = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
-    return next((file for file in known if Path(file).is_file()), None)
-
-
 async def run() -> None:
     """Serve until standard input ends."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    transport, _ = await loop.connect_write_pipe(asyncio.Protocol, sys.stdout)
-    lines = Lines(transport)
+    reader, writing = await pipes.opened()
+    lines = Lines(writing)
     logging.getLogger().handlers = [Errors(lines)]
     start = msgspec.json.decode(await reader.readline(), type=Start)
     overlay = Path(start.config) if start.config else None

@@ -255,7 +255,7 @@ class Agent:
     async def _listen(self, path: Path) -> None:
         try:
             await self.people.logins.open(path)
-        except (OSError, AttributeError, NotImplementedError) as error:  # the last two: Windows
+        except OSError as error:
             raise AgentError(
                 f"{path}: no session could connect there ({error}). Choose another with --socket."
             ) from error
@@ -286,11 +286,25 @@ class Agent:
             self.people.snooze(ME, "today")
 
 
-async def serve(agent: Agent, started: Callable[[], None] = lambda: None) -> None:
-    """Run an agent until it is interrupted or terminated, and let it stop cleanly."""
+async def serve(
+    agent: Agent,
+    started: Callable[[], None] = lambda: None,
+    on_stop: Callable[[Callable[[], None]], None] = lambda stop: None,
+) -> None:
+    """Run an agent until it is interrupted or terminated, and let it stop cleanly.
+
+    `on_stop` is told how to end it from another thread.
+    """
+    loop = asyncio.get_running_loop()
     serving = asyncio.ensure_future(agent.run(started))
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: asyncio.run cancels on Ctrl-C
-            asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+            loop.add_signal_handler(number, serving.cancel)
+
+    def stop() -> None:
+        with contextlib.suppress(RuntimeError):  # it has ended just now
+            loop.call_soon_threadsafe(serving.cancel)
+
+    on_stop(stop)
     with contextlib.suppress(asyncio.CancelledError):
         await serving

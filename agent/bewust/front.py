@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
+import sys
 import weakref
 from collections.abc import Callable, Mapping, MutableSet
 from urllib.parse import urlsplit
@@ -56,6 +57,8 @@ class Front:
 
         `listening` is a socket that somebody else holds open across our restarts.
         """
+        if listening is None and sys.platform == "win32":
+            listening = _exclusive(port)
         if listening is not None:
             self._server = await self.loop.create_server(lambda: Link(self), sock=listening, backlog=512)
         else:
@@ -137,6 +140,18 @@ class Front:
         if self._server is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._server.wait_closed(), 2)
+
+
+def _exclusive(port: int) -> socket.socket:
+    """Return a socket of our port that nobody else can have too: Windows lets another login, unless told not to."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE"), 1)  # noqa: B009 - Windows only
+        made.bind((HERE, port))
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def _names_here(host: str) -> bool:

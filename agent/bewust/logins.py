@@ -7,7 +7,6 @@ says itself; so nobody reads another's reminders, and nobody can put one on anot
 
 import asyncio
 import contextlib
-import os
 from collections import deque
 from collections.abc import Callable
 from itertools import count
@@ -15,10 +14,10 @@ from pathlib import Path
 
 import msgspec
 
+from bewust import local
 from bewust.model import Context, Memory, Span
 from bewust.moments import Busy
 from bewust.notify import REASONS, REFUSED, SECONDS_TO_WAIT, Toast
-from bewust.owners import peer_of
 from bewust.session import LINE_LIMIT, Ask, Hello, Moment, Remember, Show, Shown, Snoozed, ToService, ToSession
 
 EACH = 4  # sessions of one person: a desktop, and one or two more over the network
@@ -109,16 +108,12 @@ class Logins:
         self._open: dict[int, int] = {}  # connections of each person, also those that said nothing yet
         self._writers: set[asyncio.StreamWriter] = set()
         self._decoder = msgspec.json.Decoder(ToService)
-        self._server: asyncio.Server | None = None
+        self._server: local.Listening | None = None
         self.people: set[int] = set()  # all who used this machine since the start, as far as known
 
     async def open(self, path: Path) -> None:
         """Listen; anyone may connect and is told apart by the system. OSError where that cannot be."""
-        about = path.parent.stat()
-        if about.st_uid != os.geteuid() or about.st_mode & 0o022:
-            raise PermissionError(0, "the folder must be this account's own, and writable by nobody else")
-        self._server = await asyncio.start_unix_server(self._serve, path, limit=LINE_LIMIT, backlog=512)
-        os.chmod(path, 0o666)
+        self._server = await local.listen(path, self._serve, LINE_LIMIT)
 
     async def close(self) -> None:
         """Stop listening and end every session."""
@@ -141,7 +136,7 @@ class Logins:
         return there[-1] if there else None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        who = peer_of(writer.get_extra_info("socket"))
+        who = local.client_of(writer)
         if who is None or self._open.get(who, 0) >= EACH or sum(self._open.values()) >= ALL:
             writer.transport.abort()
             return

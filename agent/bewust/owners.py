@@ -1,28 +1,34 @@
 """Whose a connection is: the operating system's user at the other end of a socket on this machine.
 
 Belongs here: asking the system. Not here: what is done with the answer, which is an opaque number and
-lives in memory only. Linux is read from /proc/net/tcp; elsewhere nobody is known by a port yet, and
-whoever asks must do without (docs/decisions/0012).
+lives in memory only. Linux is read from /proc/net/tcp, Windows tells a session (windows_owners); on macOS nobody
+is known by a port yet, and whoever asks must do without (docs/decisions/0012).
 """
 
+import os
 import socket
 import struct
 import sys
 from pathlib import Path
 
+if sys.platform == "win32":
+    from bewust import windows_owners
+
 type Address = tuple[str, int]
 
-KNOWN = sys.platform == "linux"  # whether the system tells at all
+KNOWN = sys.platform in ("linux", "win32")  # whether the system tells at all
 _TABLES = ("tcp", "tcp6")
 _GONE = "0"  # the inode of a socket whose process has closed it; its uid is then 0, and nobody's
 
 
 def owner_of(client: Address, server: Address, folder: Path = Path("/proc/net")) -> int | None:
-    """Return the uid that holds the socket from an IPv4 address to another; None where unknown.
+    """Return who holds the socket from an IPv4 address to another, on Linux a uid; None where unknown.
 
     All four parts count: anybody may have the same ports on another address of loopback. Takes some
     milliseconds on a busy machine: call it off the event loop.
     """
+    if sys.platform == "win32":
+        return windows_owners.owner_of(client, server)
     if not KNOWN:
         return None
     ours, theirs = _written(client), _written(server)
@@ -54,6 +60,13 @@ def _written(address: Address) -> set[str]:
     plain = words[::-1].hex().upper() if sys.byteorder == "little" else words.hex().upper()
     mapped = "FFFF0000" if sys.byteorder == "little" else "0000FFFF"
     return {f"{plain}:{address[1]:04X}", f"{'0' * 16}{mapped}{plain}:{address[1]:04X}"}
+
+
+def me() -> int:
+    """Return who this process is, in the same numbers."""
+    if sys.platform == "win32":
+        return windows_owners.me()
+    return os.getuid()
 
 
 def peer_of(connection: socket.socket) -> int | None:

@@ -29,7 +29,7 @@ else:
 RUN_FILE = "run.json"
 LOCK_FILE = "lock"
 LAST_GOOD = "last-good"  # a copy of the organisation's folder as it was last found to be right
-_OURS = ("authority", "counters.db", "lock", RUN_FILE, LAST_GOOD, memory.FILE, editions.FOLDER)
+_OURS = ("authority", "counters.db", "lock", RUN_FILE, LAST_GOOD, memory.FILE, editions.FOLDER, "roots.pem")
 NOT_IMPORTED = (
     "no authority was imported. A Mac trusts no root that an installer brings, so the organisation's own signs "
     "one: bewust authority request, then bewust authority import (docs/authority.md)."
@@ -218,6 +218,21 @@ def prepare(settings: Settings, rules: Rules) -> authority.Authority:
             f"{settings.state}: cannot be made ({error.strerror}). Choose another with --state."
         ) from error
     return authority.load(folder)
+
+
+def renewed(settings: Settings, rules: Rules) -> None:
+    """Make another authority where the one that is there does not do, unless the organisation signed it.
+
+    As an installer asks for; never otherwise. Raises AuthorityError, AgentError.
+    """
+    folder = settings.state / "authority"
+    hosts = routing.decrypt_list(rules.matcher)
+    if not folder.exists() or authority.was_imported(folder) or not authority.needed(folder, hosts, local_now(rules)):
+        return
+    try:
+        authority.issue(folder, hosts, local_now(rules))
+    except OSError as error:
+        raise AgentError(f"{folder}: cannot be written ({error.strerror}). Check who may write there.") from error
 
 
 def running_agent(state: Path) -> Running | None:

@@ -7,6 +7,7 @@ its connections have been aborted already, and only a new one can serve again.
 
 import asyncio
 import contextlib
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
@@ -72,6 +73,7 @@ class Inspector:
         self._child = child = await asyncio.create_subprocess_exec(
             *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL, limit=LINE_LIMIT, start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )  # fmt: skip
         self._heard.clear()
         tasks = listening, _ = [asyncio.ensure_future(self._listen(child)), asyncio.ensure_future(self._ask(child))]

@@ -19,7 +19,6 @@ import pytest
 from agent.bundles import SHIPPED, signed
 from bewust import authority, editions
 from bewust.model import Ping, Start
-from bewust_addons import run
 from e2e.world import World
 
 
@@ -130,8 +129,3 @@ def test_only_the_addons_the_job_needs_are_loaded() -> None:
     if "nonexistent" in done.stderr:  # the key store is opened when the folder is set
         pytest.fail(done.stderr)
     assert done.stdout.strip() == "['Core', 'Gate', 'NextLayer', 'Proxyserver', 'Traffic']"
-
-
-def test_the_systems_own_roots_are_found() -> None:
-    found = run.system_roots()
-    assert found is None or ssl.create_default_context(cafile=found).cert_store_stats()["x509_ca"] > 0

@@ -2,12 +2,13 @@
 
 import os
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from agent import bundles
-from bewust import editions, managed, settings
+from bewust import authority, editions, managed, settings
 from bewust.authority import AuthorityError
 from bewust.managed import Layer
 from bewust.model import Depth
@@ -410,3 +411,16 @@ def test_an_import_before_the_first_start_does_not_make_a_folder_a_strangers(tmp
     imported(tmp_path, bundles.signed())
     prepare(Settings(state=tmp_path), rules)
     assert mode(tmp_path) == 0o700
+
+
+def test_an_installer_can_have_another_authority_made_where_the_list_has_changed(tmp_path: Path) -> None:
+    rules = settings.load_rules(None)
+    own = settings.Settings(state=tmp_path / "state")
+    settings.renewed(own, rules)
+    assert not own.state.exists(), "the first one is the start's own affair"
+    first = settings.prepare(own, rules)
+    settings.renewed(own, rules)
+    assert authority.load(own.state / "authority").fingerprint == first.fingerprint, "it does"
+    authority.issue(own.state / "authority", ["www.google.com"], datetime.now(UTC))
+    settings.renewed(own, rules)
+    assert authority.load(own.state / "authority").hosts == first.hosts
