@@ -29,14 +29,15 @@ class RunningAgent:
         self.said: list[dict[str, Any]] = []
         self._env = {**os.environ, **(env or {})}
 
+    def command(self) -> list[str]:
+        """What is run."""
+        return [sys.executable, str(LAUNCH), msgspec.json.encode(self.settings, enc_hook=str).decode()]
+
     def __enter__(self) -> Self:
-        text = msgspec.json.encode(self.settings, enc_hook=str).decode()
-        self.process = subprocess.Popen(
-            [sys.executable, str(LAUNCH), text], stdout=subprocess.PIPE, env=self._env, text=True
-        )
+        self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, env=self._env, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        wait_for(self._started, self.alive, "the agent did not start")
+        wait_for(self.started, self.alive, "the agent did not start")
         wait_for(lambda: self.status()["inspector"] == "running", self.alive, "the inspector did not start")
         return self
 
@@ -45,7 +46,7 @@ class RunningAgent:
     ) -> None:
         self.stop()
 
-    def _started(self) -> bool:
+    def started(self) -> bool:
         """Whether this process, and not one before it, has said where it listens."""
         self._running = msgspec.json.decode((self.settings.state / RUN_FILE).read_bytes(), type=Running)
         return self._running.pid == self.process.pid
