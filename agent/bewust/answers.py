@@ -13,7 +13,7 @@ from bewust import __version__, editions, health, retention, routing
 from bewust.authority import Authority
 from bewust.counters import Key
 from bewust.front import Front
-from bewust.model import Context, Depth, Span
+from bewust.model import Context, Demoted, Depth, Span
 from bewust.owners import Address
 from bewust.page.shown import Login, Status
 from bewust.people import ME, People
@@ -33,7 +33,8 @@ class Agent(Protocol):
     since: datetime
     authority: Authority
     uncovered: tuple[str, ...]
-    demoted: dict[str, tuple[str, datetime]]
+    demoted: dict[str, tuple[Demoted, float]]
+    refusals: int
     failures: dict[str, int]
     rescued: str | None
     unsealed: str | None
@@ -88,8 +89,9 @@ class Answers:
             tunnelled=by_name,
             decrypted=tuple(h for h in decrypted if agent.handed(h)),
             demoted={
-                self.rules.matcher.listed(h): why for h, (why, _) in agent.demoted.items() if agent.still(h)
+                self.rules.matcher.listed(h): d.reason for h, (d, _) in agent.demoted.items() if agent.still(h)
             },
+            refusals=agent.refusals,
             connections=agent.front.ways(),
             authority_since=agent.authority.made.date().isoformat(),
             authority_until=agent.authority.not_after.date().isoformat(),

@@ -8,8 +8,9 @@ import contextlib
 import os
 import secrets
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -82,7 +83,8 @@ class Agent:
         self.token = secrets.token_urlsafe(24)
         self.port = 0
         self.since = self.now()
-        self.demoted: dict[str, tuple[str, datetime]] = {}
+        self.demoted: dict[str, tuple[Demoted, float]] = {}  # what the inspector told, and until when
+        self.refusals = 0
         self.failures: dict[str, int] = {}
         self.unsealed: str | None = None
         self.undelivered: str | None = None
@@ -125,16 +127,14 @@ class Agent:
 
     def handed(self, host: str) -> bool:
         """Whether a host of the decrypt list is looked into now."""
-        if self.still(host):
+        if self.still(host) and not self.demoted[host][0].one_program:
             return False
         return not self.uncovered or not self.authority.uncovered((host,))
 
     def still(self, host: str) -> bool:
-        """Whether a host was demoted, and not too long ago."""
+        """Whether a host was demoted, and not too long ago; by a clock that nobody sets."""
         demoted = self.demoted.get(host)
-        if demoted is None:  # nearly always, and asked at every connection
-            return False
-        return self.now() - demoted[1] < timedelta(seconds=parse_duration(self.rules.policy.demoted_for))
+        return demoted is not None and time.monotonic() < demoted[1]
 
     # What the inspector tells.
 
@@ -146,9 +146,10 @@ class Agent:
                     self.people.detected(found, peer)
                 case Seen(service=service):
                     self.count(self.pipeline.seen(service, self.now()).counts)
-                case Demoted(host=host, reason=reason) if self.rules.matcher.plan(host):
+                case Demoted(host=host) if self.rules.matcher.plan(host):
+                    self.refusals += 1
                     self.demoted = {h: why for h, why in self.demoted.items() if self.still(h)}
-                    self.demoted[host] = (reason, self.now())
+                    self.demoted[host] = (message, time.monotonic() + parse_duration(self.rules.policy.demoted_for))
                 case Failed(where=where, error=error):
                     self._failed(where, error)
 

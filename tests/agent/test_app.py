@@ -172,9 +172,21 @@ def test_a_host_that_refuses_is_left_alone_for_a_day_and_shown_as_the_catalogue_
     assert not made.handed("private-site.translate.goog")
     assert made.handed("other-site.translate.goog")
     assert dict(made.answers.status().demoted) == {"*.translate.goog": "the site refuses our TLS"}
-    later = made.now() + timedelta(hours=25)
-    monkeypatch.setattr(made, "now", lambda: later)
+    assert made.answers.status().refusals == 1
+    yesterday, later = made.now() - timedelta(days=400), time.monotonic() + 24 * 3600
+    monkeypatch.setattr(made, "now", lambda: yesterday)  # a clock that was set changes nothing
+    assert not made.handed("private-site.translate.goog")
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     assert made.handed("private-site.translate.goog")
+
+
+def test_for_one_program_a_host_is_shown_and_still_handed_over(tmp_path: Path) -> None:
+    made = agent(tmp_path)
+    made.message(Demoted("www.google.nl", "the client does not accept our certificate", one_program=True))
+    assert made.handed("www.google.nl")
+    status = made.answers.status()
+    assert dict(status.demoted) == {"www.google.nl": "the client does not accept our certificate"}
+    assert "www.google.nl" in status.decrypted
 
 
 def test_hosts_the_authority_does_not_cover_are_known_by_name_and_reported(tmp_path: Path) -> None:
