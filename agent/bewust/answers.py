@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from bewust import __version__, editions, health, retention, routing
+from bewust import __version__, authority, editions, health, retention, routing
 from bewust.authority import Authority
 from bewust.counters import Key
 from bewust.front import Front
@@ -84,7 +84,7 @@ class Answers:
         return Status(
             version=__version__, pid=os.getpid(), port=self.port,
             since=agent.since.isoformat(timespec="seconds"), today=agent.now().date().isoformat(),
-            inspector="running" if agent.inspector.alive else "starting or down; browsing goes on undecrypted",
+            inspector=self._inspector(),
             inspector_starts=agent.inspector.starts,
             tunnelled=by_name,
             decrypted=tuple(h for h in decrypted if agent.handed(h)),
@@ -106,6 +106,12 @@ class Answers:
             sessions=agent.people.logins.count,
         )  # fmt: skip
 
+    def _inspector(self) -> str:
+        if self._agent.inspector.alive:
+            return "running"
+        wanted = self._agent.inspector.wanted
+        return "starting or down; browsing goes on undecrypted" if wanted else "not needed; nothing is looked into"
+
     def counts(self) -> Mapping[Key, int]:
         """Return every counter as it is now."""
         return self._agent.store.counts()
@@ -122,7 +128,7 @@ class Answers:
 
     def names_covered(self) -> Sequence[str]:
         """Return the names that the certificate authority is limited to."""
-        return self._agent.authority.hosts
+        return [host for host in self._agent.authority.hosts if host != authority.NOTHING]
 
     async def login(self, client: Address) -> Login | None:
         """Return the login that connected from an address of this machine; None where that is not known."""
@@ -142,10 +148,6 @@ class Answers:
 
     def _problems(self) -> list[str | None]:
         agent = self._agent
-        outgrown = (
-            f"{', '.join(agent.uncovered)}: outside the authority, so known by name only; {agent.authority.remedy}"
-        )
-        soon = f"the authority ends on {agent.authority.not_after.date()}; {agent.authority.remedy}"
         return [
             agent.rules.problem,
             agent.rules.edition.problem,
@@ -156,6 +158,17 @@ class Answers:
             agent.store.problem,
             agent.inspector.problem,
             f"toasts: {agent.people.problem}" if agent.people.problem else None,
-            outgrown if agent.uncovered else None,
-            soon if agent.authority.expires_soon(agent.now()) else None,
+            self._of_authority(),
         ]
+
+    def _of_authority(self) -> str | None:
+        found, now = self._agent.authority, self._agent.now()
+        if found.problem is not None:
+            return f"nothing is looked into: {found.problem}"
+        if not found.valid(now):
+            days = f"from {found.made.date()} to {found.not_after.date()}"
+            return f"nothing is looked into: the authority holds {days}; {found.remedy}, or set this machine's clock"
+        if self._agent.uncovered:
+            hosts = ", ".join(self._agent.uncovered)
+            return f"{hosts}: outside the authority, so known by name only; {found.remedy}"
+        return f"the authority ends on {found.not_after.date()}; {found.remedy}" if found.expires_soon(now) else None

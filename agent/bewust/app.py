@@ -68,7 +68,6 @@ class Agent:
         self.settings = settings
         self.authority = prepare(settings, rules)
         self.rules = rules = kept(rules, settings.state)
-        self.uncovered = self.authority.uncovered(routing.decrypt_list(rules.matcher))
         self.pipeline = Pipeline(rules.policy, rules.texts, rules.services)
         self.store, self.rescued = self._open_store()
         if desktop is None and settings.socket is None:
@@ -78,8 +77,9 @@ class Agent:
         self.page = Page(self.answers)
         self.front = Front(rules.matcher, self, self.page.protocol, settings.resolver, rules.policy.network.upstream)
         self.inspector = Inspector(
-            self._start(), up=self.front.inspector_up, down=self.front.inspector_down, message=self.message
-        )
+            self._start(), up=self.front.inspector_up, down=self.front.inspector_down, message=self.message,
+            heavy=lambda: self.people.begin(self._replace()),
+        )  # fmt: skip
         self.token = secrets.token_urlsafe(24)
         self.port = 0
         self.since = self.now()
@@ -89,6 +89,13 @@ class Agent:
         self.unsealed: str | None = None
         self.undelivered: str | None = None
         self._opened = ""
+        self._cover()
+
+    def _cover(self) -> None:
+        """See which hosts the authority speaks for; where that is none, no inspector is needed."""
+        listed = routing.decrypt_list(self.rules.matcher)
+        self.uncovered = self.authority.uncovered(listed)
+        self.inspector.want(len(self.uncovered) < len(listed))
 
     def _start(self) -> Start:
         return Start(
@@ -129,7 +136,9 @@ class Agent:
         """Whether a host of the decrypt list is looked into now."""
         if self.still(host) and not self.demoted[host][0].one_program:
             return False
-        return not self.uncovered or not self.authority.uncovered((host,))
+        if self.uncovered and self.authority.uncovered((host,)):
+            return False
+        return self.authority.valid(self.now())
 
     def still(self, host: str) -> bool:
         """Whether a host was demoted, and not too long ago; by a clock that nobody sets."""
@@ -208,8 +217,13 @@ class Agent:
         self.rules = found = kept(found, self.settings.state)
         self._opened = ""
         self.pipeline.adopt(found.policy, found.texts, found.services)
-        self.uncovered = self.authority.uncovered(routing.decrypt_list(found.matcher))
+        self._cover()
         self.front.adopt(found.matcher, found.policy.network.upstream)
+        await self._replace()
+
+    async def _replace(self) -> None:
+        """Put another inspector in the place of this one, which may finish what it has in hand."""
+        self.front.rest()
         await asyncio.sleep(DRAIN_SECONDS)
         self.inspector.renew(self._start())
 

@@ -198,7 +198,7 @@ def _copied(config: Path, copy: Path) -> bool:
 
 
 def prepare(settings: Settings, rules: Rules) -> authority.Authority:
-    """Create the state folder and, on the first start, the authority; return it."""
+    """Create the state folder and, on the first start, the authority; return it, usable or not."""
     folder = settings.state / "authority"
     try:
         settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -217,7 +217,7 @@ def prepare(settings: Settings, rules: Rules) -> authority.Authority:
         raise AgentError(
             f"{settings.state}: cannot be made ({error.strerror}). Choose another with --state."
         ) from error
-    return authority.load(folder)
+    return authority.usable(folder)
 
 
 def running_agent(state: Path) -> Running | None:

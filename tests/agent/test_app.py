@@ -17,7 +17,8 @@ from bewust import counters, editions, health, storage
 from bewust.app import Agent
 from bewust.counters import Key
 from bewust.editions import Pointer
-from bewust.model import Demoted, Detected, Detection, Failed, Kind, Level, Message, Seen
+from bewust.matching import compile_services
+from bewust.model import Demoted, Depth, Detected, Detection, Failed, Kind, Level, Message, Seen
 from bewust.moments import Busy
 from bewust.notify import Toast
 from bewust.people import ME
@@ -173,7 +174,7 @@ def test_a_host_that_refuses_is_left_alone_for_a_day_and_shown_as_the_catalogue_
     assert made.handed("other-site.translate.goog")
     assert dict(made.answers.status().demoted) == {"*.translate.goog": "the site refuses our TLS"}
     assert made.answers.status().refusals == 1
-    yesterday, later = made.now() - timedelta(days=400), time.monotonic() + 24 * 3600
+    yesterday, later = made.now() - timedelta(hours=23), time.monotonic() + 24 * 3600
     monkeypatch.setattr(made, "now", lambda: yesterday)  # a clock that was set changes nothing
     assert not made.handed("private-site.translate.goog")
     monkeypatch.setattr(time, "monotonic", lambda: later)
@@ -200,6 +201,37 @@ def test_hosts_the_authority_does_not_cover_are_known_by_name_and_reported(tmp_p
     problem = next(p for p in made.answers.status().problems if "www.google.es" in p)
     assert "bewust authority renew" in problem
     assert "www.google.es" not in made.answers.status().decrypted
+
+
+def test_where_nothing_is_looked_into_there_is_no_inspector_and_no_name_in_the_authority(tmp_path: Path) -> None:
+    rules = load_rules(None)
+    nothing = compile_services(list(rules.services.values()), lambda service: Depth.NAME)
+    made = Agent(Settings(tmp_path / "state"), msgspec.structs.replace(rules, matcher=nothing), desktop=Desktop())
+    assert not made.inspector.wanted
+    assert made.answers.names_covered() == []
+    status = made.answers.status()
+    assert (status.inspector, status.problems) == ("not needed; nothing is looked into", ())
+    assert made.front.matcher.plan("chatgpt.com") is not None
+
+
+def test_an_authority_that_cannot_be_used_leaves_an_agent_that_knows_names(tmp_path: Path) -> None:
+    (agent(tmp_path).settings.state / "authority" / "mitmproxy-ca.pem").write_text("damaged")
+    made = agent(tmp_path)
+    assert not made.handed("www.google.nl") and not made.inspector.wanted
+    (problem,) = made.answers.status().problems
+    assert problem.startswith("nothing is looked into: ") and "bewust authority renew" in problem
+
+
+@pytest.mark.parametrize("years", [-1, 3])
+def test_while_the_authority_does_not_hold_nothing_is_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    made = agent(tmp_path)
+    assert made.handed("www.google.nl")
+    then = made.now() + timedelta(days=365 * years)
+    monkeypatch.setattr(made, "now", lambda: then)
+    assert not made.handed("www.google.nl")
+    assert any("or set this machine's clock" in problem for problem in made.answers.status().problems)
 
 
 def test_a_store_that_cannot_be_read_is_kept_aside_and_reported(tmp_path: Path) -> None:
@@ -328,6 +360,26 @@ def test_a_folder_is_looked_at_again_and_again(tmp_path: Path, monkeypatch: pyte
         return "ours" in made.rules.services
 
     assert asyncio.run(main())
+
+
+def test_an_inspector_that_has_grown_is_replaced_and_may_finish_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bewust.app.DRAIN_SECONDS", 0.1)
+    made = agent(tmp_path)
+    renewed: list[int | None] = []
+    monkeypatch.setattr(made.inspector, "renew", lambda start: renewed.append(made.front.inspector_port))
+    made.front.inspector_port = 4711
+
+    async def main() -> None:
+        made.inspector._heavy()
+        await asyncio.sleep(0.02)
+        assert made.front.inspector_port is None, "nothing is handed over any more"
+        assert renewed == []
+        await made.people.settled()
+
+    asyncio.run(main())
+    assert renewed == [None]
 
 
 def test_an_import_is_put_in_force_and_a_damaged_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
