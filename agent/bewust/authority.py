@@ -116,8 +116,7 @@ def issue(folder: Path, hosts: Sequence[str], now: datetime) -> Authority:
     """Make a new authority for exactly `hosts` and write it into `folder`, over an older one.
 
     `hosts` is the decrypt list, a name or `*.name` each; `now` is aware. The key file is readable
-    by its owner only. Raises AuthorityError for a list that is too long, or holds a login
-    host or no host name; OSError where the folder cannot be written.
+    by its owner only. Raises AuthorityError for a list too long, or with a login host or no name; OSError.
     """
     names = checked(hosts)
     mark = secrets.token_hex(4)  # lets a trust store hold an old and a new authority
