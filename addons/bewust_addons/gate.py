@@ -8,6 +8,7 @@ our certificate is let through for as long (docs/decisions/0015).
 import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from weakref import WeakKeyDictionary
 
 from cryptography import x509
@@ -89,6 +90,11 @@ class Gate(TlsConfig):
         One foreign name in a leaf and every client rejects it, because of the constraints.
         """
         name = normalise_host(conn_context.client.sni or "")
+        found = self.certstore.get_cert(name, [x509.DNSName(name)], None, None)
+        if found.cert.notbefore <= datetime.now(UTC) < found.cert.notafter:
+            return found
+        self.certstore.certs.clear()  # made long ago, or while this machine's clock was wrong
+        self.certstore.expire_queue.clear()
         return self.certstore.get_cert(name, [x509.DNSName(name)], None, None)
 
     def tls_established_client(self, data: tls.TlsData) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from bewust import __version__, authority, editions, health, retention, routing
@@ -21,6 +21,7 @@ from bewust.pipeline import Pipeline
 from bewust.reports import Report
 from bewust.settings import Rules
 from bewust.storage import Contents, Store
+from bewust.steady import Clock
 from bewust.supervision import Inspector
 
 
@@ -31,6 +32,7 @@ class Agent(Protocol):
     port: int
     token: str
     since: datetime
+    clock: Clock
     authority: Authority
     uncovered: tuple[str, ...]
     demoted: dict[str, tuple[Demoted, float]]
@@ -159,10 +161,13 @@ class Answers:
             agent.inspector.problem,
             f"toasts: {agent.people.problem}" if agent.people.problem else None,
             self._of_authority(),
+            "this machine's clock jumped; until it has stayed so for a day, what is counted keeps its old time"
+            if agent.clock.jumped
+            else None,
         ]
 
     def _of_authority(self) -> str | None:
-        found, now = self._agent.authority, self._agent.now()
+        found, now = self._agent.authority, datetime.now(UTC)
         if found.problem is not None:
             return f"nothing is looked into: {found.problem}"
         if not found.valid(now):

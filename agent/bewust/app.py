@@ -10,13 +10,14 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from bewust import counters, readiness, routing, storage
 from bewust.answers import Answers
+from bewust.authority import usable
 from bewust.counters import Hold, Key
 from bewust.desk import Desk
 from bewust.detection import detection
@@ -42,10 +43,11 @@ from bewust.settings import (
     fingerprint,
     in_force,
     kept,
-    local_now,
+    mark_of_authority,
     prepare,
     write_private,
 )
+from bewust.steady import Clock
 from bewust.supervision import Inspector
 from bewust.texts import TextsError
 
@@ -68,6 +70,7 @@ class Agent:
         self.settings = settings
         self.authority = prepare(settings, rules)
         self.rules = rules = kept(rules, settings.state)
+        self.clock = Clock(self.authority.made)
         self.pipeline = Pipeline(rules.policy, rules.texts, rules.services)
         self.store, self.rescued = self._open_store()
         if desktop is None and settings.socket is None:
@@ -107,8 +110,8 @@ class Agent:
         )
 
     def now(self) -> datetime:
-        """Return the time in the organisation's zone."""
-        return local_now(self.rules)
+        """Return the time in the organisation's zone, even where the clock jumps."""
+        return self.clock.now().astimezone(self.rules.policy.zone)
 
     def _open_store(self) -> tuple[storage.Store, str | None]:
         cells = counters.cells(self.pipeline.period(self.now()), self.rules.services.values())
@@ -138,7 +141,7 @@ class Agent:
             return False
         if self.uncovered and self.authority.uncovered((host,)):
             return False
-        return self.authority.valid(self.now())
+        return self.authority.valid(datetime.now(UTC))  # the clock that browsers go by
 
     def still(self, host: str) -> bool:
         """Whether a host was demoted, and not too long ago; by a clock that nobody sets."""
@@ -195,11 +198,12 @@ class Agent:
     # What the organisation changes.
 
     async def _watch(self) -> None:
-        """Notice a change in the organisation's folder or an import; half a file is read again when whole."""
-        before = self.rules.seen
+        """Notice a change in the organisation's folder, an import or another authority; half a file is read again."""
+        config, state = self.settings.config, self.settings.state
+        before = self.rules.seen, mark_of_authority(state)
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            now = await asyncio.to_thread(fingerprint, self.settings.config, self.settings.state)
+            now = await asyncio.to_thread(fingerprint, config, state), mark_of_authority(state)
             if now != before:
                 before = now
                 with self.guard("reload"):
@@ -215,6 +219,7 @@ class Agent:
             self.rules = msgspec.structs.replace(self.rules, problem=found.problem)
             return
         self.rules = found = kept(found, self.settings.state)
+        self.authority = usable(self.settings.state / "authority")
         self._opened = ""
         self.pipeline.adopt(found.policy, found.texts, found.services)
         self._cover()

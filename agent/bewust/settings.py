@@ -174,6 +174,15 @@ def fingerprint(config: Path | None, state: Path | None = None) -> Fingerprint:
     return tuple(one for one in found if one is not None)
 
 
+def mark_of_authority(state: Path) -> tuple[int, int] | None:
+    """Return what changes when the authority in a state folder is replaced; None where there is none."""
+    try:
+        about = (state / "authority" / authority.KEY_FILE).stat()
+    except OSError:
+        return None
+    return about.st_mtime_ns, about.st_size
+
+
 def _files(config: Path) -> list[Path]:
     return sorted(path for part in _PARTS for path in config.glob(part) if path.is_file())
 

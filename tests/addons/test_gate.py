@@ -1,7 +1,7 @@
 """Which connections are decrypted, with which certificate, and who is left alone from when on."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +11,7 @@ from mitmproxy.test import taddons, tflow
 
 from bewust import authority
 from bewust.model import Demoted
+from bewust_addons import gate as gate_module
 from bewust_addons.gate import Gate
 
 HOST, MORE = "www.google.nl", ("duckduckgo.com", "kagi.com")
@@ -163,6 +164,21 @@ def test_a_leaf_has_the_requested_name_and_no_other(tmp_path: Path) -> None:
     leaf = made.get_cert(context)  # type: ignore[arg-type]
     assert [str(name.value) for name in leaf.cert.altnames] == [HOST]
     assert leaf.cert.crl_distribution_points == []
+
+
+def test_a_leaf_that_does_not_hold_now_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made half a year ago, or while the clock was wrong."""
+    authority.issue(tmp_path, [HOST], datetime.now(UTC))
+    made, _ = gate()
+    made.certstore = certs.CertStore.from_store(str(tmp_path), "mitmproxy", 2048)
+    context = SimpleNamespace(client=SimpleNamespace(sni=HOST))
+    old = made.get_cert(context)  # type: ignore[arg-type]
+    assert made.get_cert(context) is old  # type: ignore[arg-type]
+    for days in (210, -210):
+        then = datetime.now(UTC) + timedelta(days=days)
+        monkeypatch.setattr(gate_module, "datetime", SimpleNamespace(now=lambda zone, then=then: then))
+        assert made.get_cert(context) is not old  # type: ignore[arg-type]
+        assert len(made.certstore.certs) == 1
 
 
 @pytest.mark.parametrize("error", [None, "connection closed"], ids=["demoted", "failed"])

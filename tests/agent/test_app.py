@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from agent import bundles
-from bewust import counters, editions, health, storage
+from bewust import authority, counters, editions, health, routing, storage
 from bewust.app import Agent
 from bewust.counters import Key
 from bewust.editions import Pointer
@@ -222,16 +222,28 @@ def test_an_authority_that_cannot_be_used_leaves_an_agent_that_knows_names(tmp_p
     assert problem.startswith("nothing is looked into: ") and "bewust authority renew" in problem
 
 
-@pytest.mark.parametrize("years", [-1, 3])
-def test_while_the_authority_does_not_hold_nothing_is_looked_into(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, years: int
-) -> None:
+@pytest.mark.parametrize("days", [-2, 800], ids=["not yet", "no longer"])
+def test_while_the_authority_does_not_hold_nothing_is_looked_into(tmp_path: Path, days: int) -> None:
     made = agent(tmp_path)
     assert made.handed("www.google.nl")
-    then = made.now() + timedelta(days=365 * years)
-    monkeypatch.setattr(made, "now", lambda: then)
+    begun, ends = made.authority.made - timedelta(days=days), made.authority.not_after - timedelta(days=days)
+    made.authority = msgspec.structs.replace(made.authority, made=begun, not_after=ends)
     assert not made.handed("www.google.nl")
     assert any("or set this machine's clock" in problem for problem in made.answers.status().problems)
+
+
+def test_a_clock_that_jumps_a_year_ends_no_period(tmp_path: Path) -> None:
+    made = agent(tmp_path)
+    tell(made, USE)
+    wall = made.clock._wall
+    made.clock._wall = lambda: wall() + timedelta(days=365)
+    asyncio.run(made._settle())
+    assert any("clock jumped" in problem for problem in made.answers.status().problems)
+    tell(made, Seen(1, "google-ai-overview"))
+    made.clock._wall = wall
+    asyncio.run(made._settle())
+    assert count(made, "google-ai-overview", Kind.USE) == count(made, "google-ai-overview", Kind.SEEN) == 1
+    assert {key.period for key in made.answers.counts()} == {made.pipeline.period(made.now())}
 
 
 def test_a_store_that_cannot_be_read_is_kept_aside_and_reported(tmp_path: Path) -> None:
@@ -360,6 +372,26 @@ def test_a_folder_is_looked_at_again_and_again(tmp_path: Path, monkeypatch: pyte
         return "ours" in made.rules.services
 
     assert asyncio.run(main())
+
+
+def test_another_authority_is_noticed_and_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bewust.app.DRAIN_SECONDS", 0)
+    monkeypatch.setattr("bewust.app.WATCH_SECONDS", 0.02)
+    made = agent(tmp_path)
+    old = made.authority.fingerprint
+    folder, hosts = made.settings.state / "authority", routing.decrypt_list(made.rules.matcher)
+
+    async def main() -> None:
+        watching = asyncio.ensure_future(made._watch())
+        await asyncio.sleep(0.1)
+        assert made.authority.fingerprint == old
+        fresh = authority.issue(folder, hosts, datetime.now(UTC))
+        async with asyncio.timeout(5):
+            while made.authority.fingerprint != fresh.fingerprint:
+                await asyncio.sleep(0.02)
+        watching.cancel()
+
+    asyncio.run(main())
 
 
 def test_an_inspector_that_has_grown_is_replaced_and_may_finish_first(

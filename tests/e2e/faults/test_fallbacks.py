@@ -4,7 +4,6 @@ import contextlib
 import socket
 import ssl
 import struct
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from bewust.browsers import trust
 from bewust.settings import Settings
 from e2e.agents import RunningAgent, wait_for
 from e2e.chromium import Chromium
+from e2e.curl import curl
 from e2e.firefox import Firefox
 from e2e.world import World
 
@@ -98,17 +98,11 @@ class Stage:
         resolver = world.resolver | {host: self.origins[manner].address for host, manner in HOSTS.items()}
         self.agent = RunningAgent(Settings(folder / "state", config, port=0, resolver=resolver, trust=self.trust))
 
-    def curl(self, host: str, roots: Path, *options: str, seconds: int = 5) -> str:
-        """The status of an answer from `host` to a program that knows only these roots; "000" for none."""
-        done = subprocess.run(
-            ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-m", str(seconds), "--cacert", str(roots),
-             "-x", f"http://127.0.0.1:{self.agent.port}", *options, f"https://{host}/healthz"],
-            capture_output=True, text=True,
-        )  # fmt: skip
-        return done.stdout
+    def curl(self, host: str, roots: Path, *options: str, seconds: float = 5) -> str:
+        return curl(self.agent.port, f"https://{host}/healthz", roots, *options, seconds=seconds)
 
-    def browse(self, host: str, roots: Path, seconds: int = 5) -> str:
-        """The same as a program that a site tells from OpenSSL."""
+    def browse(self, host: str, roots: Path, seconds: float = 5) -> str:
+        """Ask as a program that a site tells from OpenSSL."""
         return self.curl(host, roots, "--tls13-ciphers", "TLS_CHACHA20_POLY1305_SHA256", seconds=seconds)
 
     def undecrypted(self, host: str) -> bool:
