@@ -86,8 +86,12 @@ class Front:
                 link.inspector.abort()
 
     def adopt(self, matcher: Matcher, upstream: str = "") -> None:
-        """Route by another catalogue, and hand nothing over until an inspector with it is up."""
+        """Route by another catalogue; the inspector that runs knows the old one."""
         self.matcher, self.upstream = matcher, upstream
+        self.rest()
+
+    def rest(self) -> None:
+        """Hand nothing over until another inspector is up; what was handed over goes on."""
         self.inspector_port = None
 
     def ways(self) -> dict[Way, int]:

@@ -252,10 +252,12 @@ class Seen(msgspec.Struct, frozen=True, tag="seen"):
 
 
 class Demoted(msgspec.Struct, frozen=True, tag="demoted"):
-    """`host` refuses to be looked into, or its client does; it is known by name from now on."""
+    """`host` refuses to be looked into and is known by name from now on; with `one_program` only for the program
+    that did not accept our certificate."""
 
     host: str
     reason: str
+    one_program: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

@@ -9,7 +9,6 @@ import pytest
 
 from agent import bundles
 from bewust import authority, editions, managed, settings
-from bewust.authority import AuthorityError
 from bewust.managed import Layer
 from bewust.model import Depth
 from bewust.policy import PolicyError
@@ -154,8 +153,9 @@ def test_a_service_on_a_mac_makes_no_authority_that_nobody_could_trust(
 def test_an_authority_that_was_damaged_is_not_replaced_silently(tmp_path: Path, rules: Rules) -> None:
     made = prepare(Settings(state=tmp_path / "state"), rules)
     made.root_pem.write_text("no certificate")
-    with pytest.raises(AuthorityError):
-        prepare(Settings(state=tmp_path / "state"), rules)
+    damaged = prepare(Settings(state=tmp_path / "state"), rules)
+    assert "root.pem" in str(damaged.problem) and "bewust authority renew" in str(damaged.problem)
+    assert made.root_pem.read_text() == "no certificate"
 
 
 # What a running agent leaves.
