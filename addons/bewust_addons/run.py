@@ -1,4 +1,4 @@
-"""Composition root of the inspector: a lean Master with the few addons the job needs.
+"""Composition root of the inspector: mitmproxy's layers with the few hooks the job needs.
 
 `python -m bewust_addons.run` is started by the front's process. It reads one Start line and then
 Ping lines from standard input, writes Message lines to standard output, and ends when its input
@@ -8,25 +8,25 @@ becomes a Failed message without the text.
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
-from mitmproxy.addons.core import Core
-from mitmproxy.addons.next_layer import NextLayer
-from mitmproxy.addons.proxyserver import Proxyserver
-from mitmproxy.master import Master
-from mitmproxy.options import Options
-from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from bewust import catalogue, editions, policy
 from bewust.matching import Matcher
 from bewust.model import Alive, Failed, Message, Ping, Start
 from bewust.schema import parse_duration
-from bewust_addons import pipes, roots
-from bewust_addons.gate import Gate
-from bewust_addons.traffic import Traffic, decrypts
+from bewust_addons import lean, pipes, roots
+
+if TYPE_CHECKING:
+    from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+
+    from bewust_addons.connections import Setup
 
 PIPE_LIMIT = 1 << 20  # bytes waiting for a front that does not read; beyond it messages are dropped
 
@@ -65,7 +65,7 @@ class Resolver:
     def __init__(self, addresses: dict[str, str]) -> None:
         self._addresses = addresses
 
-    def server_connect(self, data: ServerConnectionHookData) -> None:
+    def server_connect(self, data: "ServerConnectionHookData") -> None:
         """Replace the address of a mapped name before the connection is made."""
         target = self._addresses.get(data.server.address[0]) if data.server.address else None
         if target is not None:
@@ -73,23 +73,23 @@ class Resolver:
             data.server.address = (host, int(port))
 
 
-def build(start: Start, matcher: Matcher, rules: policy.Policy, lines: Lines) -> Master:
-    """Return a Master that listens on a free loopback port once it runs."""
-    master = Master(Options(), with_termlog=False)
+def build(start: Start, matcher: Matcher, rules: policy.Policy, lines: Lines) -> "Setup":
+    """Return what the inspector's connections share. Imports mitmproxy, and only here."""
+    lean.skip()
+    from bewust_addons import inspector
+    from bewust_addons.gate import Gate
+    from bewust_addons.traffic import Traffic, decrypts
+
     gate = Gate(decrypts(matcher), lines.send, parse_duration(rules.demoted_for))
-    traffic = Traffic(matcher, rules.internal_hosts, lines.send, gate.demote)
-    addons = [Core(), Proxyserver(), NextLayer(), gate, traffic]
+    addons: list[object] = [gate, Traffic(matcher, rules.internal_hosts, lines.send, gate.demote)]
     if start.resolver:
         addons.append(Resolver(dict(start.resolver)))
-    master.addons.add(*addons)
-    upstream = rules.network.upstream
-    master.options.update(
-        mode=[f"upstream:{upstream}" if upstream else "regular"],
-        confdir=start.authority, listen_host="127.0.0.1", listen_port=0, upstream_cert=False,
+    proxy = urlsplit(rules.network.upstream)
+    return inspector.build(
+        addons, (proxy.hostname, proxy.port or 80) if proxy.hostname else None, confdir=start.authority,
+        upstream_cert=False,
         ssl_verify_upstream_trusted_ca=start.trust or roots.of_system(Path(start.authority).parent),
-        show_ignored_hosts=False,
     )  # fmt: skip
-    return master
 
 
 async def run() -> None:
@@ -102,25 +102,17 @@ async def run() -> None:
     rules = policy.load(overlay)
     base = editions.services_of(Path(start.imported)) if start.imported else None
     services, _ = catalogue.gather(overlay, rules.countries, base)  # the front has told every mistake
-    master = build(start, rules.compiled(services), rules, lines)
-    serving = asyncio.ensure_future(master.run())
-    answering = asyncio.ensure_future(answer(reader, master, lines))
-    await asyncio.wait([serving, answering], return_when=asyncio.FIRST_COMPLETED)
-    master.shutdown()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(serving, 2)
+    setup = build(start, rules.compiled(services), rules, lines)
+    from bewust_addons.inspector import listen
 
-
-async def answer(reader: asyncio.StreamReader, master: Master, lines: Lines) -> None:
-    """Answer each Ping with Alive, the first one unasked as soon as the port is open."""
-    server = master.addons.get("proxyserver")
-    while not server.listen_addrs():  # noqa: ASYNC110 - mitmproxy has no event for it
-        await asyncio.sleep(0.01)
-    port = server.listen_addrs()[0][1]
+    server, port = await listen(setup)
+    gc.collect()
+    gc.freeze()  # what lives until the end is looked through no more
     lines.send(Alive(port))
     while line := await reader.readline():
         msgspec.json.decode(line, type=Ping)
         lines.send(Alive(port))
+    server.close()
 
 
 def main() -> None:

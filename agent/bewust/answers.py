@@ -20,8 +20,8 @@ from bewust.people import ME, People
 from bewust.pipeline import Pipeline
 from bewust.reports import Report
 from bewust.settings import Rules
-from bewust.storage import Contents, Store
 from bewust.steady import Clock
+from bewust.storage import Contents, Store
 from bewust.supervision import Inspector
 
 

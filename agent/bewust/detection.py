@@ -35,6 +35,9 @@ class Findings(msgspec.Struct, frozen=True):
     pending: tuple[Rule, ...]
 
 
+_NOTHING = Findings(None, ())
+
+
 def observe(method: str, url: str, headers: Iterable[tuple[str, str]] = (), websocket: bool = False) -> Observation:
     """Return the facts of a request; a URL that is none gives an observation of no host.
 
@@ -75,11 +78,15 @@ def detect(seen: Observation, matcher: Matcher, internal_hosts: Sequence[str] = 
     prefetch`) is no use: nobody saw it.
     """
     rules = matcher.accepted(seen)
+    if not rules:
+        return _NOTHING
     if fetched_ahead(seen):
         rules = tuple(rule for rule in rules if rule.signature.level is not Level.USE)
+    pending = tuple([rule for rule in rules if rule.waits])
+    if len(pending) == len(rules):
+        return Findings(None, pending)
     kept = {rule.service.id for rule in rules if rule.signature.level is Level.IGNORE}
-    sure = [rule for rule in rules if not rule.signature.waits and not (rule.service.id in kept and _by_name(rule))]
-    pending = tuple(rule for rule in rules if rule.signature.waits)
+    sure = [rule for rule in rules if not rule.waits and not (rule.service.id in kept and _by_name(rule))]
     for level in LEVELS_BY_WEIGHT:
         for rule in sure:
             if rule.signature.level is level:

@@ -7,18 +7,22 @@ scripts and style sheets of pages that have none.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import cache
 
 from bewust.model import Marker
 
 _ATTRIBUTES = (
-    rb"(?:[\s/]++|[^\s/>][^\s/>=]*+"
-    rb"(?:\s*+=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s\"'>][^\s>]*+))?+)*+"
+    rb"(?:[ \t\n\f\r/]++|[^ \t\n\f\r/>][^ \t\n\f\r/>=]*+"
+    rb"(?:[ \t\n\f\r]*+=[ \t\n\f\r]*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^ \t\n\f\r\"'>][^ \t\n\f\r>]*+))?+)*+"
 )
-_RAW = rb"(?i:script|style|textarea|title|xmp|iframe|noembed|noframes|noscript)"
-_TAG = rb"/?[a-zA-Z][^\s/>]*+" + _ATTRIBUTES + rb">"
+_RAW = rb"(?=[stxinSTXIN])(?i:script|style|textarea|title|xmp|iframe|noembed|noframes|noscript)"
+_SIMPLE = rb"/?[a-zA-Z][a-zA-Z0-9]*+(?: [a-zA-Z-]++=(?:\"[^\"]*+\"|'[^']*+'))*+>"  # as most are; only faster
+_TAG = rb"/?[a-zA-Z][^ \t\n\f\r/>]*+" + _ATTRIBUTES + rb">"
 _BOGUS = rb"(?:!(?!--)|\?|/(?![a-zA-Z]))[^>]*+>"
-_PLAIN = re.compile(rb"(?:[^<]++|<(?!" + _RAW + rb"[\s/>])(?:" + _TAG + rb"|" + _BOGUS + rb"|(?=[^a-zA-Z/!?])))*+")
-_TAGS = re.compile(rb"<(?:[a-zA-Z][^\s/>]*+(" + _ATTRIBUTES + rb")>|" + _TAG + rb"|" + _BOGUS + rb")")
+_COMMENT = rb"(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+--!?>)"  # from behind its "<!--"
+_TAGS = re.compile(
+    rb"<(?:[a-zA-Z][^ \t\n\f\r/>]*+(" + _ATTRIBUTES + rb")>|" + _TAG + rb"|!--" + _COMMENT + rb"|" + _BOGUS + rb")"
+)
 _RAW_OPEN = re.compile(rb"<(" + _RAW + rb")" + _ATTRIBUTES + rb">")
 _ATTRIBUTE = re.compile(rb"([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>][^\s>]*+)))?+")
 _COMMENT_ABRUPT, _COMMENT_END = re.compile(rb"-?>"), re.compile(rb"--!?>")  # "<!-->" is a whole comment
@@ -38,6 +42,15 @@ _NOTHING: Set[tuple[int, int]] = frozenset()
 _PATIENCE = 64 << 10  # an open tag longer than this is tried again only when it has grown a quarter
 
 
+@cache
+def _plain(comments: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    """What is passed over in one go: text, whole tags, whole comments but those that begin as one of `comments`."""
+    wanted = b"".join(b"(?!" + re.escape(prefix) + b")" for prefix in comments)
+    comment = rb"!--" + wanted + _COMMENT
+    tag = rb"<(?!" + _RAW + rb"[ \t\n\f\r/>])(?:" + _SIMPLE + rb"|" + _TAG + rb"|" + comment + rb"|" + _BOGUS
+    return re.compile(rb"(?:[^<]++|" + tag + rb"|(?=[^a-zA-Z/!?])))*+")
+
+
 class Markup:
     """Attributes and comments of HTML; scripts, style sheets and other raw text are passed over.
 
@@ -51,6 +64,7 @@ class Markup:
         self._elements = [((m, *m.also), token) for token, m in each if m.place != "comment"]
         self._names = {statement.place.encode() for statements, _ in self._elements for statement in statements}
         self._values = tuple({max(m.value for m in statements).encode() for statements, _ in self._elements})
+        self._plain = _plain(tuple(sorted({prefix for prefix, _ in self._comments})))
         self._longest = max([2, *(len(prefix) for prefix, _ in self._comments)])
         self._closing: re.Pattern[bytes] | None = None
         self._buffer = b""
@@ -74,7 +88,7 @@ class Markup:
         """Go on from `start`: return the new position and what was found on the way; None to wait."""
         if self._closing is not None:
             return self._leave(start)
-        if (plain := _PLAIN.match(self._buffer, start)) and plain.end() > start:
+        if (plain := self._plain.match(self._buffer, start)) and plain.end() > start:
             return plain.end(), self._in_tags(plain[0])
         if self._buffer.startswith(b"<!--", start):
             return self._enter_comment(start, last)

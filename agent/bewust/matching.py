@@ -23,12 +23,13 @@ class Rule:
     Expressions are compiled at the first try: most of a catalogue is never asked on a given day.
     """
 
-    __slots__ = ("_clauses", "_literal", "service", "signature")
+    __slots__ = ("_clauses", "literal", "service", "signature", "waits")
 
     def __init__(self, service: Service, signature: Signature) -> None:
         self.service = service
         self.signature = signature
-        self._literal = _literal(signature.path)
+        self.waits = signature.waits
+        self.literal = _literal(signature.path)
         self._clauses: list[tuple[str, Clause]] | None = None
 
     def refusal(self, seen: Observation) -> str | None:
@@ -37,7 +38,7 @@ class Rule:
         None where all of them do. The host is known to fit. Clauses are tried from the broadest to
         the narrowest, so that a later one means a nearer miss.
         """
-        if self._literal is not None and self._literal != seen.path:
+        if self.literal is not None and self.literal != seen.path:
             return "path"  # by far the most frequent answer, so it comes without an expression
         if self._clauses is None:
             self._clauses = list(_clauses(self.signature))
@@ -88,11 +89,16 @@ def _header(name: str, pattern: str) -> Clause:
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What there is to do for a host: `visits` by name, `rules` on what is decrypted."""
+    """What there is to do for a host: `visits` by name, `rules` on what is decrypted.
+
+    `by_path` are those of both that are worth a try on a path that some of them name, `elsewhere` on all others.
+    """
 
     depth: Depth
     visits: tuple[Rule, ...]
     rules: tuple[Rule, ...]
+    by_path: Mapping[str, tuple[Rule, ...]]
+    elsewhere: tuple[Rule, ...]
 
 
 class Matcher:
@@ -128,7 +134,8 @@ class Matcher:
         plan = self.plan(seen.host)
         if plan is None:
             return ()
-        return tuple(rule for rule in plan.visits + plan.rules if rule.accepts(seen))
+        rules = plan.by_path.get(seen.path, plan.elsewhere)
+        return tuple([rule for rule in rules if rule.refusal(seen) is None])
 
     def hosts(self, *depths: Depth) -> tuple[str, ...]:
         """Return the hosts planned at one of these depths, sorted, `*.` in front of "names below"."""
@@ -208,4 +215,8 @@ def _plan(rules: Sequence[Rule]) -> Plan | None:
         return None
     visits = tuple(rule for rule in counting if rule.signature.level is Level.VISIT)
     others = tuple(rule for rule in rules if rule.signature.level is not Level.VISIT)
-    return Plan(max(rule.signature.depth for rule in counting), visits, others)
+    every = visits + others
+    literals = {rule.literal for rule in every if rule.literal is not None}
+    by_path = {at: tuple(rule for rule in every if rule.literal in (None, at)) for at in literals}
+    elsewhere = tuple(rule for rule in every if rule.literal is None)
+    return Plan(max(rule.signature.depth for rule in counting), visits, others, by_path, elsewhere)

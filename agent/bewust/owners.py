@@ -1,10 +1,13 @@
 """Whose a connection is: the operating system's user at the other end of a socket on this machine.
 
 Belongs here: asking the system. Not here: what is done with the answer, which is an opaque number and
-lives in memory only. Linux is read from /proc/net/tcp, Windows tells a session (windows_owners); on macOS nobody
-is known by a port yet, and whoever asks must do without (docs/decisions/0012).
+lives in memory only. Linux is asked by a socket of its own (sock_diag), and where that may not be, read
+from /proc/net/tcp; Windows tells a session (windows_owners); on macOS nobody is known by a port yet, and
+whoever asks must do without (docs/decisions/0012).
 """
 
+import contextlib
+import errno
 import os
 import socket
 import struct
@@ -16,30 +19,57 @@ if sys.platform == "win32":
 
 type Address = tuple[str, int]
 
+NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, ANY_STATE = 4, 20, 0xFFFFFFFF
+
 KNOWN = sys.platform in ("linux", "win32")  # whether the system tells at all
-_TABLES = ("tcp", "tcp6")
+_TABLES = Path("/proc/net")
 _GONE = "0"  # the inode of a socket whose process has closed it; its uid is then 0, and nobody's
 
 
-def owner_of(client: Address, server: Address, folder: Path = Path("/proc/net")) -> int | None:
+def owner_of(client: Address, server: Address, folder: Path = _TABLES) -> int | None:
     """Return who holds the socket from an IPv4 address to another, on Linux a uid; None where unknown.
 
     All four parts count: anybody may have the same ports on another address of loopback. Takes some
-    milliseconds on a busy machine: call it off the event loop.
+    milliseconds where a long table has to be read: call it off the event loop.
     """
     if sys.platform == "win32":
         return windows_owners.owner_of(client, server)
     if not KNOWN:
         return None
+    if folder == _TABLES:
+        with contextlib.suppress(OSError):  # not in every container
+            return _asked(client, server)
     ours, theirs = _written(client), _written(server)
     found = set()
-    for table in _TABLES:
+    for table in ("tcp", "tcp6"):
         try:
             lines = (folder / table).read_text("ascii").splitlines()[1:]
         except OSError:  # no IPv6 here
             continue
         found |= {owner for line in lines if (owner := _owner(line, ours, theirs)) is not None}
     return found.pop() if len(found) == 1 else None
+
+
+def _asked(client: Address, server: Address) -> int | None:
+    """Ask the kernel about one connection; OSError where it does not answer.
+
+    Source: inet_diag_req_v2 and inet_diag_msg in include/uapi/linux/inet_diag.h of the Linux kernel.
+    """
+    ends = [struct.pack(">HH", client[1], server[1])]
+    ends += [socket.inet_aton(host).ljust(16, b"\0") for host, _ in (client, server)]
+    request = struct.pack("=BBBxI", socket.AF_INET, socket.IPPROTO_TCP, 0, ANY_STATE) + b"".join(ends)
+    request += struct.pack("=Iq", 0, -1)  # any device, no cookie
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG) as kernel:
+        kernel.settimeout(1)
+        kernel.send(struct.pack("=IHHII", 16 + len(request), SOCK_DIAG_BY_FAMILY, 1, 0, 0) + request)
+        answer = kernel.recv(4096)
+    if struct.unpack_from("=IH", answer)[1] != SOCK_DIAG_BY_FAMILY:
+        (wrong,) = struct.unpack_from("=i", answer, 16)
+        if wrong == -errno.ENOENT:
+            return None
+        raise OSError(-wrong, "sock_diag")
+    uid, inode = struct.unpack_from("=II", answer, 16 + 4 + 48 + 12)
+    return uid if inode else None
 
 
 def _owner(line: str, ours: set[str], theirs: set[str]) -> int | None:

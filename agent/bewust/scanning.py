@@ -63,7 +63,7 @@ class Scanner:
         """Take the next bytes as they came over the wire; corrupt ones end the search."""
         slices = (chunk[start : start + PIECE] for start in range(0, len(chunk), PIECE))
         try:
-            for piece in chain.from_iterable(self._decode(data, self._decoders) for data in slices):
+            for piece in _joined(chain.from_iterable(self._decode(data, self._decoders) for data in slices)):
                 if self.done:
                     return
                 self._search(piece)
@@ -102,6 +102,24 @@ class Scanner:
         """Whether a token can still change the verdict: of the contents, only one before the best one can."""
         index, group = token
         return group in self._missing[index] and (self._best is None or index < self._best)
+
+
+def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield pieces of bounded size that are worth a search each."""
+    waiting: list[bytes] = []
+    size = 0
+    try:
+        for piece in pieces:
+            waiting.append(piece)
+            size += len(piece)
+            if size >= PIECE:
+                yield b"".join(waiting)
+                waiting, size = [], 0
+    except CORRUPT:
+        yield b"".join(waiting)
+        raise
+    if size:
+        yield b"".join(waiting)
 
 
 def _searches(wanted: Sequence[Content]) -> Iterator[_Open]:

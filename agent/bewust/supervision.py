@@ -19,7 +19,8 @@ import msgspec
 
 from bewust.model import Alive, Failed, Message, Ping, Start
 
-COMMAND = (sys.executable, "-P", "-m", "bewust_addons.run")  # -P: nothing from the current folder
+# -P: nothing from the current folder; -O: mitmproxy checks the type of each field of each event otherwise.
+COMMAND = (sys.executable, "-P", "-O", "-m", "bewust_addons.run")
 PING_SECONDS = 0.4
 ANSWER_SECONDS = 1.0
 GRACE_TURNS = 10  # of the event loop, a hundredth of a second each

@@ -114,18 +114,22 @@ def test_it_ends_when_its_input_does(tmp_path: Path) -> None:
         assert process.wait(5) == 0
 
 
-def test_only_the_addons_the_job_needs_are_loaded() -> None:
+def test_only_what_the_job_needs_is_loaded(tmp_path: Path) -> None:
     """No dumper, no log to the terminal, no store of flows: those would print or keep URLs."""
+    authority.issue(tmp_path, ["www.google.nl"], datetime.now(UTC))
     code = (
-        "import asyncio\n"
+        "import sys\n"
         "from bewust import policy\nfrom bewust.matching import Matcher\nfrom bewust.model import Start\n"
         "from bewust_addons import run\n"
-        "async def main():\n"
-        "    master = run.build(Start(authority='/nonexistent'), Matcher({}, {}, ()), policy.load(), None)\n"
-        "    print(sorted(type(addon).__name__ for addon in master.addons.chain))\n"
+        "lines = type('L', (), {'send': print})()\n"
+        "setup = run.build(Start(authority=sys.argv[1]), Matcher({}, {}, ()), policy.load(), lines)\n"
+        "print([type(addon).__name__ for addon in setup.hooks.addons])\n"
+        "print(sorted(name for name in sys.modules if name.startswith('mitmproxy.addons.')))\n"
+        "print([name for name in ('mitmproxy.master', 'mitmproxy.command', 'flask', 'ldap3') if name in sys.modules])\n"
     )
-    with_stub = code.replace("None)", "type('L', (), {'send': print})())") + "asyncio.run(main())"
-    done = subprocess.run([sys.executable, "-c", with_stub], capture_output=True, text=True)
-    if "nonexistent" in done.stderr:  # the key store is opened when the folder is set
-        pytest.fail(done.stderr)
-    assert done.stdout.strip() == "['Core', 'Gate', 'NextLayer', 'Proxyserver', 'Traffic']"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "['NextLayer', 'Gate', 'Traffic']",
+        "['mitmproxy.addons.next_layer', 'mitmproxy.addons.tlsconfig']",
+        "[]",
+    ]

@@ -1,0 +1,76 @@
+"""Hooks as plain calls: an event of mitmproxy goes straight to who listens to it.
+
+mitmproxy sends each event up through all layers, starts a task for it, asks every addon twice and sends
+the answer down again; that was 40 % of its time (docs/decisions/0015). Ours never wait, so a layer calls
+them where it stands. What is replaced here is pinned by tests/addons/test_hooks.py.
+"""
+
+import logging
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+from mitmproxy.proxy import events
+from mitmproxy.proxy.commands import Command, StartHook
+from mitmproxy.proxy.layer import Layer, Paused
+
+type Commands = Generator[Command, Any, Any]
+
+_log = logging.getLogger(__name__)
+
+
+class Hooks:
+    """Who listens to what, by the name of the hook. `addons` are told in this order."""
+
+    def __init__(self, addons: Sequence[object]) -> None:
+        self.addons = addons
+        self._listening: dict[str, tuple[Callable[[Any], None], ...]] = {}
+
+    def fire(self, name: str, data: object) -> None:
+        """Call everybody who listens; an exception is reported and changes nothing for the rest."""
+        listening = self._listening.get(name)
+        if listening is None:
+            found = (getattr(addon, name, None) for addon in self.addons)
+            listening = self._listening[name] = tuple(call for call in found if call is not None)
+        for call in listening:
+            try:
+                call(data)
+            except Exception:  # noqa: BLE001 - browsing never breaks
+                _log.exception("a hook failed")
+
+
+def install(hooks: Hooks) -> None:
+    """Have every layer of this process call `hooks` itself."""
+    fire = hooks.fire
+
+    def run(layer: Layer, commands: Commands, reply: object = None) -> Commands:
+        """Pass on what a layer commands, until it has to wait."""
+        try:
+            command = commands.send(reply)
+            while True:
+                if isinstance(command, StartHook):
+                    fire(command.name, *command.__dict__.values())
+                elif command.blocking is True:
+                    command.blocking = layer  # the layers outside go on: mitmproxy's own way to say it
+                    layer._paused = Paused(command, commands)
+                    yield command
+                    return
+                else:
+                    yield command
+                command = next(commands)
+        except StopIteration:
+            return
+
+    def handle_event(layer: Layer, event: events.Event) -> Commands:
+        """Let a layer handle an event; while it waits, all but the answer is kept for later."""
+        if layer._paused is None:
+            yield from run(layer, layer._handle_event(event))
+            return
+        if not isinstance(event, events.CommandCompleted) or event.command is not layer._paused.command:
+            layer._paused_event_queue.append(event)
+            return
+        commands, layer._paused = layer._paused.generator, None
+        yield from run(layer, commands, event.reply)
+        while layer._paused is None and layer._paused_event_queue:
+            yield from run(layer, layer._handle_event(layer._paused_event_queue.popleft()))
+
+    Layer.handle_event = handle_event  # type: ignore[method-assign, assignment]

@@ -1,0 +1,56 @@
+"""The inspector itself: which hooks there are, mitmproxy's options, and the port.
+
+There is no Master of mitmproxy: nothing here needs its commands, its addon manager or its log.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import mitmproxy.ctx
+from mitmproxy.addonmanager import Loader
+from mitmproxy.addons.next_layer import NextLayer
+from mitmproxy.certs import CertStore
+from mitmproxy.options import Options
+
+from bewust_addons.connections import Asking, Setup
+from bewust_addons.hooks import Hooks, install
+
+# What the layers ask and the addon Proxyserver would define, which we have no use for otherwise.
+LAYERS: dict[str, Any] = {
+    "connection_strategy": "eager", "store_streamed_bodies": False, "stream_large_bodies": None,
+    "body_size_limit": None, "keep_host_header": False, "proxy_debug": False,
+    "normalize_outbound_headers": True, "validate_inbound_headers": True,
+}  # fmt: skip
+LEAVES = 1000  # kept; more than there are names to mint for (the policy allows 150)
+
+
+def options(addons: Sequence[Any], **ours: object) -> Options:
+    """Return mitmproxy's options with our values, fixed: its own object is slow to ask, and nothing changes."""
+    made = Options()
+    for addon in addons:
+        if hasattr(addon, "load"):
+            addon.load(Loader(SimpleNamespace(options=made)))
+    made.update(**ours)
+    fixed = SimpleNamespace(**LAYERS, **{name: getattr(made, name) for name, _ in made.items()})
+    mitmproxy.ctx.options = fixed  # type: ignore[assignment]
+    for addon in addons:
+        if hasattr(addon, "configure"):
+            addon.configure(frozenset(ours))
+    return fixed  # type: ignore[return-value]
+
+
+def build(addons: Sequence[object], upstream: tuple[str, int] | None = None, **ours: object) -> Setup:
+    """Return what all connections share. `addons` hear of flows; `upstream` is the organisation's own proxy."""
+    CertStore.STORE_CAP = LEAVES
+    all_addons = [NextLayer(), *addons]
+    hooks = Hooks(all_addons)
+    install(hooks)
+    return Setup(options(all_addons, **ours), hooks, upstream)
+
+
+async def listen(setup: Setup) -> tuple[asyncio.Server, int]:
+    """Open a free port on loopback; return the server and the port."""
+    server = await asyncio.get_running_loop().create_server(lambda: Asking(setup), "127.0.0.1", 0, backlog=512)
+    return server, int(server.sockets[0].getsockname()[1])
