@@ -7,7 +7,7 @@ file can hold a URL except `Observation`, which lives for one request and is nev
 from collections.abc import Mapping
 from datetime import date
 from enum import IntEnum, StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -268,7 +268,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 class Alive(msgspec.Struct, frozen=True, tag="alive"):
     """The inspector's event loop answers; `port` is where its proxy listens, on loopback."""
 
-    port: int
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
 Message = Detected | Seen | Demoted | Failed | Alive
