@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 from mitmproxy.addons.core import Core
@@ -25,6 +26,7 @@ from bewust import catalogue, editions, policy
 from bewust.matching import Matcher
 from bewust.model import Alive, Failed, Message, Ping, Start
 from bewust.schema import parse_duration
+from bewust_addons.door import Door, Outward
 from bewust_addons.gate import Gate
 from bewust_addons.traffic import Traffic, decrypts
 
@@ -78,7 +80,7 @@ def build(start: Start, matcher: Matcher, rules: policy.Policy, lines: Lines) ->
     master = Master(Options(), with_termlog=False)
     gate = Gate(decrypts(matcher), lines.send, parse_duration(rules.demoted_for))
     traffic = Traffic(matcher, rules.internal_hosts, lines.send, gate.demote)
-    addons = [Core(), Proxyserver(), NextLayer(), gate, traffic]
+    addons = [Core(), Proxyserver(), NextLayer(), Door(start.secret), gate, traffic]
     if start.resolver:
         addons.append(Resolver(dict(start.resolver)))
     master.addons.add(*addons)
@@ -97,9 +99,16 @@ def system_roots() -> str | None:
     return next((file for file in known if Path(file).is_file()), None)
 
 
+def own_proxy(upstream: str) -> tuple[str, ...]:
+    """Return where on this machine the organisation's own proxy may listen: beside us, as some products do."""
+    port = urlsplit(upstream).port
+    return () if port is None else (f"127.0.0.1:{port}", f"::1:{port}")
+
+
 async def run() -> None:
     """Serve until standard input ends."""
     loop = asyncio.get_running_loop()
+    assert isinstance(loop, Outward)
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     transport, _ = await loop.connect_write_pipe(asyncio.Protocol, sys.stdout)
@@ -109,6 +118,7 @@ async def run() -> None:
     overlay = Path(start.config) if start.config else None
     rules = policy.load(overlay)
     base = editions.services_of(Path(start.imported)) if start.imported else None
+    loop.allowed = (*start.resolver.values(), *own_proxy(rules.network.upstream))
     services, _ = catalogue.gather(overlay, rules.countries, base)  # the front has told every mistake
     master = build(start, rules.compiled(services), rules, lines)
     serving = asyncio.ensure_future(master.run())
@@ -138,7 +148,8 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=Outward) as runner:
+        runner.run(run())
 
 
 if __name__ == "__main__":

@@ -75,7 +75,11 @@ class Agent:
         self.people = People(self, desktop, settings.state, on_reminder)
         self.answers = Answers(self)
         self.page = Page(self.answers)
-        self.front = Front(rules.matcher, self, self.page.protocol, settings.resolver, rules.policy.network.upstream)
+        self._secret = secrets.token_urlsafe(24)
+        self.front = Front(
+            rules.matcher, self, self.page.protocol, settings.resolver, rules.policy.network.upstream,
+            secret=self._secret,
+        )  # fmt: skip
         self.inspector = Inspector(
             self._start(), up=self.front.inspector_up, down=self.front.inspector_down, message=self.message
         )
@@ -91,6 +95,7 @@ class Agent:
     def _start(self) -> Start:
         return Start(
             authority=str(self.settings.state / "authority"),
+            secret=self._secret,
             config=str(self.rules.folder) if self.rules.folder else None,
             resolver=self.settings.resolver,
             trust=str(self.settings.trust) if self.settings.trust else None,

@@ -7,7 +7,6 @@ proxy whose port was closed once (docs/decisions/0002).
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import weakref
 from collections.abc import Callable, Mapping, MutableSet
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from bewust.link import Link, Listener, Site, Way
 from bewust.matching import Matcher
 from bewust.relay import Buffer
+from bewust.schema import is_here
 
 HERE = "127.0.0.1"  # where it listens. Never by the name "localhost": that may lead to another login's ::1
 
@@ -24,7 +24,7 @@ class Front:
     """Owns the port.
 
     `upstream` is the organisation's own proxy, "http://name:port", "" for none. `resolver` maps names to
-    "address:port", for demonstrations and tests only.
+    "address:port", for demonstrations and tests only. `secret` opens the inspector's door to us alone.
     """
 
     def __init__(
@@ -34,6 +34,8 @@ class Front:
         page: Callable[[], asyncio.Protocol],
         resolver: Mapping[str, str] | None = None,
         upstream: str = "",
+        *,
+        secret: str = "",
     ) -> None:
         self.matcher = matcher
         self.listener = listener
@@ -43,6 +45,7 @@ class Front:
         self.pages: MutableSet[asyncio.Transport] = weakref.WeakSet()
         self.inspector_port: int | None = None
         self.upstream = upstream
+        self.secret = secret
         self._resolver = resolver or {}
         self._server: asyncio.Server | None = None
 
@@ -100,13 +103,15 @@ class Front:
         if self.upstream:
             return await self._dial_through(link)
         mapped = self._resolver.get(host)
+        if mapped is None and _names_here(host):
+            raise PermissionError(host)
         if mapped is not None:
             host, port = mapped.rpartition(":")[0], int(mapped.rpartition(":")[2])
         _, end = await self.loop.create_connection(
             lambda: Site(link, direct=True), host, port, happy_eyeballs_delay=0.25
         )
         assert end.transport is not None
-        if mapped is None and _is_here(end.transport.get_extra_info("peername")[0]):
+        if mapped is None and is_here(end.transport.get_extra_info("peername")[0]):
             end.abort()
             raise PermissionError(host)
         return end
@@ -141,12 +146,6 @@ class Front:
 
 def _names_here(host: str) -> bool:
     try:
-        return _is_here(host)
+        return is_here(host)
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-def _is_here(address: str) -> bool:
-    found = ipaddress.ip_address(address.partition("%")[0])
-    found = getattr(found, "ipv4_mapped", None) or found
-    return found.is_loopback or found.is_link_local or found.is_unspecified

@@ -58,6 +58,7 @@ class Front(Protocol):
     links: MutableSet["Link"]
     pages: MutableSet[asyncio.Transport]
     inspector_port: int | None
+    secret: str
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -255,7 +256,7 @@ class Link(End):
         except OSError:
             return False
         self.inspector, end.other = end, self
-        end.ask(self.host, self.port)
+        end.ask(self.host, self.port, self.front.secret)
         return await end.answered
 
     def _leave(self) -> None:

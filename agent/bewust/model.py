@@ -279,10 +279,12 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     catalogue in force, None for the shipped one.
 
     `resolver` maps a real name to "address:port" and `trust` names a file of extra roots for
-    upstream servers: both are for the demonstration and the tests and have no policy key.
+    upstream servers: both are for the demonstration and the tests and have no policy key. `secret` is what
+    the front shows at each connection.
     """
 
     authority: str
+    secret: str = ""
     config: str | None = None
     resolver: Mapping[str, str] = {}
     trust: str | None = None
