@@ -8,8 +8,11 @@ says itself; so nobody reads another's reminders, and nobody can put one on anot
 import asyncio
 import contextlib
 import os
+import socket
+import stat
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -22,10 +25,11 @@ from bewust.owners import peer_of
 from bewust.session import LINE_LIMIT, Ask, Hello, Moment, Remember, Show, Shown, Snoozed, ToService, ToSession
 
 EACH = 4  # sessions of one person: a desktop, and one or two more over the network
-ALL = 256
+ALL = 1024
+TURN = 32  # taken from the queue before the loop does anything else
 HELLO_SECONDS = 5.0
 BUSY_SECONDS = 2.0  # for a session to say whether its desktop is busy
-BURST, BURST_SECONDS = 40, 10.0  # messages of one session; a person presses no button so often
+BURST, BURST_SECONDS = 40, 10.0  # messages of one session, or sessions of one person; nobody needs so many
 HELD_BYTES = 64 << 10  # waiting for a session that does not read
 GONE = "the session did not answer; it may have ended"
 
@@ -107,9 +111,11 @@ class Logins:
         self._came, self._left, self._snooze = came, left, snooze
         self._there: dict[int, list[Remote]] = {}
         self._open: dict[int, int] = {}  # connections of each person, also those that said nothing yet
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._lately: dict[int, deque[float]] = {}  # when each person opened one
+        self._sessions: set[asyncio.Task[None]] = set()
         self._decoder = msgspec.json.Decoder(ToService)
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._path = Path()
         self.people: set[int] = set()  # all who used this machine since the start, as far as known
 
     async def open(self, path: Path) -> None:
@@ -117,18 +123,20 @@ class Logins:
         about = path.parent.stat()
         if about.st_uid != os.geteuid() or about.st_mode & 0o022:
             raise PermissionError(0, "the folder must be this account's own, and writable by nobody else")
-        self._server = await asyncio.start_unix_server(self._serve, path, limit=LINE_LIMIT, backlog=512)
-        os.chmod(path, 0o666)
+        self._listener = _listening(path)
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+        self._path = path
 
     async def close(self) -> None:
         """Stop listening and end every session."""
-        if self._server is not None:
-            self._server.close()
-            for writer in self._writers:
-                writer.transport.abort()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await self._server.wait_closed()
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+            self._path.unlink(missing_ok=True)
+        for task in self._sessions:
+            task.cancel()
+        await asyncio.gather(*self._sessions, return_exceptions=True)
 
     @property
     def count(self) -> int:
@@ -140,23 +148,60 @@ class Logins:
         there = self._there.get(who)
         return there[-1] if there else None
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        who = peer_of(writer.get_extra_info("socket"))
-        if who is None or self._open.get(who, 0) >= EACH or sum(self._open.values()) >= ALL:
-            writer.transport.abort()
-            return
-        self._open[who] = self._open.get(who, 0) + 1
-        self._writers.add(writer)
+    def _accept(self) -> None:
+        """Take some of those who wait. A stranger's flood is closed unheard, and holds up nobody else's turn."""
+        assert self._listener is not None
+        loop = asyncio.get_running_loop()
+        for _ in range(TURN):
+            try:
+                connection, _ = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError:  # no file descriptor is left: look again when some may be
+                loop.remove_reader(self._listener)
+                loop.call_later(1, self._listen_again)
+                return
+            who = peer_of(connection)
+            if who is None or not self._has_room(who, loop.time()):
+                connection.close()
+                continue
+            self._open[who] = self._open.get(who, 0) + 1
+            task = loop.create_task(self._serve(who, connection))
+            self._sessions.add(task)
+            task.add_done_callback(partial(self._ended, who, connection))
+
+    def _listen_again(self) -> None:
+        if self._listener is not None:
+            asyncio.get_running_loop().add_reader(self._listener, self._accept)
+
+    def _has_room(self, who: int, now: float) -> bool:
+        """Whether a person may open one more: not too many at a time, and not too many in a short while."""
+        if self._open.get(who, 0) >= EACH or sum(self._open.values()) >= ALL:
+            return False
+        lately = self._lately.setdefault(who, deque(maxlen=BURST))
+        if len(lately) == BURST and now - lately[0] < BURST_SECONDS:
+            return False
+        lately.append(now)
+        return True
+
+    async def _serve(self, who: int, connection: socket.socket) -> None:
+        writer = None
         try:
             # A line too long, one that is no message, or silence: that session is over, and nothing else.
             with contextlib.suppress(OSError, ValueError, TimeoutError):
+                reader, writer = await asyncio.open_unix_connection(sock=connection, limit=LINE_LIMIT)
                 await self._talk(Remote(who, writer), reader)
         finally:
-            self._open[who] -= 1
-            if not self._open[who]:
-                del self._open[who]
-            self._writers.discard(writer)
-            writer.transport.abort()
+            if writer is not None:
+                writer.transport.abort()
+
+    def _ended(self, who: int, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        """Give its place back, also of one that was cancelled before it began."""
+        connection.close()
+        self._sessions.discard(task)
+        self._open[who] -= 1
+        if not self._open[who]:
+            del self._open[who]
 
     async def _talk(self, remote: Remote, reader: asyncio.StreamReader) -> None:
         async with asyncio.timeout(HELLO_SECONDS):
@@ -191,3 +236,20 @@ class Logins:
                     self._snooze(remote.who, span, context)
                 case Hello():
                     return
+
+
+def _listening(path: Path) -> socket.socket:
+    """Return a socket that listens there, in the place of one whose service was killed. OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(path.lstat().st_mode):
+            path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+        listener.listen(512)
+        listener.setblocking(False)
+        os.chmod(path, 0o666)
+    except OSError:
+        listener.close()
+        raise
+    return listener
