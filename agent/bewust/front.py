@@ -12,8 +12,11 @@ import weakref
 from collections.abc import Callable, Mapping, MutableSet
 from urllib.parse import urlsplit
 
+from bewust import crowd
+from bewust.crowd import Crowd
 from bewust.link import Link, Listener, Site, Way
 from bewust.matching import Matcher
+from bewust.owners import Address, owners_of
 from bewust.relay import Buffer
 from bewust.schema import is_here
 
@@ -46,6 +49,10 @@ class Front:
         self.inspector_port: int | None = None
         self.upstream = upstream
         self.secret = secret
+        self.most = crowd.places()
+        self.port = 0
+        self._waiting = 0
+        self._crowd = Crowd(lambda: owners_of((HERE, self.port)))
         self._resolver = resolver or {}
         self._server: asyncio.Server | None = None
 
@@ -63,7 +70,30 @@ class Front:
             self._server = await self.loop.create_server(lambda: Link(self), sock=listening, backlog=512)
         else:
             self._server = await self.loop.create_server(lambda: Link(self), HERE, port, backlog=512)
-        return int(self._server.sockets[0].getsockname()[1])
+        self.port = int(self._server.sockets[0].getsockname()[1])
+        return self.port
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many connections are there that each new one is looked at before it is heard."""
+        return len(self.links) > self.most // 2
+
+    async def has_room(self, link: Link, pages: int = 0) -> bool:
+        """Whether whoever is at the other end may have one more connection, or one more of `pages` to our page."""
+        if not pages:
+            self._waiting += 1
+            try:
+                fair = await self._crowd.has_room(link.client, self.most // crowd.SHARE)
+            finally:
+                self._waiting -= 1
+            return fair and len(self.links) - self._waiting <= self.most
+        if len(self._at_page()) <= pages // 2:
+            return True
+        fair = await self._crowd.has_room(link.client, pages // 4, self._at_page)
+        return fair and len(self._at_page()) < pages
+
+    def _at_page(self) -> list[Address]:
+        return [page.get_extra_info("peername") for page in self.pages if not page.is_closing()]
 
     def inspector_up(self, port: int) -> None:
         """Hand over from now on, and have browsers reconnect what had failed open."""

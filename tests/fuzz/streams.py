@@ -91,7 +91,7 @@ class Streams(Target):
 class Heads(Streams):
     """A browser's first bytes and another proxy's answer to CONNECT, in two pieces."""
 
-    buffer, matcher, inspector_port, listener = Buffer(), MATCHER, None, Listener()
+    buffer, matcher, inspector_port, listener, crowded = Buffer(), MATCHER, None, Listener(), False
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,6 +100,9 @@ class Heads(Streams):
 
     def page(self) -> asyncio.Protocol:
         return asyncio.Protocol()
+
+    async def has_room(self, link: Link, pages: int = 0) -> bool:
+        return True
 
     async def dial(self, link: Link) -> Site:
         assert 0 < link.port < 65536 and link.host
@@ -117,7 +120,7 @@ class Heads(Streams):
             if transport.over or link.way == "page":
                 break
             link.received(memoryview(piece))
-        self.settle()
+            self.settle()
         link.connection_lost(None)
         self.loop.run_until_complete(self._asked(data, cut))
         assert not self.links
