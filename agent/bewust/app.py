@@ -5,6 +5,7 @@ Belongs here: the clock, the schedule of flushes, who hears what. Not here: any 
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import signal
@@ -226,6 +227,14 @@ class Agent:
 
     async def _run(self, started: Callable[[], None]) -> None:
         asyncio.get_running_loop().set_exception_handler(self._complained)
+        complaints = _Complaints(self._failed)
+        logging.getLogger().addHandler(complaints)
+        try:
+            await self._serve(started)
+        finally:
+            logging.getLogger().removeHandler(complaints)
+
+    async def _serve(self, started: Callable[[], None]) -> None:
         try:
             self.port = await self.front.open(self.settings.port, readiness.handed_socket())
         except OSError as error:
@@ -289,6 +298,19 @@ class Agent:
     def _chosen(self, action: str, toast: Toast) -> None:
         if action == "not-today":
             self.people.snooze(ME, "today")
+
+
+class _Complaints(logging.Handler):
+    """Counts what a library logs as an error; without a handler Python would write all of it to standard error."""
+
+    def __init__(self, failed: Callable[[str, str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._failed = failed
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count it by its class, without its text."""
+        kind = record.exc_info[0] if record.exc_info else None
+        self._failed(record.name, kind.__name__ if kind else "error")
 
 
 async def serve(agent: Agent, started: Callable[[], None] = lambda: None) -> None:

@@ -19,8 +19,9 @@ ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "artefacts" / "fuzz"
 NAMES = (
     "catalogue", "policy", "har", "flows", "releases", "bundles", "heads", "page", "sessions", "pipe", "bodies",
-    "markup",
+    "markup", "proxy",
 )  # fmt: skip
+PROXY = "proxy"  # no coverage is measured in it: it is real processes
 MEMORY_MB = 1024  # of a whole target process; a body is looked at in pieces of 64 KiB
 SLOW_SECONDS = 10  # for one input of at most LENGTH bytes
 LENGTH = 8192
@@ -39,10 +40,11 @@ def run(name: str, seconds: int) -> Result:
     """Fuzz one target; what it says goes to a file beside its findings."""
     KEPT.mkdir(parents=True, exist_ok=True)
     log = KEPT / f"{name}.log"
+    module = [f"fuzz.{PROXY}", str(seconds)] if name == PROXY else ["fuzz.one", name]
     options = [f"-max_total_time={seconds}", f"-rss_limit_mb={MEMORY_MB}", f"-timeout={SLOW_SECONDS}",
                f"-max_len={LENGTH}", f"-artifact_prefix={KEPT}/{name}-", "-print_final_stats=1"]  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="fuzz-corpus-") as corpus, log.open("wb") as said:
-        command = [sys.executable, "-m", "fuzz.one", name, corpus, *options]
+        command = [sys.executable, "-m", *module, *([] if name == PROXY else [corpus, *options])]
         subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, env=os.environ, check=False)
     return read(name, log.read_text("utf-8", "replace"))
 
@@ -74,7 +76,7 @@ def main() -> None:
     for column in ("target", "executions", "edges covered", "inputs kept", "MB at most", "finding"):
         table.add_column(column, justify="left" if column in ("target", "finding") else "right")
     for found in results:
-        table.add_row(found.name, *(f"{n:,}" for n in found[1:5]), found.finding or "none")
+        table.add_row(found.name, *(f"{n:,}" if n else "" for n in found[1:5]), found.finding or "none")
     console.print(table)
     sys.exit(any(found.finding for found in results))
 
