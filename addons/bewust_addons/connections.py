@@ -22,7 +22,6 @@ from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer, TCPLayer
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from bewust.schema import parse_address
 from bewust_addons.hooks import Hooks
 
 BUFFER = 256 << 10  # bytes held for a slow reader before its writers are paused
@@ -30,7 +29,6 @@ HEAD_LIMIT = 16 << 10  # bytes of CONNECT, or of the organisation's proxy's answ
 DIAL_SECONDS = 30.0
 IDLE_SECONDS = 3600.0  # without a byte; browsers and sites close idle connections long before
 
-BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 _log = logging.getLogger(__name__)
@@ -38,10 +36,11 @@ _MODE = ProxyMode.parse("regular")
 
 
 class Setup(NamedTuple):
-    """What all connections share. `upstream` is the organisation's own proxy, None without one."""
+    """What all connections share. `secret` is the front's; `upstream` is the organisation's own proxy, None without."""
 
     options: Options
     hooks: Hooks
+    secret: str
     upstream: tuple[str, int] | None = None
 
 
@@ -316,26 +315,3 @@ class Link:
         """End what nobody uses any more."""
         left = self._touched + IDLE_SECONDS - self._loop.time()
         self._idler = self._loop.call_later(max(left, 0), self._abort if left <= 0 else self._idle)
-
-
-class Asking(asyncio.Protocol):
-    """The front's end, until its CONNECT is there."""
-
-    def __init__(self, setup: Setup) -> None:
-        self._setup = setup
-        self._head = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._head += data
-        head, found, _ = self._head.partition(b"\r\n\r\n")
-        method, target, *_ = [*head.split(b"\r\n", 1)[0].split(b" "), b"", b""]
-        address = parse_address(target.decode("latin-1")) if found and method == b"CONNECT" else None
-        if address is not None:
-            Link(self._setup, self._transport).ask(*address)
-        elif found or len(head) > HEAD_LIMIT:
-            self._transport.write(BAD_REQUEST)
-            self._transport.close()

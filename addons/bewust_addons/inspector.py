@@ -14,7 +14,8 @@ from mitmproxy.addons.next_layer import NextLayer
 from mitmproxy.certs import CertStore
 from mitmproxy.options import Options
 
-from bewust_addons.connections import Asking, Setup
+from bewust_addons.connections import Setup
+from bewust_addons.door import Door
 from bewust_addons.hooks import Hooks, install
 
 # What the layers ask and the addon Proxyserver would define, which we have no use for otherwise.
@@ -41,16 +42,16 @@ def options(addons: Sequence[Any], **ours: object) -> Options:
     return fixed  # type: ignore[return-value]
 
 
-def build(addons: Sequence[object], upstream: tuple[str, int] | None = None, **ours: object) -> Setup:
-    """Return what all connections share. `addons` hear of flows; `upstream` is the organisation's own proxy."""
+def build(addons: Sequence[object], secret: str, upstream: tuple[str, int] | None = None, **ours: object) -> Setup:
+    """Return what all connections share. `addons` hear of flows; the rest as Setup has it."""
     CertStore.STORE_CAP = LEAVES
     all_addons = [NextLayer(), *addons]
     hooks = Hooks(all_addons)
     install(hooks)
-    return Setup(options(all_addons, **ours), hooks, upstream)
+    return Setup(options(all_addons, **ours), hooks, secret, upstream)
 
 
 async def listen(setup: Setup) -> tuple[asyncio.Server, int]:
     """Open a free port on loopback; return the server and the port."""
-    server = await asyncio.get_running_loop().create_server(lambda: Asking(setup), "127.0.0.1", 0, backlog=512)
+    server = await asyncio.get_running_loop().create_server(lambda: Door(setup), "127.0.0.1", 0, backlog=512)
     return server, int(server.sockets[0].getsockname()[1])

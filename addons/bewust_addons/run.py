@@ -22,6 +22,7 @@ from bewust.matching import Matcher
 from bewust.model import Alive, Failed, Message, Ping, Start
 from bewust.schema import parse_duration
 from bewust_addons import lean, pipes, roots
+from bewust_addons.door import Outward
 
 if TYPE_CHECKING:
     from mitmproxy.proxy.server_hooks import ServerConnectionHookData
@@ -86,14 +87,22 @@ def build(start: Start, matcher: Matcher, rules: policy.Policy, lines: Lines) ->
         addons.append(Resolver(dict(start.resolver)))
     proxy = urlsplit(rules.network.upstream)
     return inspector.build(
-        addons, (proxy.hostname, proxy.port or 80) if proxy.hostname else None, confdir=start.authority,
+        addons, start.secret, (proxy.hostname, proxy.port or 80) if proxy.hostname else None, confdir=start.authority,
         upstream_cert=False,
         ssl_verify_upstream_trusted_ca=start.trust or roots.of_system(Path(start.authority).parent),
     )  # fmt: skip
 
 
+def own_proxy(upstream: str) -> tuple[str, ...]:
+    """Return where on this machine the organisation's own proxy may listen: beside us, as some products do."""
+    port = urlsplit(upstream).port
+    return () if port is None else (f"127.0.0.1:{port}", f"::1:{port}")
+
+
 async def run() -> None:
     """Serve until standard input ends."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, Outward)
     reader, writing = await pipes.opened()
     lines = Lines(writing)
     logging.getLogger().handlers = [Errors(lines)]
@@ -101,6 +110,7 @@ async def run() -> None:
     overlay = Path(start.config) if start.config else None
     rules = policy.load(overlay)
     base = editions.services_of(Path(start.imported)) if start.imported else None
+    loop.allowed = (*start.resolver.values(), *own_proxy(rules.network.upstream))
     services, _ = catalogue.gather(overlay, rules.countries, base)  # the front has told every mistake
     setup = build(start, rules.compiled(services), rules, lines)
     from bewust_addons.inspector import listen
@@ -122,7 +132,8 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=Outward) as runner:
+        runner.run(run())
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ Belongs here: the clock, the schedule of flushes, who hears what. Not here: any 
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -78,7 +78,11 @@ class Agent:
         self.people = People(self, desktop, settings.state, on_reminder)
         self.answers = Answers(self)
         self.page = Page(self.answers)
-        self.front = Front(rules.matcher, self, self.page.protocol, settings.resolver, rules.policy.network.upstream)
+        self._secret = secrets.token_urlsafe(24)
+        self.front = Front(
+            rules.matcher, self, self.page.protocol, settings.resolver, rules.policy.network.upstream,
+            secret=self._secret,
+        )  # fmt: skip
         self.inspector = Inspector(
             self._start(), up=self.front.inspector_up, down=self.front.inspector_down, message=self.message,
             heavy=lambda: self.people.begin(self._replace()),
@@ -103,6 +107,7 @@ class Agent:
     def _start(self) -> Start:
         return Start(
             authority=str(self.settings.state / "authority"),
+            secret=self._secret,
             config=str(self.rules.folder) if self.rules.folder else None,
             resolver=self.settings.resolver,
             trust=str(self.settings.trust) if self.settings.trust else None,
@@ -241,6 +246,14 @@ class Agent:
 
     async def _run(self, started: Callable[[], None]) -> None:
         asyncio.get_running_loop().set_exception_handler(self._complained)
+        complaints = _Complaints(self._failed)
+        logging.getLogger().addHandler(complaints)
+        try:
+            await self._serve(started)
+        finally:
+            logging.getLogger().removeHandler(complaints)
+
+    async def _serve(self, started: Callable[[], None]) -> None:
         try:
             self.port = await self.front.open(self.settings.port, readiness.handed_socket())
         except OSError as error:
@@ -306,25 +319,14 @@ class Agent:
             self.people.snooze(ME, "today")
 
 
-async def serve(
-    agent: Agent,
-    started: Callable[[], None] = lambda: None,
-    on_stop: Callable[[Callable[[], None]], None] = lambda stop: None,
-) -> None:
-    """Run an agent until it is interrupted or terminated, and let it stop cleanly.
+class _Complaints(logging.Handler):
+    """Counts what a library logs as an error; without a handler Python would write all of it to standard error."""
 
-    `on_stop` is told how to end it from another thread.
-    """
-    loop = asyncio.get_running_loop()
-    serving = asyncio.ensure_future(agent.run(started))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows: asyncio.run cancels on Ctrl-C
-            loop.add_signal_handler(number, serving.cancel)
+    def __init__(self, failed: Callable[[str, str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._failed = failed
 
-    def stop() -> None:
-        with contextlib.suppress(RuntimeError):  # it has ended just now
-            loop.call_soon_threadsafe(serving.cancel)
-
-    on_stop(stop)
-    with contextlib.suppress(asyncio.CancelledError):
-        await serving
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count it by its class, without its text."""
+        kind = record.exc_info[0] if record.exc_info else None
+        self._failed(record.name, kind.__name__ if kind else "error")

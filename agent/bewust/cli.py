@@ -62,7 +62,8 @@ def run(options: Options, port: int) -> None:
 
     The first start makes an authority for this machine and a state folder that only you can read.
     """
-    from bewust.app import Agent, serve
+    from bewust.app import Agent
+    from bewust.serving import serve
     from bewust.settings import Settings, in_force
 
     with clear_errors():
@@ -90,7 +91,8 @@ def service(options: Options, port: int, socket: Path, log: Path) -> None:
     from bewust.windows_service import Control
 
     def served(arguments: list[str], control: Control) -> None:
-        from bewust.app import Agent, serve
+        from bewust.app import Agent
+        from bewust.serving import serve
         from bewust.settings import Settings, in_force, renewed
 
         def started() -> None:

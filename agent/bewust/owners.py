@@ -72,6 +72,28 @@ def _asked(client: Address, server: Address) -> int | None:
     return uid if inode else None
 
 
+def owners_of(server: Address, folder: Path = _TABLES) -> dict[Address, int]:
+    """Return whose each connection to an IPv4 address of this machine is, by its other end's address."""
+    found: dict[Address, int] = {}
+    theirs = _written(server)
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = (folder / table).read_text("ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            if len(fields) > 9 and fields[2] in theirs and fields[9] != _GONE:
+                found[_read(fields[1])] = int(fields[7])
+    return found
+
+
+def _read(written: str) -> Address:
+    """Return the IPv4 address that the kernel wrote, plain or mapped: its last four bytes."""
+    address, _, port = written.rpartition(":")
+    words = bytes.fromhex(address[-8:])
+    return socket.inet_ntoa(words[::-1] if sys.byteorder == "little" else words), int(port, 16)
+
+
 def _owner(line: str, ours: set[str], theirs: set[str]) -> int | None:
     """Return the uid in a line of a table, if it is about this connection.
 

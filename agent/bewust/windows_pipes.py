@@ -30,13 +30,16 @@ if sys.platform == "win32":
     import ctypes
     import secrets
     from asyncio.windows_utils import PipeHandle
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
     from ctypes import wintypes
+    from functools import partial
     from pathlib import Path
+    from typing import TYPE_CHECKING
 
     from bewust import memory, windows_service
 
-    type Connected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
+    if TYPE_CHECKING:
+        from bewust.local import Guests
 
     ACCESS = f"D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{account(windows_service.NAME)})(A;;0x{CLIENT:x};;;AU)"
     _DUPLEX, _OVERLAPPED, _FIRST, _REJECT_REMOTE = 0x3, 0x40000000, 0x80000, 0x8
@@ -58,8 +61,8 @@ if sys.platform == "win32":
     class Listening:
         """The service's end: one instance of the pipe for each session, and one that waits for the next."""
 
-        def __init__(self, path: Path, connected: Connected, limit: int) -> None:
-            self._path, self._connected, self._limit = path, connected, limit
+        def __init__(self, path: Path, guests: "Guests", limit: int) -> None:
+            self._path, self._guests, self._limit = path, guests, limit
             self._name = rf"\\.\pipe\bewust-{secrets.token_hex(16)}"  # nobody can have taken it before
             self._working: set[asyncio.Task[None]] = set()
             descriptor = wintypes.LPVOID()
@@ -92,21 +95,33 @@ if sys.platform == "win32":
                     self._next.close()
                     self._next = self._made()
                     continue
-                task = loop.create_task(self._connected(*_streams(met, self._limit)))
+                who = _asked(_kernel32.GetNamedPipeClientSessionId, met)
+                if who is None or not self._guests.enter(who):
+                    met.close()
+                    continue
+                task = loop.create_task(self._serve(who, *_streams(met, self._limit)))
                 self._working.add(task)
-                task.add_done_callback(self._working.discard)
+                task.add_done_callback(partial(self._ended, who))
 
-        def close(self) -> None:
-            """Take no more; who is there stays until their transports are aborted."""
+        async def _serve(self, who: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await self._guests.serve(who, reader, writer)
+            finally:
+                writer.transport.abort()
+
+        def _ended(self, who: int, task: asyncio.Task[None]) -> None:
+            self._working.discard(task)
+            self._guests.leave(who)
+
+        async def close(self) -> None:
+            """Take no more, and end those who are there."""
             self._accepting.cancel()
             self._next.close()
             with contextlib.suppress(OSError):
                 self._path.unlink()
-
-        async def wait_closed(self) -> None:
-            """Return when everybody has gone."""
-            if self._working:
-                await asyncio.wait(self._working)
+            for task in self._working:
+                task.cancel()
+            await asyncio.gather(*self._working, return_exceptions=True)
 
     def _streams(pipe: PipeHandle, limit: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         loop = asyncio.get_running_loop()
@@ -132,10 +147,6 @@ if sys.platform == "win32":
             pipe.close()
             raise PermissionError(0, "another process than the service listens there")
         return pipe
-
-    def client_of(writer: asyncio.StreamWriter) -> int | None:
-        """Return the logon session of whoever connected; None where the system does not say."""
-        return _asked(_kernel32.GetNamedPipeClientSessionId, writer.get_extra_info("pipe"))
 
     def _asked(question: Callable[..., int], pipe: PipeHandle) -> int | None:
         answer = wintypes.ULONG(0)

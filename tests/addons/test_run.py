@@ -1,54 +1,22 @@
 """The real inspector process: Start on its input, then a real TLS connection through it."""
 
 import http.client
-import json
-import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
+from addons.inspectors import SECRET, door, inspector, told
 from agent.bundles import SHIPPED, signed
 from bewust import authority, editions
 from bewust.model import Ping, Start
+from bewust.relay import SECRET_HEADER, shown
 from e2e.world import World
-
-
-@contextmanager
-def inspector(
-    world: World, folder: Path, imported: Path | None = None
-) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    authority.issue(folder, ["www.google.nl", "duckduckgo.com"], datetime.now(UTC))
-    start = Start(authority=str(folder), resolver=world.resolver, trust=str(world.root_pem))
-    start = msgspec.structs.replace(start, imported=str(imported) if imported else None)
-    with subprocess.Popen(
-        [sys.executable, "-m", "bewust_addons.run"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        assert process.stdin and process.stdout and process.stderr
-        try:
-            process.stdin.write(msgspec.json.encode(start) + b"\n")
-            process.stdin.flush()
-            yield process, told(process)["port"]
-        finally:
-            if not process.stdin.closed:
-                process.stdin.close()
-            assert process.wait(10) in (0, -signal.SIGKILL)
-            assert process.stderr.read() == b"", "it logs nothing"
-
-
-def told(process: "subprocess.Popen[bytes]") -> dict[str, Any]:
-    assert process.stdout
-    answer: dict[str, Any] = json.loads(process.stdout.readline())
-    return answer
 
 
 @pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
@@ -56,7 +24,7 @@ def test_a_page_comes_through_decrypted_and_is_told(tmp_path: Path, http2: bool)
     with World() as world, inspector(world, tmp_path) as (process, port):
         context = ssl.create_default_context(cafile=str(tmp_path / "root.pem"))
         context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
-        with httpx.Client(proxy=f"http://127.0.0.1:{port}", verify=context, http2=http2, timeout=10) as client:
+        with httpx.Client(proxy=door(port), verify=context, http2=http2, timeout=10) as client:
             page = client.get("https://www.google.nl/search?q=inline&enc=gzip")
         assert page.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
         assert "the tide turns twice a day" in page.text
@@ -72,7 +40,7 @@ def test_an_imported_catalogue_is_read_instead_of_the_shipped_one(tmp_path: Path
     imported = editions.keep(tmp_path, signed(moved), editions.Pointer())
     with World() as world, inspector(world, tmp_path / "authority", imported) as (process, port):
         context = ssl.create_default_context(cafile=str(tmp_path / "authority" / "root.pem"))
-        with httpx.Client(proxy=f"http://127.0.0.1:{port}", verify=context, timeout=10) as client:
+        with httpx.Client(proxy=door(port), verify=context, timeout=10) as client:
             client.get("https://www.google.nl/search?q=inline")
         assert (told(process)["service"], told(process)["detection"]["service"]) == ("moved", "moved")
 
@@ -101,7 +69,7 @@ def test_a_name_off_the_list_passes_with_the_sites_own_certificate(tmp_path: Pat
     with World() as world, inspector(world, tmp_path) as (_, port):
         context = ssl.create_default_context(cafile=str(world.root_pem))
         connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)
-        connection.set_tunnel("chatgpt.com", 443)
+        connection.set_tunnel("chatgpt.com", 443, headers={SECRET_HEADER: shown(SECRET)})
         connection.request("GET", "/healthz")
         assert connection.getresponse().read() == b"ok"
         connection.close()

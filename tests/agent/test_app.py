@@ -299,6 +299,28 @@ def test_a_clean_stop_leaves_the_counters_and_nothing_else_of_the_run(tmp_path: 
     assert modes["run.json"] == modes["mitmproxy-ca.pem"] == modes["lock"] == 0o600
 
 
+def test_what_a_library_would_log_is_counted_by_its_class_and_written_nowhere(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uvicorn warned of malformed requests on standard error; found by fuzzing."""
+    made = agent(tmp_path)
+
+    async def broken(*anything: object) -> None:
+        raise KeyError("https://www.example.org/secret")
+
+    monkeypatch.setattr("bewust.page.Page._view", broken)
+
+    def knock() -> None:
+        for said in (b"GET / HTTP/1.1\r\n: x\r\n\r\n", b"GET /nl/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", made.port), timeout=5) as connection:
+                connection.sendall(said)
+                assert connection.recv(100).split()[1] in (b"400", b"500")
+
+    run_a_moment(made, knock)
+    assert capfd.readouterr() == ("", "")
+    assert made.failures == {"uvicorn.error: KeyError": 1}
+
+
 def test_a_port_that_is_taken_is_said_with_a_remedy(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AgentError, match="--port"):
         run_a_moment(agent(tmp_path, port=taken.getsockname()[1]))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import msgspec
 
@@ -22,19 +22,27 @@ READY_SECONDS = 30
 
 
 class RunningAgent:
-    """A context manager; `said` is what the agent told about reminders, as dicts, in order."""
+    """A context manager; `said` is what the agent told about reminders, as dicts, in order.
 
-    def __init__(self, settings: Settings, env: Mapping[str, str] | None = None) -> None:
+    `errors` takes what it writes to standard error, which is nothing.
+    """
+
+    def __init__(
+        self, settings: Settings, env: Mapping[str, str] | None = None, errors: IO[bytes] | None = None
+    ) -> None:
         self.settings = settings
         self.said: list[dict[str, Any]] = []
         self._env = {**os.environ, **(env or {})}
+        self._errors = errors
 
     def command(self) -> list[str]:
         """What is run."""
         return [sys.executable, str(LAUNCH), msgspec.json.encode(self.settings, enc_hook=str).decode()]
 
     def __enter__(self) -> Self:
-        self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, env=self._env, text=True)
+        self.process = subprocess.Popen(
+            self.command(), stdout=subprocess.PIPE, stderr=self._errors, env=self._env, text=True
+        )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         wait_for(self.started, self.alive, "the agent did not start")
