@@ -1,5 +1,5 @@
 # The front door. `make` lists what there is.
-.PHONY: help demo test test-all lint unit e2e packages test-packages bench evaluate setup clean
+.PHONY: help demo test test-all lint unit e2e packages test-packages bench fuzz evaluate setup clean
 .DEFAULT_GOAL := help
 run := .venv/bin/
 
@@ -43,8 +43,13 @@ test-packages: packages ## installed, used, upgraded and purged on clean machine
 	@dev/setup system machines
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(run)pytest tests/packages -o python_files='linux.py macos.py' --timeout=1800 -s
 
-bench: setup ## measurements, as ratios within one run
-	@$(run)python -m pytest tests/benchmarks -q -s -o python_files='bench_*.py'
+bench: setup ## speed and size beside direct, mitmdump and squid: ONLY=splice, QUICK=1, LONG=1
+	@dev/setup system bench
+	@PYTHONPATH=tests $(run)python -m benchmarks --only '$(ONLY)' $(if $(QUICK),--quick) $(if $(LONG),--long)
+
+fuzz: setup ## coverage-guided fuzzing, SECONDS=60 for each target: make fuzz SECONDS=600
+	@dev/setup python fleet fuzz
+	@PYTHONPATH=tests:. $(run)python -m fuzz.run $(or $(SECONDS),60)
 
 evaluate: setup ## recordings with a manifest against the catalogue: make evaluate CAPTURES=DIR
 	@PYTHONPATH=tests $(run)python -m corpus.evaluate $(CAPTURES)

@@ -13,8 +13,6 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 
 from mitmproxy.connection import Client, Connection, ConnectionState, Server
-from mitmproxy.http import HTTPFlow
-from mitmproxy.net.http.http1 import read_request_head
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.options import Options
 from mitmproxy.proxy import commands, events
@@ -24,15 +22,14 @@ from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer, TCPLayer
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from bewust.schema import parse_address
 from bewust_addons.hooks import Hooks
-from bewust_addons.upstream import HEAD_LIMIT, Asked
+from bewust_addons.upstream import Asked
 
 BUFFER = 256 << 10  # bytes held for a slow reader before its writers are paused
 DIAL_SECONDS = 30.0
 IDLE_SECONDS = 3600.0  # without a byte; browsers and sites close idle connections long before
 
-ANSWER = b"HTTP/1.1 %b %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 _log = logging.getLogger(__name__)
 _MODE = ProxyMode.parse("regular")
@@ -40,10 +37,14 @@ _MODE = ProxyMode.parse("regular")
 
 @dataclass
 class Setup:
-    """What all connections share. `upstream` is the organisation's own proxy; `ended` counts those of the front."""
+    """What all connections share.
+
+    `secret` is the front's, `upstream` the organisation's own proxy; `ended` counts the front's connections.
+    """
 
     options: Options
     hooks: Hooks
+    secret: str
     upstream: tuple[str, int] | None = None
     ended: int = 0
 
@@ -126,26 +127,17 @@ class Link:
 
     # Connections.
 
-    def ask(self, head: bytes, host: str, port: int) -> None:
-        """Connect to the site, and answer; refuse where a hook answers first, as with mitmproxy."""
-        front = self._pipes[self.client].transport
-        if self._setup.hooks.listeners("http_connect"):
-            flow = HTTPFlow(self.client, self._context.server)
-            flow.request = read_request_head(head.split(b"\r\n"))
-            self._setup.hooks.fire("http_connect", flow)
-            if flow.response is not None:
-                front.write(ANSWER % (b"%d" % flow.response.status_code, b"Refused"))
-                front.close()
-                return
+    def ask(self, host: str, port: int) -> None:
+        """Connect to the site, and answer."""
         self._context.server.address = (host, port)
-        self._begin_task(self._tunnel(front))
+        self._begin_task(self._tunnel(self._pipes[self.client].transport))
 
     async def _tunnel(self, front: asyncio.Transport) -> None:
         if await self._connect(self._context.server) is None:
             front.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             front.resume_reading()
         else:
-            front.write(ANSWER % (b"502", b"Bad Gateway"))
+            front.write(BAD_GATEWAY)
             front.close()
 
     async def _connect(self, server: Server) -> str | None:
@@ -311,26 +303,3 @@ class Link:
         """End what nobody uses any more."""
         left = self._touched + IDLE_SECONDS - self._loop.time()
         self._idler = self._loop.call_later(max(left, 0), self._abort if left <= 0 else self._idle)
-
-
-class Asking(asyncio.Protocol):
-    """The front's end, until its CONNECT is there."""
-
-    def __init__(self, setup: Setup) -> None:
-        self._setup = setup
-        self._head = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._head += data
-        head, found, _ = self._head.partition(b"\r\n\r\n")
-        method, target, *_ = [*head.split(b"\r\n", 1)[0].split(b" "), b"", b""]
-        address = parse_address(target.decode("latin-1")) if found and method == b"CONNECT" else None
-        if address is not None:
-            Link(self._setup, self._transport).ask(head, *address)
-        elif found or len(head) > HEAD_LIMIT:
-            self._transport.write(ANSWER % (b"400", b"Bad Request"))
-            self._transport.close()

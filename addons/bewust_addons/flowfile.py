@@ -18,11 +18,14 @@ from bewust.recordings import Exchange, media_type
 
 
 def exchanges(path: Path) -> Iterator[Exchange]:
-    """Yield the HTTP flows of a file, numbered among all its flows."""
+    """Yield the HTTP flows of a file, numbered among all its flows. Raises FlowReadException and OSError."""
     with path.open("rb") as file:
-        for number, flow in enumerate(FlowReader(file).stream()):
-            if isinstance(flow, HTTPFlow):
-                yield _exchange(number, flow)
+        try:
+            for number, flow in enumerate(FlowReader(file).stream()):
+                if isinstance(flow, HTTPFlow):
+                    yield _exchange(number, flow)
+        except Exception as error:  # of a flow without its keys mitmproxy raises whatever comes
+            raise FlowReadException("is no flow") from error
 
 
 def _exchange(number: int, flow: HTTPFlow) -> Exchange:
@@ -59,7 +62,7 @@ def main() -> int:
     try:
         for exchange in exchanges(Path(sys.argv[1])):
             sys.stdout.buffer.write(msgspec.json.encode(exchange) + b"\n")
-    except (FlowReadException, OSError, ValueError):
+    except (FlowReadException, OSError):
         return 1
     return 0
 

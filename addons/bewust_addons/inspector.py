@@ -19,7 +19,8 @@ from mitmproxy.certs import CertStore
 from mitmproxy.options import Options
 
 from bewust_addons import hooks, http1, http2, records
-from bewust_addons.connections import Asking, Setup
+from bewust_addons.connections import Setup
+from bewust_addons.door import Door
 from bewust_addons.hooks import Hooks
 
 # What the layers ask and the addon Proxyserver would define, which we have no use for otherwise.
@@ -48,20 +49,20 @@ def options(addons: Sequence[Any], **ours: object) -> Options:
     return fixed  # type: ignore[return-value]
 
 
-def build(addons: Sequence[object], upstream: tuple[str, int] | None = None, **ours: object) -> Setup:
-    """Return what all connections share. `addons` hear of flows; `upstream` is the organisation's own proxy."""
+def build(addons: Sequence[object], secret: str, upstream: tuple[str, int] | None = None, **ours: object) -> Setup:
+    """Return what all connections share. `addons` hear of flows; the rest as Setup has it."""
     CertStore.STORE_CAP = LEAVES
     all_addons = [NextLayer(), *addons]
     made = Hooks(all_addons)
     hooks.install(made)
     for room in (records, http1, http2):
         room.install()
-    return Setup(options(all_addons, **ours), made, upstream)
+    return Setup(options(all_addons, **ours), made, secret, upstream)
 
 
 async def listen(setup: Setup) -> tuple[asyncio.Server, int]:
     """Open a free port on loopback; return the server and the port."""
-    server = await asyncio.get_running_loop().create_server(lambda: Asking(setup), "127.0.0.1", 0, backlog=512)
+    server = await asyncio.get_running_loop().create_server(lambda: Door(setup), "127.0.0.1", 0, backlog=512)
     return server, int(server.sockets[0].getsockname()[1])
 
 

@@ -11,7 +11,6 @@ import contextlib
 import gc
 import logging
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -22,7 +21,8 @@ from bewust import catalogue, editions, policy
 from bewust.matching import Matcher
 from bewust.model import Alive, Failed, Message, Ping, Start
 from bewust.schema import parse_duration
-from bewust_addons import lean
+from bewust_addons import lean, pipes, roots
+from bewust_addons.door import Outward
 
 if TYPE_CHECKING:
     from mitmproxy.proxy.server_hooks import ServerConnectionHookData
@@ -36,7 +36,7 @@ PIPE_LIMIT = 1 << 20  # bytes waiting for a front that does not read; beyond it 
 class Lines:
     """Messages out, one JSON object a line; never blocks the event loop."""
 
-    def __init__(self, transport: asyncio.WriteTransport) -> None:
+    def __init__(self, transport: pipes.Writing) -> None:
         self._transport = transport
         self._encoder = msgspec.json.Encoder()
         self._waiting: list[bytes] = []
@@ -96,29 +96,30 @@ def build(start: Start, matcher: Matcher, rules: policy.Policy, lines: Lines) ->
         addons.append(Resolver(dict(start.resolver)))
     proxy = urlsplit(rules.network.upstream)
     return inspector.build(
-        addons, (proxy.hostname, proxy.port or 80) if proxy.hostname else None, confdir=start.authority,
-        upstream_cert=False, ssl_verify_upstream_trusted_ca=start.trust or system_roots(),
+        addons, start.secret, (proxy.hostname, proxy.port or 80) if proxy.hostname else None, confdir=start.authority,
+        upstream_cert=False,
+        ssl_verify_upstream_trusted_ca=start.trust or roots.of_system(Path(start.authority).parent),
     )  # fmt: skip
 
 
-def system_roots() -> str | None:
-    """Return the operating system's bundle of roots, corporate ones included; None: mitmproxy's."""
-    known = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
-    return next((file for file in known if Path(file).is_file()), None)
+def own_proxy(upstream: str) -> tuple[str, ...]:
+    """Return where on this machine the organisation's own proxy may listen: beside us, as some products do."""
+    port = urlsplit(upstream).port
+    return () if port is None else (f"127.0.0.1:{port}", f"::1:{port}")
 
 
 async def run() -> None:
     """Serve until standard input ends."""
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    transport, _ = await loop.connect_write_pipe(asyncio.Protocol, sys.stdout)
-    lines = Lines(transport)
+    assert isinstance(loop, Outward)
+    reader, writing = await pipes.opened()
+    lines = Lines(writing)
     logging.getLogger().handlers = [Errors(lines)]
     start = msgspec.json.decode(await reader.readline(), type=Start)
     overlay = Path(start.config) if start.config else None
     rules = policy.load(overlay)
     base = editions.services_of(Path(start.imported)) if start.imported else None
+    loop.allowed = (*start.resolver.values(), *own_proxy(rules.network.upstream))
     services, _ = catalogue.gather(overlay, rules.countries, base)  # the front has told every mistake
     setup = build(start, rules.compiled(services), rules, lines)
     from bewust_addons.inspector import listen, tidy
@@ -142,7 +143,8 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=Outward) as runner:
+        runner.run(run())
 
 
 if __name__ == "__main__":

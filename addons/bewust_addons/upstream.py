@@ -2,7 +2,7 @@
 
 import asyncio
 
-HEAD_LIMIT = 16 << 10  # bytes of a CONNECT, or of the answer to one
+from bewust.relay import HEAD_LIMIT
 
 
 class Asked(asyncio.Protocol):

@@ -6,20 +6,21 @@ import asyncio
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
-from bewust import __version__, editions, health, retention, routing
+from bewust import __version__, authority, editions, health, retention, routing
 from bewust.authority import Authority
 from bewust.counters import Key
 from bewust.front import Front
-from bewust.model import Context, Depth, Span
+from bewust.model import Context, Demoted, Depth, Span
 from bewust.owners import Address
 from bewust.page.shown import Login, Status
 from bewust.people import ME, People
 from bewust.pipeline import Pipeline
 from bewust.reports import Report
 from bewust.settings import Rules
+from bewust.steady import Clock
 from bewust.storage import Contents, Store
 from bewust.supervision import Inspector
 
@@ -31,9 +32,11 @@ class Agent(Protocol):
     port: int
     token: str
     since: datetime
+    clock: Clock
     authority: Authority
     uncovered: tuple[str, ...]
-    demoted: dict[str, tuple[str, datetime]]
+    demoted: dict[str, tuple[Demoted, float]]
+    refusals: int
     failures: dict[str, int]
     rescued: str | None
     unsealed: str | None
@@ -83,13 +86,14 @@ class Answers:
         return Status(
             version=__version__, pid=os.getpid(), port=self.port,
             since=agent.since.isoformat(timespec="seconds"), today=agent.now().date().isoformat(),
-            inspector="running" if agent.inspector.alive else "starting or down; browsing goes on undecrypted",
+            inspector=self._inspector(),
             inspector_starts=agent.inspector.starts,
             tunnelled=by_name,
             decrypted=tuple(h for h in decrypted if agent.handed(h)),
             demoted={
-                self.rules.matcher.listed(h): why for h, (why, _) in agent.demoted.items() if agent.still(h)
+                self.rules.matcher.listed(h): d.reason for h, (d, _) in agent.demoted.items() if agent.still(h)
             },
+            refusals=agent.refusals,
             connections=agent.front.ways(),
             authority_since=agent.authority.made.date().isoformat(),
             authority_until=agent.authority.not_after.date().isoformat(),
@@ -103,6 +107,12 @@ class Answers:
             catalogue=agent.rules.edition.words,
             sessions=agent.people.logins.count,
         )  # fmt: skip
+
+    def _inspector(self) -> str:
+        if self._agent.inspector.alive:
+            return "running"
+        wanted = self._agent.inspector.wanted
+        return "starting or down; browsing goes on undecrypted" if wanted else "not needed; nothing is looked into"
 
     def counts(self) -> Mapping[Key, int]:
         """Return every counter as it is now."""
@@ -120,7 +130,7 @@ class Answers:
 
     def names_covered(self) -> Sequence[str]:
         """Return the names that the certificate authority is limited to."""
-        return self._agent.authority.hosts
+        return [host for host in self._agent.authority.hosts if host != authority.NOTHING]
 
     async def login(self, client: Address) -> Login | None:
         """Return the login that connected from an address of this machine; None where that is not known."""
@@ -140,10 +150,6 @@ class Answers:
 
     def _problems(self) -> list[str | None]:
         agent = self._agent
-        outgrown = (
-            f"{', '.join(agent.uncovered)}: outside the authority, so known by name only; {agent.authority.remedy}"
-        )
-        soon = f"the authority ends on {agent.authority.not_after.date()}; {agent.authority.remedy}"
         return [
             agent.rules.problem,
             agent.rules.edition.problem,
@@ -154,6 +160,20 @@ class Answers:
             agent.store.problem,
             agent.inspector.problem,
             f"toasts: {agent.people.problem}" if agent.people.problem else None,
-            outgrown if agent.uncovered else None,
-            soon if agent.authority.expires_soon(agent.now()) else None,
+            self._of_authority(),
+            "this machine's clock jumped; until it has stayed so for a day, what is counted keeps its old time"
+            if agent.clock.jumped
+            else None,
         ]
+
+    def _of_authority(self) -> str | None:
+        found, now = self._agent.authority, datetime.now(UTC)
+        if found.problem is not None:
+            return f"nothing is looked into: {found.problem}"
+        if not found.valid(now):
+            days = f"from {found.made.date()} to {found.not_after.date()}"
+            return f"nothing is looked into: the authority holds {days}; {found.remedy}, or set this machine's clock"
+        if self._agent.uncovered:
+            hosts = ", ".join(self._agent.uncovered)
+            return f"{hosts}: outside the authority, so known by name only; {found.remedy}"
+        return f"the authority ends on {found.not_after.date()}; {found.remedy}" if found.expires_soon(now) else None

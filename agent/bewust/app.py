@@ -5,17 +5,19 @@ Belongs here: the clock, the schedule of flushes, who hears what. Not here: any 
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
-import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from bewust import counters, readiness, routing, storage
 from bewust.answers import Answers
+from bewust.authority import usable
 from bewust.counters import Hold, Key
 from bewust.desk import Desk
 from bewust.detection import detection
@@ -41,10 +43,11 @@ from bewust.settings import (
     fingerprint,
     in_force,
     kept,
-    local_now,
+    mark_of_authority,
     prepare,
     write_private,
 )
+from bewust.steady import Clock
 from bewust.supervision import Inspector
 from bewust.texts import TextsError
 
@@ -67,7 +70,7 @@ class Agent:
         self.settings = settings
         self.authority = prepare(settings, rules)
         self.rules = rules = kept(rules, settings.state)
-        self.uncovered = self.authority.uncovered(routing.decrypt_list(rules.matcher))
+        self.clock = Clock(self.authority.made)
         self.pipeline = Pipeline(rules.policy, rules.texts, rules.services)
         self.store, self.rescued = self._open_store()
         if desktop is None and settings.socket is None:
@@ -75,22 +78,36 @@ class Agent:
         self.people = People(self, desktop, settings.state, on_reminder)
         self.answers = Answers(self)
         self.page = Page(self.answers)
-        self.front = Front(rules.matcher, self, self.page.protocol, settings.resolver, rules.policy.network.upstream)
+        self._secret = secrets.token_urlsafe(24)
+        self.front = Front(
+            rules.matcher, self, self.page.protocol, settings.resolver, rules.policy.network.upstream,
+            secret=self._secret,
+        )  # fmt: skip
         self.inspector = Inspector(
-            self._start(), up=self.front.inspector_up, down=self.front.inspector_down, message=self.message
-        )
+            self._start(), up=self.front.inspector_up, down=self.front.inspector_down, message=self.message,
+            heavy=lambda: self.people.begin(self._replace()),
+        )  # fmt: skip
         self.token = secrets.token_urlsafe(24)
         self.port = 0
         self.since = self.now()
-        self.demoted: dict[str, tuple[str, datetime]] = {}
+        self.demoted: dict[str, tuple[Demoted, float]] = {}  # what the inspector told, and until when
+        self.refusals = 0
         self.failures: dict[str, int] = {}
         self.unsealed: str | None = None
         self.undelivered: str | None = None
         self._opened = ""
+        self._cover()
+
+    def _cover(self) -> None:
+        """See which hosts the authority speaks for; where that is none, no inspector is needed."""
+        listed = routing.decrypt_list(self.rules.matcher)
+        self.uncovered = self.authority.uncovered(listed)
+        self.inspector.want(len(self.uncovered) < len(listed))
 
     def _start(self) -> Start:
         return Start(
             authority=str(self.settings.state / "authority"),
+            secret=self._secret,
             config=str(self.rules.folder) if self.rules.folder else None,
             resolver=self.settings.resolver,
             trust=str(self.settings.trust) if self.settings.trust else None,
@@ -98,8 +115,8 @@ class Agent:
         )
 
     def now(self) -> datetime:
-        """Return the time in the organisation's zone."""
-        return local_now(self.rules)
+        """Return the time in the organisation's zone, even where the clock jumps."""
+        return self.clock.now().astimezone(self.rules.policy.zone)
 
     def _open_store(self) -> tuple[storage.Store, str | None]:
         cells = counters.cells(self.pipeline.period(self.now()), self.rules.services.values())
@@ -125,16 +142,16 @@ class Agent:
 
     def handed(self, host: str) -> bool:
         """Whether a host of the decrypt list is looked into now."""
-        if self.still(host):
+        if self.still(host) and not self.demoted[host][0].one_program:
             return False
-        return not self.uncovered or not self.authority.uncovered((host,))
+        if self.uncovered and self.authority.uncovered((host,)):
+            return False
+        return self.authority.valid(datetime.now(UTC))  # the clock that browsers go by
 
     def still(self, host: str) -> bool:
-        """Whether a host was demoted, and not too long ago."""
+        """Whether a host was demoted, and not too long ago; by a clock that nobody sets."""
         demoted = self.demoted.get(host)
-        if demoted is None:  # nearly always, and asked at every connection
-            return False
-        return self.now() - demoted[1] < timedelta(seconds=parse_duration(self.rules.policy.demoted_for))
+        return demoted is not None and time.monotonic() < demoted[1]
 
     # What the inspector tells.
 
@@ -146,9 +163,10 @@ class Agent:
                     self.people.detected(found, peer)
                 case Seen(service=service):
                     self.count(self.pipeline.seen(service, self.now()).counts)
-                case Demoted(host=host, reason=reason) if self.rules.matcher.plan(host):
+                case Demoted(host=host) if self.rules.matcher.plan(host):
+                    self.refusals += 1
                     self.demoted = {h: why for h, why in self.demoted.items() if self.still(h)}
-                    self.demoted[host] = (reason, self.now())
+                    self.demoted[host] = (message, time.monotonic() + parse_duration(self.rules.policy.demoted_for))
                 case Failed(where=where, error=error):
                     self._failed(where, error)
 
@@ -185,11 +203,12 @@ class Agent:
     # What the organisation changes.
 
     async def _watch(self) -> None:
-        """Notice a change in the organisation's folder or an import; half a file is read again when whole."""
-        before = self.rules.seen
+        """Notice a change in the organisation's folder, an import or another authority; half a file is read again."""
+        config, state = self.settings.config, self.settings.state
+        before = self.rules.seen, mark_of_authority(state)
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            now = await asyncio.to_thread(fingerprint, self.settings.config, self.settings.state)
+            now = await asyncio.to_thread(fingerprint, config, state), mark_of_authority(state)
             if now != before:
                 before = now
                 with self.guard("reload"):
@@ -205,10 +224,16 @@ class Agent:
             self.rules = msgspec.structs.replace(self.rules, problem=found.problem)
             return
         self.rules = found = kept(found, self.settings.state)
+        self.authority = usable(self.settings.state / "authority")
         self._opened = ""
         self.pipeline.adopt(found.policy, found.texts, found.services)
-        self.uncovered = self.authority.uncovered(routing.decrypt_list(found.matcher))
+        self._cover()
         self.front.adopt(found.matcher, found.policy.network.upstream)
+        await self._replace()
+
+    async def _replace(self) -> None:
+        """Put another inspector in the place of this one, which may finish what it has in hand."""
+        self.front.rest()
         await asyncio.sleep(DRAIN_SECONDS)
         self.inspector.renew(self._start())
 
@@ -221,6 +246,14 @@ class Agent:
 
     async def _run(self, started: Callable[[], None]) -> None:
         asyncio.get_running_loop().set_exception_handler(self._complained)
+        complaints = _Complaints(self._failed)
+        logging.getLogger().addHandler(complaints)
+        try:
+            await self._serve(started)
+        finally:
+            logging.getLogger().removeHandler(complaints)
+
+    async def _serve(self, started: Callable[[], None]) -> None:
         try:
             self.port = await self.front.open(self.settings.port, readiness.handed_socket())
         except OSError as error:
@@ -255,7 +288,7 @@ class Agent:
     async def _listen(self, path: Path) -> None:
         try:
             await self.people.logins.open(path)
-        except (OSError, AttributeError, NotImplementedError) as error:  # the last two: Windows
+        except OSError as error:
             raise AgentError(
                 f"{path}: no session could connect there ({error}). Choose another with --socket."
             ) from error
@@ -286,11 +319,14 @@ class Agent:
             self.people.snooze(ME, "today")
 
 
-async def serve(agent: Agent, started: Callable[[], None] = lambda: None) -> None:
-    """Run an agent until it is interrupted or terminated, and let it stop cleanly."""
-    serving = asyncio.ensure_future(agent.run(started))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows: asyncio.run cancels on Ctrl-C
-            asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await serving
+class _Complaints(logging.Handler):
+    """Counts what a library logs as an error; without a handler Python would write all of it to standard error."""
+
+    def __init__(self, failed: Callable[[str, str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._failed = failed
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count it by its class, without its text."""
+        kind = record.exc_info[0] if record.exc_info else None
+        self._failed(record.name, kind.__name__ if kind else "error")

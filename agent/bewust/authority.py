@@ -32,6 +32,7 @@ KEY_FILE = "mitmproxy-ca.pem"  # the name that mitmproxy looks for in its confdi
 ROOT_FILE = "root.pem"
 REQUEST_FILE = "request.key"  # the key of a request that waits for its certificate (importing)
 INTERMEDIATE = "Bewust local intermediate {}"
+NOTHING = "nothing.invalid"  # what an authority speaks for where nothing is looked into (RFC 6761: no such name)
 EVERY_ADDRESS = ("0.0.0.0/0", "::/0")
 LOGIN_HOSTS = (
     "accounts.google.com",
@@ -43,6 +44,7 @@ LOGIN_HOSTS = (
 NAMES_AT_MOST = 150  # the chain, names and all, travels in every handshake
 VALID = timedelta(days=730)
 CLOCK_SKEW = timedelta(days=1)
+NEVER = datetime.fromtimestamp(0, UTC)
 WARNING = timedelta(days=60)
 _PEM = serialization.Encoding.PEM
 _KEY_FORM = serialization.PrivateFormat.TraditionalOpenSSL  # as mitmproxy writes its own
@@ -75,7 +77,7 @@ class Authority(msgspec.Struct, frozen=True):
 
     `hosts` are the permitted names, lower case and without `*.`, each standing for itself and all
     names below it. `made` and `not_after` are aware, UTC. `fingerprint` is the SHA-256 of the root, in hex.
-    `imported` is whether the root is somebody else's.
+    `imported` is whether the root is somebody else's, `problem` why it cannot be used, None for one that can.
     """
 
     folder: Path
@@ -84,6 +86,7 @@ class Authority(msgspec.Struct, frozen=True):
     not_after: datetime
     fingerprint: str
     imported: bool = False
+    problem: str | None = None
 
     @property
     def remedy(self) -> str:
@@ -94,6 +97,10 @@ class Authority(msgspec.Struct, frozen=True):
     def root_pem(self) -> Path:
         """The file with the one certificate that browsers must trust."""
         return self.folder / ROOT_FILE
+
+    def valid(self, now: datetime) -> bool:
+        """Whether it holds at `now` (aware)."""
+        return self.made - CLOCK_SKEW <= now < self.not_after
 
     def expires_soon(self, now: datetime) -> bool:
         """Whether fewer than sixty days remain at `now` (aware)."""
@@ -109,8 +116,7 @@ def issue(folder: Path, hosts: Sequence[str], now: datetime) -> Authority:
     """Make a new authority for exactly `hosts` and write it into `folder`, over an older one.
 
     `hosts` is the decrypt list, a name or `*.name` each; `now` is aware. The key file is readable
-    by its owner only. Raises AuthorityError for a list that is empty, too long, or holds a login
-    host or no host name; OSError where the folder cannot be written.
+    by its owner only. Raises AuthorityError for a list too long, or with a login host or no name; OSError.
     """
     names = checked(hosts)
     mark = secrets.token_hex(4)  # lets a trust store hold an old and a new authority
@@ -120,6 +126,14 @@ def issue(folder: Path, hosts: Sequence[str], now: datetime) -> Authority:
     intermediate = _certify(owner, 0, signer, names, now)
     keep(folder, owner.key, (intermediate, root))
     return load(folder, now)
+
+
+def usable(folder: Path) -> Authority:
+    """Read the authority in `folder`; one that cannot be used covers nothing and says why."""
+    try:
+        return load(folder)
+    except AuthorityError as error:
+        return Authority(folder, (), NEVER, NEVER, "", was_imported(folder), str(error))
 
 
 def load(folder: Path, now: datetime | None = None) -> Authority:
@@ -165,7 +179,7 @@ def check_root(pem: bytes, hosts: Sequence[str]) -> x509.Certificate:
     """
     where = Path(ROOT_FILE)
     (root,) = certificates(where, pem, 1)
-    wide = [name for name in permitted(where, root) if not within(name, [normal(host) for host in hosts])]
+    wide = [name for name in permitted(where, root) if not within(name, checked(hosts))]
     if wide:
         raise AuthorityError(where, f"may speak for {wide[0]}, which is not looked into")
     return root
@@ -227,9 +241,7 @@ def within(name: str, domains: Sequence[str]) -> bool:
 
 def checked(hosts: Sequence[str]) -> tuple[str, ...]:
     """Return the normalised names, each once, in the given order. Raises AuthorityError."""
-    names = tuple(dict.fromkeys(map(normal, hosts)))
-    if not names:
-        raise AuthorityError("decrypt list", "is empty", "name at least one host")
+    names = tuple(dict.fromkeys(map(normal, hosts))) or (NOTHING,)
     if len(names) > NAMES_AT_MOST:
         wrong = f"has {len(names)} names, and {NAMES_AT_MOST} is the most"
         raise AuthorityError("decrypt list", wrong, "choose fewer country hosts in policy.toml")

@@ -52,7 +52,7 @@ def renew(options: Options, if_needed: bool) -> None:
             )
         made = authority.issue(folder, hosts, local_now(rules))
     say(f"New authority for {len(made.hosts)} names, until {made.not_after.date()}: {made.root_pem}")
-    say("Let browsers trust this root instead of the old one, and start the agent anew.")
+    say("Let browsers trust this root instead of the old one. A running agent takes it within half a minute.")
 
 
 @authority_group.command(short_help="Ask the organisation's authority to sign one.")

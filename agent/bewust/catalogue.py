@@ -101,6 +101,8 @@ def _read(folder: Traversable, mistakes: list[CatalogueError], *, shipped: bool)
 
 def _text(file: Traversable, name: str) -> str:
     try:
+        if not file.is_file():  # a pipe would be waited for
+            raise CatalogueError(name, "file", "is no ordinary file", "Put one there, not a folder, pipe or device.")
         data = file.read_bytes()
     except OSError as error:
         raise CatalogueError(name, "file", f"cannot be read ({error.strerror})",

@@ -62,7 +62,8 @@ def run(options: Options, port: int) -> None:
 
     The first start makes an authority for this machine and a state folder that only you can read.
     """
-    from bewust.app import Agent, serve
+    from bewust.app import Agent
+    from bewust.serving import serve
     from bewust.settings import Settings, in_force
 
     with clear_errors():
@@ -77,21 +78,39 @@ def run(options: Options, port: int) -> None:
               help="Loopback port of the proxy, the PAC and the page; 0 takes any.")  # fmt: skip
 @click.option("--socket", type=click.Path(path_type=Path, dir_okay=False), default=SOCKET,
               show_default=True, help="Where sessions connect; only this account may write to its folder.")  # fmt: skip
+@click.option("--log", type=click.Path(path_type=Path, dir_okay=False), default="service.log", hidden=True,
+              help="On Windows, where what it says is written when the system runs it.")  # fmt: skip
 @click.pass_obj
-def service(options: Options, port: int, socket: Path) -> None:
+def service(options: Options, port: int, socket: Path, log: Path) -> None:
     """Run the agent under an account of its own, for every login of this machine.
 
     It shows no reminders itself: each login runs a `bewust session`, which gets its own and no others.
-    Told whose a connection is by Linux only; elsewhere nobody is reminded by a service yet.
+    Whose a connection is macOS does not tell us yet; there nobody is reminded by a service.
     """
-    from bewust.app import Agent, serve
-    from bewust.settings import Settings, in_force
+    from bewust import windows_service
+    from bewust.windows_service import Control
 
-    with clear_errors():
-        settings = Settings(state=options.state, config=options.config, port=port, socket=socket)
-        agent = Agent(settings, in_force(options.config, options.state))
-        asyncio.run(serve(agent, lambda: click.echo(f"Bewust serves port {agent.port} and sessions at {socket}.")))
-        click.echo("Stopped; the counters are on disk.")
+    def served(arguments: list[str], control: Control) -> None:
+        from bewust.app import Agent
+        from bewust.serving import serve
+        from bewust.settings import Settings, in_force, renewed
+
+        def started() -> None:
+            click.echo(f"Bewust serves port {agent.port} and sessions at {socket}.")
+            control.started()
+
+        with clear_errors():
+            settings = Settings(state=options.state, config=options.config, port=port, socket=socket)
+            rules = in_force(options.config, options.state)
+            if windows_service.RENEW in arguments:
+                renewed(settings, rules)
+            agent = Agent(settings, rules)
+            asyncio.run(serve(agent, started, control.on_stop))
+            click.echo("Stopped; the counters are on disk.")
+
+    if sys.platform == "win32" and windows_service.ran(served, log):
+        return
+    served([], Control())
 
 
 def _welcome(agent: "Agent") -> None:

@@ -11,7 +11,12 @@ from typing import Any, NoReturn
 import click
 
 READ_FAILED, CONFIG, CANNOT_START, NOT_RUNNING, NO_BROWSER, AUTHORITY, ADMIN = 1, 3, 4, 5, 6, 7, 8
-SOCKET = "/run/bewust/session.sock"  # where a service and its sessions meet
+# Where a service and its sessions meet.
+SOCKET = (
+    rf"{os.environ.get('PROGRAMDATA', r'C:\ProgramData')}\Bewust\run\session"
+    if sys.platform == "win32"
+    else "/run/bewust/session.sock"
+)
 EPILOG = """\b
 Exit codes: 0 done; 1 a file could not be read, or a check found something;
 2 usage; 3 a mistake in the catalogue, the policy or the texts; 4 the agent

@@ -7,15 +7,19 @@ proxy whose port was closed once (docs/decisions/0002).
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
+import sys
 import weakref
 from collections.abc import Callable, Mapping, MutableSet
 from urllib.parse import urlsplit
 
+from bewust import crowd
+from bewust.crowd import Crowd
 from bewust.link import Link, Listener, Site, Way
 from bewust.matching import Matcher
+from bewust.owners import Address, owners_of
 from bewust.relay import Buffer
+from bewust.schema import is_here
 
 HERE = "127.0.0.1"  # where it listens. Never by the name "localhost": that may lead to another login's ::1
 
@@ -24,7 +28,7 @@ class Front:
     """Owns the port.
 
     `upstream` is the organisation's own proxy, "http://name:port", "" for none. `resolver` maps names to
-    "address:port", for demonstrations and tests only.
+    "address:port", for demonstrations and tests only. `secret` opens the inspector's door to us alone.
     """
 
     def __init__(
@@ -34,6 +38,8 @@ class Front:
         page: Callable[[], asyncio.Protocol],
         resolver: Mapping[str, str] | None = None,
         upstream: str = "",
+        *,
+        secret: str = "",
     ) -> None:
         self.matcher = matcher
         self.listener = listener
@@ -43,6 +49,11 @@ class Front:
         self.pages: MutableSet[asyncio.Transport] = weakref.WeakSet()
         self.inspector_port: int | None = None
         self.upstream = upstream
+        self.secret = secret
+        self.most = crowd.places()
+        self.port = 0
+        self._waiting = 0
+        self._crowd = Crowd(lambda: owners_of((HERE, self.port)))
         self._resolver = resolver or {}
         self._server: asyncio.Server | None = None
 
@@ -56,11 +67,36 @@ class Front:
 
         `listening` is a socket that somebody else holds open across our restarts.
         """
+        if listening is None and sys.platform == "win32":
+            listening = _exclusive(port)
         if listening is not None:
             self._server = await self.loop.create_server(lambda: Link(self), sock=listening, backlog=512)
         else:
             self._server = await self.loop.create_server(lambda: Link(self), HERE, port, backlog=512)
-        return int(self._server.sockets[0].getsockname()[1])
+        self.port = int(self._server.sockets[0].getsockname()[1])
+        return self.port
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many connections are there that each new one is looked at before it is heard."""
+        return len(self.links) > self.most // 2
+
+    async def has_room(self, link: Link, pages: int = 0) -> bool:
+        """Whether whoever is at the other end may have one more connection, or one more of `pages` to our page."""
+        if not pages:
+            self._waiting += 1
+            try:
+                fair = await self._crowd.has_room(link.client, self.most // crowd.SHARE)
+            finally:
+                self._waiting -= 1
+            return fair and len(self.links) - self._waiting <= self.most
+        if len(self._at_page()) <= pages // 2:
+            return True
+        fair = await self._crowd.has_room(link.client, pages // 4, self._at_page)
+        return fair and len(self._at_page()) < pages
+
+    def _at_page(self) -> list[Address]:
+        return [page.get_extra_info("peername") for page in self.pages if not page.is_closing()]
 
     def inspector_up(self, port: int) -> None:
         """Hand over from now on, and have browsers reconnect what had failed open."""
@@ -83,8 +119,12 @@ class Front:
                 link.inspector.abort()
 
     def adopt(self, matcher: Matcher, upstream: str = "") -> None:
-        """Route by another catalogue, and hand nothing over until an inspector with it is up."""
+        """Route by another catalogue; the inspector that runs knows the old one."""
         self.matcher, self.upstream = matcher, upstream
+        self.rest()
+
+    def rest(self) -> None:
+        """Hand nothing over until another inspector is up; what was handed over goes on."""
         self.inspector_port = None
 
     def ways(self) -> dict[Way, int]:
@@ -100,13 +140,15 @@ class Front:
         if self.upstream:
             return await self._dial_through(link)
         mapped = self._resolver.get(host)
+        if mapped is None and _names_here(host):
+            raise PermissionError(host)
         if mapped is not None:
             host, port = mapped.rpartition(":")[0], int(mapped.rpartition(":")[2])
         _, end = await self.loop.create_connection(
             lambda: Site(link, direct=True), host, port, happy_eyeballs_delay=0.25
         )
         assert end.transport is not None
-        if mapped is None and _is_here(end.transport.get_extra_info("peername")[0]):
+        if mapped is None and is_here(end.transport.get_extra_info("peername")[0]):
             end.abort()
             raise PermissionError(host)
         return end
@@ -139,14 +181,20 @@ class Front:
                 await asyncio.wait_for(self._server.wait_closed(), 2)
 
 
+def _exclusive(port: int) -> socket.socket:
+    """Return a socket of our port that nobody else can have too: Windows lets another login, unless told not to."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE"), 1)  # noqa: B009 - Windows only
+        made.bind((HERE, port))
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
 def _names_here(host: str) -> bool:
     try:
-        return _is_here(host)
+        return is_here(host)
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-def _is_here(address: str) -> bool:
-    found = ipaddress.ip_address(address.partition("%")[0])
-    found = getattr(found, "ipv4_mapped", None) or found
-    return found.is_loopback or found.is_link_local or found.is_unspecified

@@ -58,10 +58,18 @@ class Front(Protocol):
     links: MutableSet["Link"]
     pages: MutableSet[asyncio.Transport]
     inspector_port: int | None
+    secret: str
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop this front runs on."""
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there are so many connections that a new one must have room first."""
+
+    async def has_room(self, link: "Link", pages: int = 0) -> bool:
+        """Whether its owner may have one more connection, or one more of `pages` to our page."""
 
     async def dial(self, link: "Link", /) -> "Site":
         """Connect to the link's site."""
@@ -140,6 +148,16 @@ class Link(End):
         super().connection_made(transport)
         self.front.links.add(self)
         self._timer = self.front.loop.call_later(HEAD_SECONDS, self.abort)
+        if self.front.crowded:
+            self._begin(self._wait_for_room())
+
+    async def _wait_for_room(self) -> None:
+        """Be heard only if there is room; a browser that is not goes on without us."""
+        if not await self.front.has_room(self):
+            self.front.links.discard(self)
+            self.abort()
+        elif self.transport is not None:
+            self.transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.front.links.discard(self)
@@ -177,7 +195,7 @@ class Link(End):
         if request is None:
             self.refuse("400 Bad Request")
         elif request["target"].startswith(b"/"):
-            self._turn_into_page()
+            self._begin(self._turn_into_page())
         elif request["method"] != b"CONNECT":
             self.refuse("405 Method Not Allowed")
         elif (address := parse_address(request["target"].decode("latin-1"))) is None:
@@ -191,24 +209,25 @@ class Link(End):
         plan = self.front.matcher.plan(self.host) if self.port == 443 else None
         self._visits = bool(plan and plan.visits)
         self._deeper = plan is not None and plan.depth > Depth.NAME
-        assert self.transport is not None
-        self.transport.pause_reading()
         self._begin(self._hand_over() if self._looked_into() else self._splice())
 
     def _looked_into(self) -> bool:
         return self._deeper and self.front.listener.handed(self.host)
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
+        """Hear no more until that work says so."""
+        if self.transport is not None:
+            self.transport.pause_reading()
         if self._task is not None:
             self._task.cancel()
         self._task = self.front.loop.create_task(work)
 
-    def _turn_into_page(self) -> None:
+    async def _turn_into_page(self) -> None:
         """Let the page's server go on with this connection, from its first byte."""
-        assert self.transport is not None
-        if sum(not page.is_closing() for page in self.front.pages) >= PAGES:
+        if not await self.front.has_room(self, PAGES):
             self.refuse("503 Service Unavailable")
             return
+        assert self.transport is not None
         self.way, server = "page", self.front.page()
         self.front.loop.call_later(PAGE_SECONDS, self.transport.abort)  # a slow sender holds no place for long
         self.front.links.discard(self)
@@ -216,6 +235,7 @@ class Link(End):
         self.transport.set_protocol(server)
         server.connection_made(self.transport)
         server.data_received(self._head)
+        self.transport.resume_reading()
 
     def refuse(self, status: str) -> None:
         """Answer with a status line and close; where CONNECT has been answered, just end."""
@@ -255,7 +275,7 @@ class Link(End):
         except OSError:
             return False
         self.inspector, end.other = end, self
-        end.ask(self.host, self.port)
+        end.ask(self.host, self.port, self.front.secret)
         return await end.answered
 
     def _leave(self) -> None:
@@ -271,8 +291,6 @@ class Link(End):
         if self.ended:  # the browser has left: nobody would read what a site answers
             self.abort()
             return
-        assert self.transport is not None
-        self.transport.pause_reading()
         self._begin(self._splice())
 
     def come_back(self) -> None:

@@ -7,7 +7,6 @@ says itself; so nobody reads another's reminders, and nobody can put one on anot
 
 import asyncio
 import contextlib
-import os
 from collections import deque
 from collections.abc import Callable
 from itertools import count
@@ -15,17 +14,17 @@ from pathlib import Path
 
 import msgspec
 
+from bewust import local
 from bewust.model import Context, Memory, Span
 from bewust.moments import Busy
 from bewust.notify import REASONS, REFUSED, SECONDS_TO_WAIT, Toast
-from bewust.owners import peer_of
 from bewust.session import LINE_LIMIT, Ask, Hello, Moment, Remember, Show, Shown, Snoozed, ToService, ToSession
 
 EACH = 4  # sessions of one person: a desktop, and one or two more over the network
-ALL = 256
+ALL = 1024
 HELLO_SECONDS = 5.0
 BUSY_SECONDS = 2.0  # for a session to say whether its desktop is busy
-BURST, BURST_SECONDS = 40, 10.0  # messages of one session; a person presses no button so often
+BURST, BURST_SECONDS = 40, 10.0  # messages of one session, or sessions of one person; nobody needs so many
 HELD_BYTES = 64 << 10  # waiting for a session that does not read
 GONE = "the session did not answer; it may have ended"
 
@@ -107,28 +106,19 @@ class Logins:
         self._came, self._left, self._snooze = came, left, snooze
         self._there: dict[int, list[Remote]] = {}
         self._open: dict[int, int] = {}  # connections of each person, also those that said nothing yet
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._lately: dict[int, deque[float]] = {}  # when each person opened one
         self._decoder = msgspec.json.Decoder(ToService)
-        self._server: asyncio.Server | None = None
+        self._server: local.Listening | None = None
         self.people: set[int] = set()  # all who used this machine since the start, as far as known
 
     async def open(self, path: Path) -> None:
         """Listen; anyone may connect and is told apart by the system. OSError where that cannot be."""
-        about = path.parent.stat()
-        if about.st_uid != os.geteuid() or about.st_mode & 0o022:
-            raise PermissionError(0, "the folder must be this account's own, and writable by nobody else")
-        self._server = await asyncio.start_unix_server(self._serve, path, limit=LINE_LIMIT, backlog=512)
-        os.chmod(path, 0o666)
+        self._server = await local.listen(path, self, LINE_LIMIT)
 
     async def close(self) -> None:
         """Stop listening and end every session."""
         if self._server is not None:
-            self._server.close()
-            for writer in self._writers:
-                writer.transport.abort()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await self._server.wait_closed()
+            await self._server.close()
 
     @property
     def count(self) -> int:
@@ -140,23 +130,29 @@ class Logins:
         there = self._there.get(who)
         return there[-1] if there else None
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        who = peer_of(writer.get_extra_info("socket"))
-        if who is None or self._open.get(who, 0) >= EACH or sum(self._open.values()) >= ALL:
-            writer.transport.abort()
-            return
+    def enter(self, who: int) -> bool:
+        """Whether a person may open one more: not too many at a time, and not too many in a short while."""
+        if self._open.get(who, 0) >= EACH or sum(self._open.values()) >= ALL:
+            return False
+        lately = self._lately.setdefault(who, deque(maxlen=BURST))
+        now = asyncio.get_running_loop().time()
+        if len(lately) == BURST and now - lately[0] < BURST_SECONDS:
+            return False
+        lately.append(now)
         self._open[who] = self._open.get(who, 0) + 1
-        self._writers.add(writer)
-        try:
-            # A line too long, one that is no message, or silence: that session is over, and nothing else.
-            with contextlib.suppress(OSError, ValueError, TimeoutError):
-                await self._talk(Remote(who, writer), reader)
-        finally:
-            self._open[who] -= 1
-            if not self._open[who]:
-                del self._open[who]
-            self._writers.discard(writer)
-            writer.transport.abort()
+        return True
+
+    async def serve(self, who: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Talk with one session until it ends."""
+        # A line too long, one that is no message, or silence: that session is over, and nothing else.
+        with contextlib.suppress(OSError, ValueError, TimeoutError):
+            await self._talk(Remote(who, writer), reader)
+
+    def leave(self, who: int) -> None:
+        """Give a place back."""
+        self._open[who] -= 1
+        if not self._open[who]:
+            del self._open[who]
 
     async def _talk(self, remote: Remote, reader: asyncio.StreamReader) -> None:
         async with asyncio.timeout(HELLO_SECONDS):

@@ -7,7 +7,7 @@ file can hold a URL except `Observation`, which lives for one request and is nev
 from collections.abc import Mapping
 from datetime import date
 from enum import IntEnum, StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -252,10 +252,12 @@ class Seen(msgspec.Struct, frozen=True, tag="seen"):
 
 
 class Demoted(msgspec.Struct, frozen=True, tag="demoted"):
-    """`host` refuses to be looked into, or its client does; it is known by name from now on."""
+    """`host` refuses to be looked into and is known by name from now on; with `one_program` only for the program
+    that did not accept our certificate."""
 
     host: str
     reason: str
+    one_program: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
@@ -268,7 +270,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 class Alive(msgspec.Struct, frozen=True, tag="alive"):
     """The inspector's event loop answers; `port` is where its proxy listens, on loopback."""
 
-    port: int
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
 Message = Detected | Seen | Demoted | Failed | Alive
@@ -279,10 +281,12 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     catalogue in force, None for the shipped one.
 
     `resolver` maps a real name to "address:port" and `trust` names a file of extra roots for
-    upstream servers: both are for the demonstration and the tests and have no policy key.
+    upstream servers: both are for the demonstration and the tests and have no policy key. `secret` is what
+    the front shows at each connection.
     """
 
     authority: str
+    secret: str = ""
     config: str | None = None
     resolver: Mapping[str, str] = {}
     trust: str | None = None

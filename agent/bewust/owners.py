@@ -2,32 +2,38 @@
 
 Belongs here: asking the system. Not here: what is done with the answer, which is an opaque number and
 lives in memory only. Linux is asked by a socket of its own (sock_diag), and where that may not be, read
-from /proc/net/tcp; elsewhere nobody is known by a port yet, and
+from /proc/net/tcp; Windows tells a session (windows_owners); on macOS nobody is known by a port yet, and
 whoever asks must do without (docs/decisions/0012).
 """
 
 import contextlib
 import errno
+import os
 import socket
 import struct
 import sys
 from pathlib import Path
 
+if sys.platform == "win32":
+    from bewust import windows_owners
+
 type Address = tuple[str, int]
 
 NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, ANY_STATE = 4, 20, 0xFFFFFFFF
 
-KNOWN = sys.platform == "linux"  # whether the system tells at all
+KNOWN = sys.platform in ("linux", "win32")  # whether the system tells at all
 _TABLES = Path("/proc/net")
 _GONE = "0"  # the inode of a socket whose process has closed it; its uid is then 0, and nobody's
 
 
 def owner_of(client: Address, server: Address, folder: Path = _TABLES) -> int | None:
-    """Return the uid that holds the socket from an IPv4 address to another; None where unknown.
+    """Return who holds the socket from an IPv4 address to another, on Linux a uid; None where unknown.
 
     All four parts count: anybody may have the same ports on another address of loopback. Takes some
     milliseconds where a long table has to be read: call it off the event loop.
     """
+    if sys.platform == "win32":
+        return windows_owners.owner_of(client, server)
     if not KNOWN:
         return None
     if folder == _TABLES:
@@ -66,6 +72,28 @@ def _asked(client: Address, server: Address) -> int | None:
     return uid if inode else None
 
 
+def owners_of(server: Address, folder: Path = _TABLES) -> dict[Address, int]:
+    """Return whose each connection to an IPv4 address of this machine is, by its other end's address."""
+    found: dict[Address, int] = {}
+    theirs = _written(server)
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = (folder / table).read_text("ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            if len(fields) > 9 and fields[2] in theirs and fields[9] != _GONE:
+                found[_read(fields[1])] = int(fields[7])
+    return found
+
+
+def _read(written: str) -> Address:
+    """Return the IPv4 address that the kernel wrote, plain or mapped: its last four bytes."""
+    address, _, port = written.rpartition(":")
+    words = bytes.fromhex(address[-8:])
+    return socket.inet_ntoa(words[::-1] if sys.byteorder == "little" else words), int(port, 16)
+
+
 def _owner(line: str, ours: set[str], theirs: set[str]) -> int | None:
     """Return the uid in a line of a table, if it is about this connection.
 
@@ -84,6 +112,13 @@ def _written(address: Address) -> set[str]:
     plain = words[::-1].hex().upper() if sys.byteorder == "little" else words.hex().upper()
     mapped = "FFFF0000" if sys.byteorder == "little" else "0000FFFF"
     return {f"{plain}:{address[1]:04X}", f"{'0' * 16}{mapped}{plain}:{address[1]:04X}"}
+
+
+def me() -> int:
+    """Return who this process is, in the same numbers."""
+    if sys.platform == "win32":
+        return windows_owners.me()
+    return os.getuid()
 
 
 def peer_of(connection: socket.socket) -> int | None:

@@ -5,7 +5,6 @@ Not here: the decision. All of it is memory; when a person logs out it is gone.
 """
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
@@ -19,14 +18,14 @@ from bewust.front import HERE
 from bewust.logins import Logins
 from bewust.model import Context, Detection, Memory, Span
 from bewust.notify import Toast
-from bewust.owners import KNOWN, Address, owner_of
+from bewust.owners import KNOWN, Address, me, owner_of
 from bewust.page.shown import Login, Recent
 from bewust.pipeline import Pipeline
 from bewust.reminders import Held, Reminder
 from bewust.session import Desktop
 from bewust.settings import Rules
 
-ME = os.getuid() if hasattr(os, "getuid") else 0  # who, where the agent serves the person who started it
+ME = me()  # who, where the agent serves the person who started it
 NOBODY = -1  # who, where no owner of a connection is known: counted, never reminded
 OWNERS = 4096  # connections whose owner is remembered; far more than are open at a time
 RECENT = 20  # reminders that a person can look up

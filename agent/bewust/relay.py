@@ -15,6 +15,14 @@ HEAD_LIMIT = 16 << 10  # bytes of a request or response head; what h11 and most 
 RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)  # SO_LINGER: on, for no time at all
 
 
+SECRET_HEADER = "Proxy-Authorization"  # where one proxy shows another that it may use it
+
+
+def shown(secret: str) -> str:
+    """Return what stands in that header."""
+    return f"Bearer {secret}"
+
+
 class Buffer:
     """One read buffer for all connections: the event loop fills and empties it in one go.
 
@@ -113,10 +121,11 @@ class Asked(End):
         self.early = b""
         self._head = b""
 
-    def ask(self, host: str, port: int) -> None:
-        """Ask for a tunnel; `answered` tells whether there is one."""
+    def ask(self, host: str, port: int, secret: str = "") -> None:
+        """Ask for a tunnel, showing a secret where there is one; `answered` tells whether there is a tunnel."""
         name = f"[{host}]" if ":" in host else host
-        self.send(f"CONNECT {name}:{port} HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n".encode())
+        more = f"{SECRET_HEADER}: {shown(secret)}\r\n" if secret else ""
+        self.send(f"CONNECT {name}:{port} HTTP/1.1\r\nHost: {name}:{port}\r\n{more}\r\n".encode())
 
     def received(self, data: memoryview) -> None:
         if self.answered.done():

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from bewust.console import CANNOT_START, READ_FAILED, SOCKET, Options, clear_errors, fail, say
+from bewust.console import READ_FAILED, SOCKET, Options, clear_errors, fail, say
 
 if TYPE_CHECKING:
     from bewust.notify import Action, Toast
@@ -101,11 +101,8 @@ def session(options: Options, socket: Path) -> None:
     Started at every log-in on managed machines, where `bewust service` runs. It remembers which kinds of
     use were explained, and until which day no reminders are wanted, in the folder of --state.
     """
-    import socket as sockets
-
-    if not hasattr(sockets, "AF_UNIX") or not hasattr(asyncio, "open_unix_connection"):
-        fail("sessions need local sockets with credentials, so they run on Linux and macOS only", CANNOT_START)
     import signal
+    from contextlib import suppress
 
     from bewust.desk import Desk
     from bewust.memory import FILE
@@ -118,7 +115,8 @@ def session(options: Options, socket: Path) -> None:
     async def main() -> None:
         running = asyncio.ensure_future(one.run())
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+            with suppress(NotImplementedError):  # Windows: it ends with the log-in
+                asyncio.get_running_loop().add_signal_handler(number, running.cancel)
         try:
             await running
         except asyncio.CancelledError:

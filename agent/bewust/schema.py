@@ -131,6 +131,13 @@ def parse_address(target: str) -> tuple[str, int] | None:
     return (host, int(port)) if _DIGITS.fullmatch(port) and 0 < int(port) < 65536 else None
 
 
+def is_here(address: str) -> bool:
+    """Whether an IP address is of this machine or its link alone. ValueError where it is no address."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    found = getattr(found, "ipv4_mapped", None) or found
+    return found.is_loopback or found.is_link_local or found.is_unspecified
+
+
 def parse_duration(text: str) -> float:
     """Return the seconds in "10s", "30m", "2h" or "3d"; 0 for anything else."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])", text.strip())

@@ -6,18 +6,17 @@ docs/session-messages.json is their schema. Imports nothing heavy: every login r
 """
 
 import asyncio
-import socket
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from bewust import local
 from bewust.memory import remembered, write_memory
 from bewust.model import Context, Memory, Span
 from bewust.moments import Busy
 from bewust.notify import Toast
-from bewust.owners import peer_of
 
 LINE_LIMIT = 4096  # bytes of one message, either way
 BACK_OFF = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before connecting again
@@ -86,10 +85,6 @@ class Desktop(Protocol):
         """Let go of the desktop."""
 
 
-class NotOursError(ConnectionError):
-    """Something else than the service listens at its socket."""
-
-
 class Session:
     """One login's end of the socket. `problem` is why it is not connected, None while it is."""
 
@@ -126,8 +121,7 @@ class Session:
             failures += 1
 
     async def _serve(self) -> None:
-        reader, self._writer = await asyncio.open_unix_connection(self._path, limit=LINE_LIMIT)
-        check_service(self._writer.get_extra_info("socket"), self._path)
+        reader, self._writer = await local.connect(self._path, LINE_LIMIT)
         self._send(Hello(remembered(self._memory)))
         self.problem = None
         while line := await reader.readline():
@@ -164,15 +158,3 @@ class Session:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
-
-
-def check_service(connection: socket.socket, path: Path) -> None:
-    """Raise NotOursError unless the other end is the account whose folder the socket is in, or root.
-
-    Nobody else may write to that folder: another login could else put its own socket there.
-    """
-    about = path.parent.stat()
-    if about.st_mode & 0o022:
-        raise NotOursError(f"{path.parent}: others may write to it. Make it 0755, of the service's account.")
-    if peer_of(connection) not in (0, about.st_uid):
-        raise NotOursError(f"{path}: another account than the service listens there")

@@ -29,7 +29,7 @@ else:
 RUN_FILE = "run.json"
 LOCK_FILE = "lock"
 LAST_GOOD = "last-good"  # a copy of the organisation's folder as it was last found to be right
-_OURS = ("authority", "counters.db", "lock", RUN_FILE, LAST_GOOD, memory.FILE, editions.FOLDER)
+_OURS = ("authority", "counters.db", "lock", RUN_FILE, LAST_GOOD, memory.FILE, editions.FOLDER, "roots.pem")
 NOT_IMPORTED = (
     "no authority was imported. A Mac trusts no root that an installer brings, so the organisation's own signs "
     "one: bewust authority request, then bewust authority import (docs/authority.md)."
@@ -174,6 +174,15 @@ def fingerprint(config: Path | None, state: Path | None = None) -> Fingerprint:
     return tuple(one for one in found if one is not None)
 
 
+def mark_of_authority(state: Path) -> tuple[int, int] | None:
+    """Return what changes when the authority in a state folder is replaced; None where there is none."""
+    try:
+        about = (state / "authority" / authority.KEY_FILE).stat()
+    except OSError:
+        return None
+    return about.st_mtime_ns, about.st_size
+
+
 def _files(config: Path) -> list[Path]:
     return sorted(path for part in _PARTS for path in config.glob(part) if path.is_file())
 
@@ -198,7 +207,7 @@ def _copied(config: Path, copy: Path) -> bool:
 
 
 def prepare(settings: Settings, rules: Rules) -> authority.Authority:
-    """Create the state folder and, on the first start, the authority; return it."""
+    """Create the state folder and, on the first start, the authority; return it, usable or not."""
     folder = settings.state / "authority"
     try:
         settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -217,7 +226,22 @@ def prepare(settings: Settings, rules: Rules) -> authority.Authority:
         raise AgentError(
             f"{settings.state}: cannot be made ({error.strerror}). Choose another with --state."
         ) from error
-    return authority.load(folder)
+    return authority.usable(folder)
+
+
+def renewed(settings: Settings, rules: Rules) -> None:
+    """Make another authority where the one that is there does not do, unless the organisation signed it.
+
+    As an installer asks for; never otherwise. Raises AuthorityError, AgentError.
+    """
+    folder = settings.state / "authority"
+    hosts = routing.decrypt_list(rules.matcher)
+    if not folder.exists() or authority.was_imported(folder) or not authority.needed(folder, hosts, local_now(rules)):
+        return
+    try:
+        authority.issue(folder, hosts, local_now(rules))
+    except OSError as error:
+        raise AgentError(f"{folder}: cannot be written ({error.strerror}). Check who may write there.") from error
 
 
 def running_agent(state: Path) -> Running | None:

@@ -2,17 +2,22 @@
 
 Health is a probe of our own: a ping over the pipe that the inspector's event loop must answer
 within a second, never the answer of a site (docs/decisions/0003). A frozen inspector is killed:
-its connections have been aborted already, and only a new one can serve again.
+its connections have been aborted already, and only a new one can serve again. So is one that
+answers, but breaks the connections it is given; one that has grown is replaced as planned.
 """
 
 import asyncio
 import contextlib
+import os
+import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
-from bewust.model import Alive, Message, Ping, Start
+from bewust.model import Alive, Failed, Message, Ping, Start
 
 # -P: nothing from the current folder; -O: mitmproxy checks the type of each field of each event otherwise.
 COMMAND = (sys.executable, "-P", "-O", "-m", "bewust_addons.run")
@@ -23,13 +28,20 @@ START_SECONDS = 30.0  # a cold start on a busy disk; measured: under 2 s
 BACK_OFF = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before the next start
 STEADY_SECONDS = 60.0  # after which a failure counts as the first again
 LINE_LIMIT = 1 << 16
+CRASHES = 10  # of mitmproxy's own in so many seconds: nothing works any more, as without memory
+CRASH_SECONDS = 60.0
+WEIGH_SECONDS = 10.0
+HEAVY = 150 << 20  # bytes of resident memory; measured under load: 80 MiB. It has leaked, and may finish first
+AT_MOST_EVERY = 600.0  # seconds between two replacements for that: many open connections weigh too
+TOO_HEAVY = 512 << 20  # before it takes what others need
 
 _ping = msgspec.json.encode(Ping()) + b"\n"
 _messages = msgspec.json.Decoder(Message)
 
 
 class Inspector:
-    """The inspector child and its pipe. `up` gets its port, `down` is called when it is lost."""
+    """The inspector child and its pipe. `up` gets its port, `down` is called when it is lost, `heavy` when it
+    should be replaced."""
 
     def __init__(
         self,
@@ -38,13 +50,16 @@ class Inspector:
         up: Callable[[int], None],
         down: Callable[[], None],
         message: Callable[[Message], None],
+        heavy: Callable[[], None] = lambda: None,
         command: Sequence[str] = COMMAND,
     ) -> None:
         self._start = start
-        self._up, self._down, self._message = up, down, message
+        self._up, self._down, self._message, self._heavy = up, down, message, heavy
         self._command = command
         self._child: asyncio.subprocess.Process | None = None
         self._heard = asyncio.Event()
+        self._wanted = asyncio.Event()
+        self._wanted.set()
         self.alive = False
         self.starts = 0
         self.problem: str | None = None
@@ -55,11 +70,14 @@ class Inspector:
         return self._child.pid if self._child else None
 
     async def run(self) -> None:
-        """Keep an inspector running until cancelled; then end it."""
+        """Keep an inspector running while it is wanted, until cancelled; then end it."""
         failures = 0
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(BACK_OFF[min(failures, len(BACK_OFF) - 1)])
+            if not self.wanted:
+                failures, self.problem = 0, None
+                await self._wanted.wait()
             began = loop.time()
             try:
                 await self._live()
@@ -73,12 +91,14 @@ class Inspector:
         self._child = child = await asyncio.create_subprocess_exec(
             *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL, limit=LINE_LIMIT, start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )  # fmt: skip
         self._heard.clear()
-        tasks = listening, _ = [asyncio.ensure_future(self._listen(child)), asyncio.ensure_future(self._ask(child))]
+        self.want(self.wanted)  # it may have changed while the child was made
+        tasks = [asyncio.ensure_future(watch(child)) for watch in (self._listen, self._ask, self._weigh)]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            self.problem = "the inspector ended" if listening.done() else "the inspector stopped answering"
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            self.problem = next((task.result() for task in ended if not task.exception()), "the inspector talks wildly")
         finally:
             self._lost()
             for task in tasks:
@@ -95,8 +115,10 @@ class Inspector:
             self.alive = False
             self._down()
 
-    async def _listen(self, child: asyncio.subprocess.Process) -> None:
+    async def _listen(self, child: asyncio.subprocess.Process) -> str:
+        """Pass on what it tells until it ends or breaks everything; return why it is given up."""
         assert child.stdout is not None
+        crashes: deque[float] = deque(maxlen=CRASHES)
         while line := await child.stdout.readline():
             try:
                 message = _messages.decode(line)
@@ -104,14 +126,39 @@ class Inspector:
                 continue  # a library that prints; nothing of ours
             if not isinstance(message, Alive):
                 self._message(message)
+                if self._crashes_always(message, crashes):
+                    return "the inspector failed at everything, as without memory"
                 continue
             self._heard.set()
             if not self.alive:
                 self.alive, self.problem = True, None
                 self._up(message.port)
+        return "the inspector ended"
 
-    async def _ask(self, child: asyncio.subprocess.Process) -> None:
-        """Ping until an answer is overdue or the pipe breaks."""
+    @staticmethod
+    def _crashes_always(message: Message, crashes: deque[float]) -> bool:
+        """Note a crash of mitmproxy's own, which ends a connection; a failure in our hooks ends none."""
+        if not isinstance(message, Failed) or not message.where.startswith("mitmproxy") or message.error == "error":
+            return False
+        now = asyncio.get_running_loop().time()
+        crashes.append(now)
+        return len(crashes) == CRASHES and now - crashes[0] < CRASH_SECONDS
+
+    async def _weigh(self, child: asyncio.subprocess.Process) -> str:
+        """Have it replaced where it has grown, as planned as long as that goes."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + AT_MOST_EVERY
+        while True:
+            await asyncio.sleep(WEIGH_SECONDS)
+            weight = resident(child.pid)
+            if weight > TOO_HEAVY:
+                return f"the inspector took {weight >> 20} MiB of memory"
+            if weight > HEAVY and loop.time() >= due:
+                due = loop.time() + AT_MOST_EVERY
+                self._heavy()
+
+    async def _ask(self, child: asyncio.subprocess.Process) -> str:
+        """Ping until an answer is overdue or the pipe breaks; return which."""
         assert child.stdin is not None
         with contextlib.suppress(ConnectionError):
             child.stdin.write(msgspec.json.encode(self._start) + b"\n")
@@ -122,8 +169,9 @@ class Inspector:
                 child.stdin.write(_ping)
                 await child.stdin.drain()
                 if not await self._answers():
-                    return
+                    break
                 await asyncio.sleep(PING_SECONDS)
+        return "the inspector stopped answering"
 
     async def _answers(self) -> bool:
         """Whether the ping is answered in time. It may be we who were busy: read what is there first."""
@@ -135,12 +183,36 @@ class Inspector:
             await asyncio.sleep(0.01)
         return False
 
+    @property
+    def wanted(self) -> bool:
+        """Whether there should be one."""
+        return self._wanted.is_set()
+
+    def want(self, wanted: bool) -> None:
+        """Have one, or none: where nothing is looked into, none is needed."""
+        if wanted:
+            self._wanted.set()
+        else:
+            self._wanted.clear()
+            self._end()
+
     def renew(self, start: Start) -> None:
         """Start with this from now on, and end the child now; `run` starts another."""
         self._start = start
+        self._end()
+
+    def _end(self) -> None:
         if self._child is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._child.terminate()
+
+
+def resident(pid: int) -> int:
+    """Return the bytes of memory that a process really occupies; 0 where this system does not tell (Linux does)."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, AttributeError):
+        return 0
 
 
 async def _close_pipes(child: asyncio.subprocess.Process) -> None:

@@ -50,6 +50,8 @@ def status_table(status: Mapping[str, Any]) -> Table:
     row("decrypted", _lines(status["decrypted"]))
     row("by name only", f"{len(status['tunnelled'])} names; see: bewust catalogue hosts --depth name")
     row("refused us", _lines(f"{h} ({why})" for h, why in status["demoted"].items()))
+    if status["refusals"]:
+        row("refusals", f"{status['refusals']} since the start")
     row("never seen", "everything else")
     row("connections", ", ".join(f"{n} {way}" for way, n in status["connections"].items()) or "none")
     if status.get("sessions"):

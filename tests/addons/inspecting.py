@@ -1,65 +1,20 @@
-"""A real inspector process, and a site on loopback that answers exactly what a test says."""
+"""A site on loopback that answers exactly what a test says, and a browser's connection to it."""
 
-import json
-import signal
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
 
-import msgspec
 import trustme
 
-from bewust import authority
-from bewust.model import Start
+from addons.inspectors import SECRET, inspector
+from bewust.relay import SECRET_HEADER, shown
 
 HOST = "www.google.nl"
-
-
-class Origin(Protocol):
-    """Where the inspector is led to."""
-
-    root_pem: Path
-
-    @property
-    def resolver(self) -> Mapping[str, str]: ...
-
-
-@contextmanager
-def inspector(
-    origin: Origin, folder: Path, imported: Path | None = None
-) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    """Run one as the agent does, with an authority in `folder`; yield it and its port."""
-    authority.issue(folder, [HOST, "duckduckgo.com"], datetime.now(UTC))
-    start = Start(authority=str(folder), resolver=origin.resolver, trust=str(origin.root_pem))
-    start = msgspec.structs.replace(start, imported=str(imported) if imported else None)
-    with subprocess.Popen(
-        [sys.executable, "-O", "-m", "bewust_addons.run"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        assert process.stdin and process.stdout and process.stderr
-        try:
-            process.stdin.write(msgspec.json.encode(start) + b"\n")
-            process.stdin.flush()
-            yield process, told(process)["port"]
-        finally:
-            if not process.stdin.closed:
-                process.stdin.close()
-            assert process.wait(10) in (0, -signal.SIGKILL)
-            assert process.stderr.read() == b"", "it logs nothing"
-
-
-def told(process: "subprocess.Popen[bytes]") -> dict[str, Any]:
-    assert process.stdout
-    answer: dict[str, Any] = json.loads(process.stdout.readline())
-    return answer
+CONNECT = f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n{SECRET_HEADER}: {shown(SECRET)}\r\n\r\n".encode()
 
 
 class Site:
@@ -104,7 +59,7 @@ def connected(root_pem: Path, port: int, *alpn: str, proxy: int | None = None) -
     """Connect as a browser does, directly or by the inspector."""
     plain = socket.create_connection(("127.0.0.1", proxy or port), 20)
     if proxy is not None:
-        plain.sendall(f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n\r\n".encode())
+        plain.sendall(CONNECT)
         answer = plain.recv(4096)
         assert answer.split(b" ")[1] == b"200", answer
     context = ssl.create_default_context(cafile=str(root_pem))

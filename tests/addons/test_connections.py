@@ -1,24 +1,17 @@
 """Connections of the inspector: how they begin and end, and who waits for whom."""
 
-import asyncio
 import socket
 import ssl
 import threading
 import time
 from pathlib import Path
 
-import pytest
-from mitmproxy.http import HTTPFlow, Response
-from mitmproxy.options import Options
-
-from addons.inspecting import HOST, Site, connected, inspector
+from addons.inspecting import CONNECT, Site, connected
+from addons.inspectors import inspector
 from addons.test_http1 import GET, OK, everything, head_of
 from addons.test_http2 import MIB, resident
-from bewust_addons.connections import Asking, Setup
-from bewust_addons.hooks import Hooks
 
 SIZE = 100  # MiB
-CONNECT = f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n\r\n".encode()
 
 
 def test_a_slow_reader_of_a_large_answer_fills_no_memory(tmp_path: Path) -> None:
@@ -48,24 +41,12 @@ def test_a_slow_reader_of_a_large_answer_fills_no_memory(tmp_path: Path) -> None
 
 def test_a_site_that_does_not_answer_is_told_to_the_front_before_tls(tmp_path: Path) -> None:
     with Site(lambda connection: None) as site:
-        site._listening.close()
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            site.port = closed.getsockname()[1]
         with inspector(site, tmp_path) as (_, port), socket.create_connection(("127.0.0.1", port), 10) as front:
             front.sendall(CONNECT)
             assert front.recv(4096).startswith(b"HTTP/1.1 502 ")
             assert front.recv(4096) == b""
-
-
-@pytest.mark.parametrize(
-    "said", [b"GET http://www.google.nl/ HTTP/1.1\r\n\r\n", b"\r\n\r\n", b"CONNECT x\r\n\r\n", bytes(20_000)]
-)
-def test_who_asks_for_anything_but_a_tunnel_is_refused(tmp_path: Path, said: bytes) -> None:
-    with (
-        Site(lambda connection: None) as site,
-        inspector(site, tmp_path) as (_, port),
-        socket.create_connection(("127.0.0.1", port), 10) as front,
-    ):
-        front.sendall(said)
-        assert front.recv(4096).startswith(b"HTTP/1.1 400 ")
 
 
 def test_what_is_no_tls_passes_as_it_is(tmp_path: Path) -> None:
@@ -115,30 +96,3 @@ def test_an_upload_and_its_answer_pass_each_other(tmp_path: Path) -> None:
         for _ in range(8):
             connection.sendall(bytes(MIB))
         assert everything(connection).endswith(bytes(MIB))
-
-
-class Doorkeeper:
-    """An addon that refuses a tunnel as with mitmproxy."""
-
-    def http_connect(self, flow: HTTPFlow) -> None:
-        if flow.request.headers.get("x-secret") != "open":
-            flow.response = Response.make(407)
-
-
-@pytest.mark.parametrize(("secret", "status"), [("", "407"), ("X-Secret: open\r\n", "502")])
-def test_a_hook_may_refuse_a_tunnel(secret: str, status: str) -> None:
-    async def ask() -> bytes:
-        loop = asyncio.get_running_loop()
-        setup = Setup(Options(), Hooks([Doorkeeper()]))
-        server = await loop.create_server(lambda: Asking(setup), "127.0.0.1", 0)
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        closed = socket.create_server(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
-        closed.close()
-        writer.write(f"CONNECT localhost:{port} HTTP/1.1\r\nHost: localhost\r\n{secret}\r\n".encode())
-        answer = await reader.read()
-        writer.close()
-        server.close()
-        return answer
-
-    assert asyncio.run(ask()).split(b" ")[1].decode() == status

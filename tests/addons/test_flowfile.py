@@ -58,6 +58,13 @@ def test_a_file_cut_short_gives_what_came_before_and_exit_one(tmp_path: Path) ->
     assert run(tmp_path / "absent.flow") == (1, [])
 
 
+def test_a_flow_without_its_keys_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """mitmproxy raises a KeyError; found by fuzzing."""
+    broken = tmp_path / "broken.flow"
+    broken.write_bytes(write(tmp_path / "a.flow").read_bytes().replace(b"11:intercepted", b"11:intercepteX"))
+    assert run(broken) == (1, [])
+
+
 def test_bytes_that_are_no_text_do_not_lose_the_file(tmp_path: Path) -> None:
     strange = tflow.tflow()
     strange.request.path = "/\udcff"

@@ -1,6 +1,7 @@
 """Which connections are decrypted, with which certificate, and who is left alone from when on."""
 
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,23 +11,40 @@ from mitmproxy.test import taddons, tflow
 
 from bewust import authority
 from bewust.model import Demoted
+from bewust_addons import gate as gate_module
 from bewust_addons.gate import Gate
 
-HOST = "www.google.nl"
+HOST, MORE = "www.google.nl", ("duckduckgo.com", "kagi.com")
 MISTRUST = "The client does not trust the proxy's certificate for www.google.nl (tlsv1 alert unknown ca)"
-LOST = "The client disconnected during the handshake. This may indicate that the client does not trust the proxy's"
+MAYBE = "The client may not trust the proxy's certificate for www.google.nl (OpenSSL Error([('SSL', '', '{}')]))"
+LOST = "The client disconnected during the handshake. [...] may indicate that the client does not trust the proxy's"
 
 
 def gate(seconds: float = 1000) -> tuple[Gate, list[Demoted]]:
     told: list[Demoted] = []
-    return Gate(lambda host: host == HOST, told.append, seconds), told
+    return Gate(lambda host: host in (HOST, *MORE), told.append, seconds), told
 
 
-def hello(sni: str | None) -> SimpleNamespace:
-    server = SimpleNamespace(tls=True)
-    return SimpleNamespace(
-        client_hello=SimpleNamespace(sni=sni), context=SimpleNamespace(server=server), ignore_connection=False
-    )
+class Client:
+    """Can be weakly referred to, as mitmproxy's can."""
+
+    def __init__(self, sni: str | None) -> None:
+        self.sni = sni
+
+
+def hello(made: Gate, sni: str | None = HOST, suites: tuple[int, ...] = (1, 2)) -> SimpleNamespace:
+    """What the gate is asked about a connection that begins."""
+    context = SimpleNamespace(server=SimpleNamespace(tls=True, error=None), client=Client(sni))
+    said = SimpleNamespace(sni=sni, cipher_suites=list(suites), alpn_protocols=[b"h2"])
+    data = SimpleNamespace(client_hello=said, context=context, ignore_connection=False)
+    with taddons.context(made) as addons:
+        addons.options.add_option("connection_strategy", str, "eager", "as Proxyserver has it")
+        made.tls_clienthello(data)  # type: ignore[arg-type]
+    return data
+
+
+def ended(about: SimpleNamespace, error: str | None) -> SimpleNamespace:
+    return SimpleNamespace(conn=SimpleNamespace(error=error), context=about.context, ssl_conn=None)
 
 
 @pytest.mark.parametrize(
@@ -35,51 +53,106 @@ def hello(sni: str | None) -> SimpleNamespace:
 )
 def test_only_names_of_the_decrypt_list_are_looked_into_whatever_connect_said(sni: str | None, ignored: bool) -> None:
     made, _ = gate()
-    data = hello(sni)
-    with taddons.context(made) as context:
-        context.options.add_option("connection_strategy", str, "eager", "as Proxyserver has it")
-        made.tls_clienthello(data)  # type: ignore[arg-type]
-    assert data.ignore_connection is ignored
-
-
-def failure(error: str | None, sni: str = HOST) -> SimpleNamespace:
-    client = SimpleNamespace(sni=sni)
-    return SimpleNamespace(conn=SimpleNamespace(error=error), context=SimpleNamespace(client=client))
+    assert hello(made, sni).ignore_connection is ignored
 
 
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (MISTRUST, "the client does not accept our certificate"),
         ("Certificate verify failed: self-signed certificate", "the site's certificate cannot be verified"),
         ("OpenSSL Error([('SSL routines', '', 'sslv3 alert handshake failure')])", "the site refuses our TLS"),
-        (LOST, None),
+        ("The remote server and mitmproxy cannot agree on a TLS version to use.", "the site refuses our TLS"),
+        ("connection closed", None),
         ("connection closed early", None),
         (None, None),
     ],
 )
-def test_a_refusal_demotes_and_a_lost_connection_does_not(error: str | None, reason: str | None) -> None:
-    for hook in ("tls_failed_client", "tls_failed_server"):
-        made, told = gate()
-        getattr(made, hook)(failure(error))
-        assert told == ([Demoted(HOST, reason)] if reason else [])
-        assert made.looks_into(HOST) is (reason is None)
+def test_a_site_that_refuses_is_demoted_for_everybody(error: str | None, reason: str | None) -> None:
+    made, told = gate()
+    made.tls_failed_server(ended(hello(made), error))  # type: ignore[arg-type]
+    assert told == ([Demoted(HOST, reason)] if reason else [])
+    for program in ((1, 2), (3, 4)):
+        assert hello(made, suites=program).ignore_connection is (reason is not None)
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        (MISTRUST, True),
+        (MAYBE.format("sslv3 alert certificate unknown"), True),
+        (MAYBE.format("sslv3 alert certificate expired"), True),
+        (MAYBE.format("sslv3 alert unsupported certificate"), True),
+        (MAYBE.format("tlsv1 alert access denied"), True),
+        (MAYBE.format("tlsv1 alert internal error"), False),
+        (LOST, False),
+        ("connection closed early", False),
+        (None, False),
+    ],
+)
+def test_a_program_that_mistrusts_us_is_let_through_and_no_other(error: str | None, refused: bool) -> None:
+    made, told = gate()
+    made.tls_failed_client(ended(hello(made, suites=(0x1A1A, 1, 2)), error))  # type: ignore[arg-type]
+    assert told == ([Demoted(HOST, "the client does not accept our certificate", one_program=True)] if refused else [])
+    assert hello(made, suites=(2, 1, 0xFAFA)).ignore_connection is refused, "the same, in another order"
+    assert not hello(made, suites=(1, 2, 3)).ignore_connection
+    assert not hello(made, MORE[0]).ignore_connection
+
+
+def test_a_program_that_mistrusts_us_at_two_hosts_is_let_through_at_all() -> None:
+    made, told = gate()
+    for host in (HOST, MORE[0]):
+        assert not hello(made, MORE[1]).ignore_connection
+        made.tls_failed_client(ended(hello(made, host), MISTRUST))  # type: ignore[arg-type]
+    assert hello(made, MORE[1]).ignore_connection
+    assert [one.host for one in told] == [HOST, *MORE]
+    assert not hello(made, MORE[1], suites=(9,)).ignore_connection
+
+
+def test_it_is_looked_into_again_everywhere_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = gate(seconds=10)
+    now = time.monotonic()
+    for seconds, host in ((0, HOST), (5, MORE[0])):
+        monkeypatch.setattr(time, "monotonic", lambda seconds=seconds: now + seconds)
+        made.tls_failed_client(ended(hello(made, host), MISTRUST))  # type: ignore[arg-type]
+    monkeypatch.setattr(time, "monotonic", lambda: now + 9)
+    assert hello(made, MORE[1]).ignore_connection
+    monkeypatch.setattr(time, "monotonic", lambda: now + 11)
+    assert not hello(made, MORE[1]).ignore_connection
+    assert not hello(made, HOST).ignore_connection
+
+
+@pytest.mark.parametrize(("failed", "error"), [("tls_failed_client", LOST), ("tls_failed_server", "connection closed")])
+def test_who_hangs_up_twice_in_a_row_refuses_and_once_may_be_the_network(failed: str, error: str) -> None:
+    made, told = gate()
+    for _ in range(3):
+        getattr(made, failed)(ended(hello(made), error))
+        made.tls_established_server(ended(hello(made), None))  # type: ignore[arg-type]
+        made.tls_established_client(ended(hello(made), None))  # type: ignore[arg-type]
+    assert told == []
+    for _ in range(2):
+        assert not hello(made).ignore_connection
+        getattr(made, failed)(ended(hello(made), error))
+    assert hello(made).ignore_connection
+    assert len(told) == 1
 
 
 def test_a_demotion_is_told_once_and_ends() -> None:
     made, told = gate(seconds=0)
-    made.tls_failed_server(failure("Certificate verify failed: x"))  # type: ignore[arg-type]
+    made.demote(HOST, "x")
     assert made.looks_into(HOST)
     lasting, told = gate()
     for _ in range(3):
-        lasting.tls_failed_server(failure("Certificate verify failed: x"))  # type: ignore[arg-type]
-    assert len(told) == 1
+        lasting.demote(HOST, "x")
+    assert told == [Demoted(HOST, "x")]
 
 
 def test_a_host_that_is_not_looked_into_is_never_demoted() -> None:
     made, told = gate()
-    made.tls_failed_server(failure("Certificate verify failed: x", sni="secret.example"))  # type: ignore[arg-type]
-    assert told == []
+    about = hello(made, "secret.example")
+    for _ in range(3):
+        made.tls_failed_server(ended(about, "Certificate verify failed: x"))  # type: ignore[arg-type]
+        made.tls_failed_server(ended(about, "connection closed"))  # type: ignore[arg-type]
+    assert told == [] and made._closed == {}
 
 
 def test_a_leaf_has_the_requested_name_and_no_other(tmp_path: Path) -> None:
@@ -93,9 +166,29 @@ def test_a_leaf_has_the_requested_name_and_no_other(tmp_path: Path) -> None:
     assert leaf.cert.crl_distribution_points == []
 
 
-def test_no_handshake_is_offered_after_the_site_refused() -> None:
+def test_a_leaf_that_does_not_hold_now_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made half a year ago, or while the clock was wrong."""
+    authority.issue(tmp_path, [HOST], datetime.now(UTC))
     made, _ = gate()
-    made.demote(HOST, "the site refuses our TLS")
-    data = SimpleNamespace(context=SimpleNamespace(client=SimpleNamespace(sni=HOST)), ssl_conn=None)
+    made.certstore = certs.CertStore.from_store(str(tmp_path), "mitmproxy", 2048)
+    context = SimpleNamespace(client=SimpleNamespace(sni=HOST))
+    old = made.get_cert(context)  # type: ignore[arg-type]
+    assert made.get_cert(context) is old  # type: ignore[arg-type]
+    for days in (210, -210):
+        then = datetime.now(UTC) + timedelta(days=days)
+        monkeypatch.setattr(gate_module, "datetime", SimpleNamespace(now=lambda zone, then=then: then))
+        assert made.get_cert(context) is not old  # type: ignore[arg-type]
+        assert len(made.certstore.certs) == 1
+
+
+@pytest.mark.parametrize("error", [None, "connection closed"], ids=["demoted", "failed"])
+def test_no_handshake_is_offered_after_the_sites_own_failed(error: str | None) -> None:
+    """So that not a byte of ours was sent, and the front can still splice."""
+    made, _ = gate()
+    about = hello(made)
+    about.context.server.error = error
+    if error is None:
+        made.demote(HOST, "the site refuses our TLS")
+    data = ended(about, None)
     made.tls_start_client(data)  # type: ignore[arg-type]
     assert data.ssl_conn is None

@@ -12,7 +12,8 @@ import h2.connection
 import h2.events
 import pytest
 
-from addons.inspecting import Site, both, connected, inspector
+from addons.inspecting import Site, both, connected
+from addons.inspectors import inspector
 
 type Fields = list[tuple[str, str]]
 type Talk = h2.connection.H2Connection

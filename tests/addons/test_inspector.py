@@ -124,7 +124,7 @@ def test_memory_is_given_back_only_after_many_connections_have_ended(monkeypatch
     collected: list[int] = []
     monkeypatch.setattr(inspector, "TIDY_SECONDS", 0.01)
     monkeypatch.setattr(gc, "collect", lambda: collected.append(1))
-    setup = Setup(Options(), Hooks([]), ended=inspector.TIDY_ENDED - 1)
+    setup = Setup(Options(), Hooks([]), "", ended=inspector.TIDY_ENDED - 1)
 
     async def wait() -> None:
         tidying = asyncio.ensure_future(inspector.tidy(setup))

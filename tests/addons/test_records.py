@@ -4,7 +4,8 @@ import socket
 import ssl
 from pathlib import Path
 
-from addons.inspecting import HOST, Site, both, inspector
+from addons.inspecting import CONNECT, HOST, Site, both
+from addons.inspectors import inspector
 from addons.test_http1 import GET, OK, everything, head_of
 
 APPLICATION_DATA = 23  # RFC 8446, section 5.1
@@ -33,7 +34,7 @@ def test_what_is_said_together_is_one_record(tmp_path: Path) -> None:
 
     with Site(at_once, "http/1.1") as site, inspector(site, tmp_path) as (_, port):
         plain = socket.create_connection(("127.0.0.1", port), 20)
-        plain.sendall(f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n\r\n".encode())
+        plain.sendall(CONNECT)
         plain.recv(4096)
         context = ssl.create_default_context(cafile=str(tmp_path / "root.pem"))
         context.maximum_version = ssl.TLSVersion.TLSv1_2  # no tickets after the handshake

@@ -11,11 +11,11 @@ import httpx
 import msgspec
 import pytest
 
-from addons.inspecting import inspector, told
+from addons.inspectors import SECRET, door, inspector, told
 from agent.bundles import SHIPPED, signed
 from bewust import authority, editions
 from bewust.model import Ping, Start
-from bewust_addons import run
+from bewust.relay import SECRET_HEADER, shown
 from e2e.world import World
 
 
@@ -24,7 +24,7 @@ def test_a_page_comes_through_decrypted_and_is_told(tmp_path: Path, http2: bool)
     with World() as world, inspector(world, tmp_path) as (process, port):
         context = ssl.create_default_context(cafile=str(tmp_path / "root.pem"))
         context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
-        with httpx.Client(proxy=f"http://127.0.0.1:{port}", verify=context, http2=http2, timeout=10) as client:
+        with httpx.Client(proxy=door(port), verify=context, http2=http2, timeout=10) as client:
             page = client.get("https://www.google.nl/search?q=inline&enc=gzip")
         assert page.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
         assert "the tide turns twice a day" in page.text
@@ -40,7 +40,7 @@ def test_an_imported_catalogue_is_read_instead_of_the_shipped_one(tmp_path: Path
     imported = editions.keep(tmp_path, signed(moved), editions.Pointer())
     with World() as world, inspector(world, tmp_path / "authority", imported) as (process, port):
         context = ssl.create_default_context(cafile=str(tmp_path / "authority" / "root.pem"))
-        with httpx.Client(proxy=f"http://127.0.0.1:{port}", verify=context, timeout=10) as client:
+        with httpx.Client(proxy=door(port), verify=context, timeout=10) as client:
             client.get("https://www.google.nl/search?q=inline")
         assert (told(process)["service"], told(process)["detection"]["service"]) == ("moved", "moved")
 
@@ -69,7 +69,7 @@ def test_a_name_off_the_list_passes_with_the_sites_own_certificate(tmp_path: Pat
     with World() as world, inspector(world, tmp_path) as (_, port):
         context = ssl.create_default_context(cafile=str(world.root_pem))
         connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)
-        connection.set_tunnel("chatgpt.com", 443)
+        connection.set_tunnel("chatgpt.com", 443, headers={SECRET_HEADER: shown(SECRET)})
         connection.request("GET", "/healthz")
         assert connection.getresponse().read() == b"ok"
         connection.close()
@@ -101,8 +101,3 @@ def test_only_what_the_job_needs_is_loaded(tmp_path: Path) -> None:
         "['mitmproxy.addons.next_layer', 'mitmproxy.addons.tlsconfig']",
         "[]",
     ]
-
-
-def test_the_systems_own_roots_are_found() -> None:
-    found = run.system_roots()
-    assert found is None or ssl.create_default_context(cafile=found).cert_store_stats()["x509_ca"] > 0

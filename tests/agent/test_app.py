@@ -13,11 +13,12 @@ import msgspec
 import pytest
 
 from agent import bundles
-from bewust import counters, editions, health, storage
+from bewust import authority, counters, editions, health, routing, storage
 from bewust.app import Agent
 from bewust.counters import Key
 from bewust.editions import Pointer
-from bewust.model import Demoted, Detected, Detection, Failed, Kind, Level, Message, Seen
+from bewust.matching import compile_services
+from bewust.model import Demoted, Depth, Detected, Detection, Failed, Kind, Level, Message, Seen
 from bewust.moments import Busy
 from bewust.notify import Toast
 from bewust.people import ME
@@ -172,9 +173,21 @@ def test_a_host_that_refuses_is_left_alone_for_a_day_and_shown_as_the_catalogue_
     assert not made.handed("private-site.translate.goog")
     assert made.handed("other-site.translate.goog")
     assert dict(made.answers.status().demoted) == {"*.translate.goog": "the site refuses our TLS"}
-    later = made.now() + timedelta(hours=25)
-    monkeypatch.setattr(made, "now", lambda: later)
+    assert made.answers.status().refusals == 1
+    yesterday, later = made.now() - timedelta(hours=23), time.monotonic() + 24 * 3600
+    monkeypatch.setattr(made, "now", lambda: yesterday)  # a clock that was set changes nothing
+    assert not made.handed("private-site.translate.goog")
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     assert made.handed("private-site.translate.goog")
+
+
+def test_for_one_program_a_host_is_shown_and_still_handed_over(tmp_path: Path) -> None:
+    made = agent(tmp_path)
+    made.message(Demoted("www.google.nl", "the client does not accept our certificate", one_program=True))
+    assert made.handed("www.google.nl")
+    status = made.answers.status()
+    assert dict(status.demoted) == {"www.google.nl": "the client does not accept our certificate"}
+    assert "www.google.nl" in status.decrypted
 
 
 def test_hosts_the_authority_does_not_cover_are_known_by_name_and_reported(tmp_path: Path) -> None:
@@ -188,6 +201,49 @@ def test_hosts_the_authority_does_not_cover_are_known_by_name_and_reported(tmp_p
     problem = next(p for p in made.answers.status().problems if "www.google.es" in p)
     assert "bewust authority renew" in problem
     assert "www.google.es" not in made.answers.status().decrypted
+
+
+def test_where_nothing_is_looked_into_there_is_no_inspector_and_no_name_in_the_authority(tmp_path: Path) -> None:
+    rules = load_rules(None)
+    nothing = compile_services(list(rules.services.values()), lambda service: Depth.NAME)
+    made = Agent(Settings(tmp_path / "state"), msgspec.structs.replace(rules, matcher=nothing), desktop=Desktop())
+    assert not made.inspector.wanted
+    assert made.answers.names_covered() == []
+    status = made.answers.status()
+    assert (status.inspector, status.problems) == ("not needed; nothing is looked into", ())
+    assert made.front.matcher.plan("chatgpt.com") is not None
+
+
+def test_an_authority_that_cannot_be_used_leaves_an_agent_that_knows_names(tmp_path: Path) -> None:
+    (agent(tmp_path).settings.state / "authority" / "mitmproxy-ca.pem").write_text("damaged")
+    made = agent(tmp_path)
+    assert not made.handed("www.google.nl") and not made.inspector.wanted
+    (problem,) = made.answers.status().problems
+    assert problem.startswith("nothing is looked into: ") and "bewust authority renew" in problem
+
+
+@pytest.mark.parametrize("days", [-2, 800], ids=["not yet", "no longer"])
+def test_while_the_authority_does_not_hold_nothing_is_looked_into(tmp_path: Path, days: int) -> None:
+    made = agent(tmp_path)
+    assert made.handed("www.google.nl")
+    begun, ends = made.authority.made - timedelta(days=days), made.authority.not_after - timedelta(days=days)
+    made.authority = msgspec.structs.replace(made.authority, made=begun, not_after=ends)
+    assert not made.handed("www.google.nl")
+    assert any("or set this machine's clock" in problem for problem in made.answers.status().problems)
+
+
+def test_a_clock_that_jumps_a_year_ends_no_period(tmp_path: Path) -> None:
+    made = agent(tmp_path)
+    tell(made, USE)
+    wall = made.clock._wall
+    made.clock._wall = lambda: wall() + timedelta(days=365)
+    asyncio.run(made._settle())
+    assert any("clock jumped" in problem for problem in made.answers.status().problems)
+    tell(made, Seen(1, "google-ai-overview"))
+    made.clock._wall = wall
+    asyncio.run(made._settle())
+    assert count(made, "google-ai-overview", Kind.USE) == count(made, "google-ai-overview", Kind.SEEN) == 1
+    assert {key.period for key in made.answers.counts()} == {made.pipeline.period(made.now())}
 
 
 def test_a_store_that_cannot_be_read_is_kept_aside_and_reported(tmp_path: Path) -> None:
@@ -241,6 +297,28 @@ def test_a_clean_stop_leaves_the_counters_and_nothing_else_of_the_run(tmp_path: 
     ] == 1  # fmt: skip
     assert modes["state"] == modes["authority"] == 0o700
     assert modes["run.json"] == modes["mitmproxy-ca.pem"] == modes["lock"] == 0o600
+
+
+def test_what_a_library_would_log_is_counted_by_its_class_and_written_nowhere(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uvicorn warned of malformed requests on standard error; found by fuzzing."""
+    made = agent(tmp_path)
+
+    async def broken(*anything: object) -> None:
+        raise KeyError("https://www.example.org/secret")
+
+    monkeypatch.setattr("bewust.page.Page._view", broken)
+
+    def knock() -> None:
+        for said in (b"GET / HTTP/1.1\r\n: x\r\n\r\n", b"GET /nl/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", made.port), timeout=5) as connection:
+                connection.sendall(said)
+                assert connection.recv(100).split()[1] in (b"400", b"500")
+
+    run_a_moment(made, knock)
+    assert capfd.readouterr() == ("", "")
+    assert made.failures == {"uvicorn.error: KeyError": 1}
 
 
 def test_a_port_that_is_taken_is_said_with_a_remedy(tmp_path: Path) -> None:
@@ -316,6 +394,46 @@ def test_a_folder_is_looked_at_again_and_again(tmp_path: Path, monkeypatch: pyte
         return "ours" in made.rules.services
 
     assert asyncio.run(main())
+
+
+def test_another_authority_is_noticed_and_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bewust.app.DRAIN_SECONDS", 0)
+    monkeypatch.setattr("bewust.app.WATCH_SECONDS", 0.02)
+    made = agent(tmp_path)
+    old = made.authority.fingerprint
+    folder, hosts = made.settings.state / "authority", routing.decrypt_list(made.rules.matcher)
+
+    async def main() -> None:
+        watching = asyncio.ensure_future(made._watch())
+        await asyncio.sleep(0.1)
+        assert made.authority.fingerprint == old
+        fresh = authority.issue(folder, hosts, datetime.now(UTC))
+        async with asyncio.timeout(5):
+            while made.authority.fingerprint != fresh.fingerprint:
+                await asyncio.sleep(0.02)
+        watching.cancel()
+
+    asyncio.run(main())
+
+
+def test_an_inspector_that_has_grown_is_replaced_and_may_finish_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bewust.app.DRAIN_SECONDS", 0.1)
+    made = agent(tmp_path)
+    renewed: list[int | None] = []
+    monkeypatch.setattr(made.inspector, "renew", lambda start: renewed.append(made.front.inspector_port))
+    made.front.inspector_port = 4711
+
+    async def main() -> None:
+        made.inspector._heavy()
+        await asyncio.sleep(0.02)
+        assert made.front.inspector_port is None, "nothing is handed over any more"
+        assert renewed == []
+        await made.people.settled()
+
+    asyncio.run(main())
+    assert renewed == [None]
 
 
 def test_an_import_is_put_in_force_and_a_damaged_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,9 @@ from bewust.authority import (
     AuthorityError,
     issue,
     load,
+    needed,
+    published,
+    usable,
 )
 
 NOW = datetime.now(UTC)
@@ -136,7 +139,6 @@ def test_a_list_is_full_at_the_limit_and_overfull_above_it(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("hosts", "wrong"),
     [
-        ((), "is empty"),
         (("com",), "not a host name"),
         (("*",), "not a host name"),
         (("",), "not a host name"),
@@ -155,6 +157,35 @@ def test_a_list_that_may_not_be_issued(tmp_path: Path, hosts: Sequence[str], wro
     with pytest.raises(AuthorityError, match=wrong):
         issue(tmp_path / "authority", hosts, NOW)
     assert not (tmp_path / "authority").exists()
+
+
+def test_where_nothing_is_looked_into_it_may_speak_for_a_name_that_nobody_has(tmp_path: Path) -> None:
+    made = issue(tmp_path, (), NOW)
+    assert made.hosts == ("nothing.invalid",)
+    assert published(made.root_pem, ()).hosts == made.hosts
+    assert not needed(tmp_path, (), NOW) and needed(tmp_path, HOSTS, NOW)
+    assert made.uncovered(("www.google.nl",)) == ("www.google.nl",)
+
+
+def test_one_that_cannot_be_used_covers_nothing_and_says_why(tmp_path: Path) -> None:
+    assert usable(issue(tmp_path, HOSTS, datetime.now(UTC)).folder).problem is None
+    (tmp_path / "mitmproxy-ca.pem").write_text("damaged")
+    found = usable(tmp_path)
+    assert "bewust authority renew" in str(found.problem)
+    assert found.uncovered(HOSTS) == tuple(HOSTS)
+    assert not found.valid(datetime.now(UTC))
+    assert usable(tmp_path / "absent").problem
+
+
+def test_browsers_take_it_between_its_days_and_no_longer(tmp_path: Path) -> None:
+    made = issue(tmp_path, HOSTS, NOW)
+    assert [made.valid(NOW + timedelta(days=day)) for day in (-2, -0.9, 0, 729, 731)] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_a_host_above_a_login_host_covers_all_but_the_login(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """TOML becomes services, or one error that names the file, the entry and the remedy."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.entries import SERVICE, SIGNATURE, WHOLE, one
@@ -114,10 +115,19 @@ def test_two_files_of_a_folder_with_one_id_are_both_named(tmp_path: Path) -> Non
         load(overlay(tmp_path, a=WHOLE, b=WHOLE))
 
 
-def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    overlay(tmp_path)
-    (tmp_path / "services" / "folder.toml").mkdir()
-    with pytest.raises(CatalogueError, match=r"folder\.toml: file: cannot be read"):
+@pytest.mark.parametrize("make", [Path.mkdir, getattr(os, "mkfifo", None), lambda path: path.symlink_to("absent")])
+def test_what_is_no_file_is_an_error_and_is_not_waited_for(tmp_path: Path, make: Callable[[Path], None] | None) -> None:
+    if make is None:
+        pytest.skip("there are no named pipes here")
+    make(overlay(tmp_path) / "services" / "strange.toml")
+    with pytest.raises(CatalogueError, match=r"strange\.toml: file: is no ordinary file"):
+        load(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path) -> None:
+    (overlay(tmp_path, ours=WHOLE) / "services" / "ours.toml").chmod(0)
+    with pytest.raises(CatalogueError, match=r"ours\.toml: file: cannot be read"):
         load(tmp_path)
 
 
@@ -152,6 +162,7 @@ def test_any_text_gives_services_or_one_error(text: str) -> None:
         assert error.file == "v.toml"
 
 
+@settings(deadline=None)  # a busy machine is no mistake
 @given(content=st.one_of(st.binary(), TOMLISH.map(str.encode)))
 def test_any_bytes_as_an_overlay_give_services_or_one_error(
     content: bytes, tmp_path_factory: pytest.TempPathFactory

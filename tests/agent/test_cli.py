@@ -30,7 +30,7 @@ COUNTS = [
 HELD = [{"period": "2026-P12", "reason": "gap", "n": 4}, {"period": "2026-P12", "reason": "busy", "n": 0}]
 STATUS: dict[str, Any] = {
     "version": "0.1.0", "pid": 1, "since": "2026-11-23T12:00:00+01:00", "inspector": "running", "inspector_starts": 1,
-    "tunnelled": ["chatgpt.com"], "decrypted": [], "demoted": {}, "connections": {},
+    "tunnelled": ["chatgpt.com"], "decrypted": [], "demoted": {}, "refusals": 0, "connections": {},
     "today": "2026-11-24", "silent": {}, "reviews": {}, "authority_until": "2028-11-23",
     "catalogue": "shipped", "authority_fingerprint": "ab", "uncovered": [], "toasts_shown": 0, "toasts_failed": 0,
     "failures": {}, "problems": ["toasts: nobody answers"],

@@ -12,7 +12,7 @@ import pytest
 
 from agent.fronts import BY_NAME, DECRYPTED, Stage, connect, stage
 from agent.test_link import answering, hush, play
-from bewust.front import _is_here
+from bewust.schema import is_here
 
 
 def test_when_the_inspector_is_back_only_what_failed_open_reconnects() -> None:
@@ -119,7 +119,7 @@ def test_closing_ends_every_connection_and_frees_the_port() -> None:
     ],
 )  # fmt: skip
 def test_addresses_of_this_machine_are_known_in_every_form(address: str, here: bool) -> None:
-    assert _is_here(address) is here
+    assert is_here(address) is here
 
 
 def test_it_listens_on_loopback_only() -> None:

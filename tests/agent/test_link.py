@@ -170,6 +170,29 @@ def test_what_comes_right_behind_the_inspectors_answer_is_not_lost() -> None:
     play(test, answering(speaks))
 
 
+def test_the_inspector_is_shown_the_secret_and_no_site_or_proxy_is() -> None:
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await echo(reader, writer)
+        writer.close()
+
+    async def test(made: Stage) -> None:
+        made.front.secret = "open sesame"
+        reader, writer = await made.connect(DECRYPTED)
+        writer.write(b"hi")
+        assert await reader.readexactly(12) == b"inspected:hi"
+        made.front.upstream = f"http://127.0.0.1:{made.inspector_port}"
+        reader, writer = await made.connect(BY_NAME)
+        writer.write(b"hi")
+        assert await reader.readexactly(12) == b"inspected:hi"
+        assert [b"open sesame" in head for head in heads] == [True, False]
+
+    play(test, serve)
+
+
 def test_a_browser_that_left_before_the_first_byte_is_not_spliced() -> None:
     async def test(made: Stage) -> None:
         _, writer = await made.connect(DECRYPTED)
@@ -261,7 +284,7 @@ def test_a_head_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_nobody_takes_all_places_at_the_page_and_nobody_keeps_one_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "PAGES", 2)
-    monkeypatch.setattr(link, "PAGE_SECONDS", 0.3)
+    monkeypatch.setattr(link, "PAGE_SECONDS", 2.0)
 
     async def main() -> None:
         async with stage() as made:

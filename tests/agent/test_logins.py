@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import stat
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,7 @@ import pytest
 
 from agent.somebody import ANNE, BERT, needs_root, play, said
 from agent.test_app import Desktop
-from bewust import logins
+from bewust import local, logins
 from bewust.logins import GONE, Logins
 from bewust.model import Context, Memory, Span
 from bewust.notify import NOBODY, REFUSED, Toast
@@ -44,7 +45,7 @@ class House:
         )
 
 
-def in_house(folder: Path, test: Callable[[House], Awaitable[None]]) -> House:
+def in_house(folder: Path, test: Callable[[House], Awaitable[object]]) -> House:
     for parent in (folder, *list(folder.parents)[:3]):
         parent.chmod(0o755)  # another login has to reach the socket
 
@@ -188,6 +189,75 @@ print('in', flush=True); sys.stdin.read()
         await until(lambda: house.logins.desktop(ME))
         assert house.logins._open[BERT] <= logins.EACH
         bert.communicate()
+
+    in_house(tmp_path, test)
+
+
+@needs_root
+def test_one_login_that_connects_without_end_keeps_nobody_out(tmp_path: Path) -> None:
+    async def test(house: House) -> None:
+        flood = """
+print('in', flush=True)
+while True:
+    s = socket.socket(socket.AF_UNIX)
+    try:
+        s.connect(sys.argv[1]); s.sendall(b'{"type":"hello"}\\n')
+    except OSError:
+        pass
+    s.close()
+"""
+        bert = play(BERT, flood, house.path)
+        assert bert.stdout is not None
+        await asyncio.to_thread(bert.stdout.readline)
+        await asyncio.sleep(0.5)
+        for _ in range(10):
+            before = len(house.came)
+            _, writer = await connect(house, HELLO)
+            await until(lambda before=before: [who for who, _ in house.came[before:] if who == ME])  # type: ignore[misc]
+            writer.close()
+            await until(lambda: not house.logins.desktop(ME))
+        bert.kill()
+        await asyncio.to_thread(bert.communicate)
+        assert sum(who == BERT for who, _ in house.came) <= logins.BURST, "nobody comes and goes so often"
+
+    in_house(tmp_path, test)
+
+
+def test_what_a_service_that_was_killed_left_there_is_no_hindrance_and_nothing_else_is_removed(tmp_path: Path) -> None:
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(tmp_path / "session.sock"))
+    left.close()
+    house = in_house(tmp_path, lambda house: connect(house, HELLO))
+    assert not house.path.exists(), "a clean stop takes it away"
+    house.path.write_text("somebody's file")
+    with pytest.raises(OSError):
+        in_house(tmp_path, connect)
+    assert house.path.read_text() == "somebody's file"
+
+
+def test_without_file_descriptors_it_waits_until_there_are_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(house: House) -> None:
+        server = house.logins._server
+        assert isinstance(server, local.Sockets)
+        listener = server._listener
+
+        class Full:
+            def __init__(self, number: int) -> None:
+                self.number = number
+
+            def fileno(self) -> int:
+                return self.number
+
+            def accept(self) -> None:
+                raise OSError(24, "Too many open files")
+
+        server._listener = Full(listener.fileno())  # type: ignore[assignment]
+        await connect(house, HELLO)
+        await asyncio.sleep(0.1)
+        server._listener = listener
+        await until(lambda: house.logins.desktop(ME))
 
     in_house(tmp_path, test)
 

@@ -101,9 +101,16 @@ def test_messages_cross_the_pipe_unchanged_and_on_one_line(message: Message) -> 
     assert msgspec.json.decode(line, type=Message) == message
 
 
+@pytest.mark.parametrize("port", [0, -1, 65536, 1 << 70])
+def test_a_port_that_is_none_does_not_get_through_the_pipe(port: int) -> None:
+    """Dialling it raises what nobody there expects; found by fuzzing."""
+    with pytest.raises(msgspec.DecodeError):
+        msgspec.json.decode(f'{{"type":"alive","port":{port}}}', type=Message)
+
+
 def test_no_message_has_room_for_a_url_a_path_or_a_title() -> None:
     fields = {field for kind in (Detected, Seen, Demoted, Failed, Alive, Detection) for field in kind.__struct_fields__}
     assert fields == {
         "peer", "detection", "service", "host", "reason", "where", "error", "port",
-        "level", "signature", "file", "line", "internal",
+        "one_program", "level", "signature", "file", "line", "internal",
     }  # fmt: skip

@@ -41,6 +41,21 @@ def test_a_client_that_speaks_ipv6_sockets_is_known_too() -> None:
         assert owners.owner_of(("127.0.0.1", client.getsockname()[1]), server.getsockname()) == os.getuid()
 
 
+def test_all_connections_to_a_server_are_known_by_their_other_end(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ends = [socket.create_connection(server.getsockname()) for _ in range(3)]
+        assert owners.owners_of(server.getsockname()) == {end.getsockname(): os.getuid() for end in ends}
+        for end in ends:
+            end.close()
+    table(tmp_path, ("0100007F:0001", "0100007F:0050", 7, 1), ("0100007F:0002", "0100007F:0051", 8, 1))
+    table(
+        tmp_path, ("0000000000000000FFFF00000900007F:0003", "0000000000000000FFFF00000100007F:0050", 9, 1), name="tcp6"
+    )
+    if sys.byteorder == "little":
+        found = owners.owners_of(("127.0.0.1", 80), tmp_path)
+        assert found == {("127.0.0.1", 1): 7, ("127.0.0.9", 3): 9}
+
+
 @needs_root
 def test_the_same_port_on_another_address_of_loopback_is_not_the_same_connection() -> None:
     """Whoever reads a port in the kernel's table can have it too, on 127.0.0.9."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import date
@@ -16,7 +15,7 @@ from bewust import session
 from bewust.memory import remembered
 from bewust.model import Context, Memory
 from bewust.notify import Toast
-from bewust.session import NotOursError, Session, ToService, ToSession, check_service
+from bewust.session import Session, ToService, ToSession
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sessions need local sockets with credentials")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "session-messages.json"
@@ -131,51 +130,6 @@ def test_it_waits_for_a_service_that_is_not_there_yet(tmp_path: Path, monkeypatc
         service.close()
 
     asyncio.run(main())
-
-
-def test_a_socket_in_a_folder_that_others_may_write_to_is_not_believed(tmp_path: Path) -> None:
-    import socket
-
-    one, other = socket.socketpair()
-    with one, other:
-        tmp_path.chmod(0o755)
-        check_service(one, tmp_path / "s.sock")
-        tmp_path.chmod(0o777)
-        with pytest.raises(NotOursError, match="0755"):
-            check_service(one, tmp_path / "s.sock")
-        tmp_path.chmod(0o775)
-        with pytest.raises(NotOursError):
-            check_service(one, tmp_path / "s.sock")
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can play two people on one machine")
-def test_a_socket_of_another_account_than_its_folder_is_not_believed(tmp_path: Path) -> None:
-    """Somebody who could put a socket into the service's own folder would still not be the service."""
-    import socket
-
-    from agent.somebody import ANNE, BERT, play
-
-    tmp_path.chmod(0o755)
-    (folder := tmp_path / "run").mkdir()
-    os.chown(folder, BERT, BERT)
-    one, other = socket.socketpair()
-    with one, other:
-        check_service(one, folder / "s.sock")  # root may be anybody
-    for parent in (tmp_path, *list(tmp_path.parents)[:3]):
-        parent.chmod(0o755)
-    (theirs := tmp_path / "anne").mkdir()
-    os.chown(theirs, ANNE, ANNE)
-    script = (
-        "s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); print('up', flush=True); sys.stdin.read()"
-    )
-    with play(ANNE, script, theirs / "s.sock") as anne:
-        assert anne.stdout is not None and anne.stdout.readline() == "up\n"
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(theirs / "s.sock"))
-            check_service(client, theirs / "s.sock")  # it is her folder
-            with pytest.raises(NotOursError, match="another account"):
-                check_service(client, folder / "s.sock")
-        anne.communicate()
 
 
 def test_the_schema_in_the_documentation_is_that_of_the_messages() -> None:

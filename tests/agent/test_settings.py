@@ -2,13 +2,13 @@
 
 import os
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from agent import bundles
-from bewust import editions, managed, settings
-from bewust.authority import AuthorityError
+from bewust import authority, editions, managed, settings
 from bewust.managed import Layer
 from bewust.model import Depth
 from bewust.policy import PolicyError
@@ -153,8 +153,9 @@ def test_a_service_on_a_mac_makes_no_authority_that_nobody_could_trust(
 def test_an_authority_that_was_damaged_is_not_replaced_silently(tmp_path: Path, rules: Rules) -> None:
     made = prepare(Settings(state=tmp_path / "state"), rules)
     made.root_pem.write_text("no certificate")
-    with pytest.raises(AuthorityError):
-        prepare(Settings(state=tmp_path / "state"), rules)
+    damaged = prepare(Settings(state=tmp_path / "state"), rules)
+    assert "root.pem" in str(damaged.problem) and "bewust authority renew" in str(damaged.problem)
+    assert made.root_pem.read_text() == "no certificate"
 
 
 # What a running agent leaves.
@@ -410,3 +411,16 @@ def test_an_import_before_the_first_start_does_not_make_a_folder_a_strangers(tmp
     imported(tmp_path, bundles.signed())
     prepare(Settings(state=tmp_path), rules)
     assert mode(tmp_path) == 0o700
+
+
+def test_an_installer_can_have_another_authority_made_where_the_list_has_changed(tmp_path: Path) -> None:
+    rules = settings.load_rules(None)
+    own = settings.Settings(state=tmp_path / "state")
+    settings.renewed(own, rules)
+    assert not own.state.exists(), "the first one is the start's own affair"
+    first = settings.prepare(own, rules)
+    settings.renewed(own, rules)
+    assert authority.load(own.state / "authority").fingerprint == first.fingerprint, "it does"
+    authority.issue(own.state / "authority", ["www.google.com"], datetime.now(UTC))
+    settings.renewed(own, rules)
+    assert authority.load(own.state / "authority").hosts == first.hosts

@@ -1,6 +1,7 @@
 """The inspector is started, watched, killed when frozen and started again; nothing is left behind."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -136,6 +137,86 @@ def test_what_it_tells_is_passed_on_and_rubbish_is_skipped(tmp_path: Path) -> No
         assert watched.messages == [Failed("x", "Y")]
 
     watched.run(test)
+
+
+@pytest.mark.parametrize(
+    ("failed", "replaced"),
+    [({"where": "mitmproxy.proxy.server", "error": "MemoryError"}, True),
+     ({"where": "mitmproxy.proxy.server", "error": "error"}, False),
+     ({"where": "responseheaders", "error": "KeyError"}, False)],
+    ids=["crashes", "a mere log", "our own, which the flow passes"],
+)  # fmt: skip
+def test_one_that_answers_but_breaks_every_connection_is_replaced(
+    tmp_path: Path, failed: dict[str, str], replaced: bool
+) -> None:
+    line = json.dumps({"type": "failed"} | failed)
+    script = ALIVE.replace("for line in", f"for _ in range(12): print('{line}', flush=True)\nfor line in")
+    watched = Watched(script, tmp_path)
+
+    async def test() -> None:
+        await until(lambda: len(watched.messages) >= 10)
+        if replaced:
+            await until(lambda: watched.downs)
+            assert watched.inspector.problem == "the inspector failed at everything, as without memory"
+            await until(lambda: watched.inspector.starts == 2)
+        else:
+            await asyncio.sleep(0.5)
+            assert (watched.downs, watched.inspector.starts) == (0, 1)
+
+    watched.run(test)
+
+
+def test_one_that_has_grown_is_replaced_as_planned_and_one_that_bursts_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights: list[int] = []
+    monkeypatch.setattr(supervision, "WEIGH_SECONDS", 0.02)
+    monkeypatch.setattr(supervision, "AT_MOST_EVERY", 0.5)
+    monkeypatch.setattr(supervision, "resident", lambda pid: weights[0])
+    watched, heavy = Watched(ALIVE, tmp_path), list[int]()
+    watched.inspector._heavy = lambda: heavy.append(1)
+
+    async def test() -> None:
+        weights[:] = [140 << 20]
+        await until(lambda: watched.ports)
+        await asyncio.sleep(0.6)
+        assert heavy == []
+        weights[:] = [160 << 20]
+        await until(lambda: heavy)
+        await asyncio.sleep(0.2)
+        assert heavy == [1], "not all the time"
+        assert watched.downs == 0, "it may finish what it has in hand"
+        weights[:] = [600 << 20]
+        await until(lambda: watched.downs)
+        assert watched.inspector.problem == "the inspector took 600 MiB of memory"
+
+    watched.run(test)
+
+
+def test_where_none_is_wanted_there_is_none_until_there_should_be_one(tmp_path: Path) -> None:
+    watched = Watched(ALIVE, tmp_path)
+    watched.inspector.want(False)
+
+    async def test() -> None:
+        await asyncio.sleep(0.3)
+        assert watched.pids() == [] and watched.inspector.starts == 0
+        watched.inspector.want(True)
+        await until(lambda: watched.ports)
+        watched.inspector.want(False)
+        await until(lambda: watched.downs and not exists(watched.pids()[0]))
+        await until(lambda: watched.inspector.problem is None)
+        await asyncio.sleep(0.8)
+        assert watched.inspector.starts == 1
+        watched.inspector.want(True)
+        await until(lambda: len(watched.ports) == 2)
+
+    watched.run(test)
+
+
+def test_what_a_process_weighs_is_told_where_the_system_tells_it() -> None:
+    assert supervision.resident(2**22 + 1) == 0
+    if sys.platform == "linux":
+        assert 5 << 20 < supervision.resident(os.getpid()) < 4 << 30
 
 
 def test_one_that_never_gets_ready_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

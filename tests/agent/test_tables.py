@@ -12,7 +12,7 @@ from bewust.tables import policy_table, stats_table, status_table
 STATUS: dict[str, Any] = {
     "version": "0.1.0", "pid": 12, "port": 8787, "since": "2026-11-23T12:00:00+01:00", "inspector": "running",
     "inspector_starts": 1, "tunnelled": ["chatgpt.com"], "decrypted": ["*.translate.goog", "www.google.nl"],
-    "demoted": {"www.bing.com": "its client refused"}, "connections": {"tunnelled": 3, "decrypted": 2},
+    "demoted": {"www.bing.com": "its client refused"}, "refusals": 2, "connections": {"tunnelled": 3, "decrypted": 2},
     "authority_until": "2028-11-23", "authority_fingerprint": "ab" * 32, "uncovered": [], "today": "2026-11-25",
     "silent": {"brave-answer": 212}, "reviews": {"2026-11-23": ["bing/inline", "google/lazy"]}, "toasts_shown": 1,
     "catalogue": "shipped with version 0.1.0",
@@ -52,7 +52,14 @@ def test_problems_come_first_and_are_shown_as_they_are_written() -> None:
 
 
 def test_where_there_is_nothing_it_says_none() -> None:
-    empty: dict[str, Any] = {"tunnelled": [], "decrypted": [], "demoted": {}, "connections": {}, "failures": {}}
+    empty: dict[str, Any] = {
+        "tunnelled": [],
+        "decrypted": [],
+        "demoted": {},
+        "refusals": 0,
+        "connections": {},
+        "failures": {},
+    }
     lines = drawn(status_table(STATUS | empty))
     for label in ("decrypted", "refused us", "connections", "our own errors"):
         assert f"{label:<14}  none" in lines

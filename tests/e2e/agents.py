@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import msgspec
 
@@ -22,21 +22,30 @@ READY_SECONDS = 30
 
 
 class RunningAgent:
-    """A context manager; `said` is what the agent told about reminders, as dicts, in order."""
+    """A context manager; `said` is what the agent told about reminders, as dicts, in order.
 
-    def __init__(self, settings: Settings, env: Mapping[str, str] | None = None) -> None:
+    `errors` takes what it writes to standard error, which is nothing.
+    """
+
+    def __init__(
+        self, settings: Settings, env: Mapping[str, str] | None = None, errors: IO[bytes] | None = None
+    ) -> None:
         self.settings = settings
         self.said: list[dict[str, Any]] = []
         self._env = {**os.environ, **(env or {})}
+        self._errors = errors
+
+    def command(self) -> list[str]:
+        """What is run."""
+        return [sys.executable, str(LAUNCH), msgspec.json.encode(self.settings, enc_hook=str).decode()]
 
     def __enter__(self) -> Self:
-        text = msgspec.json.encode(self.settings, enc_hook=str).decode()
         self.process = subprocess.Popen(
-            [sys.executable, str(LAUNCH), text], stdout=subprocess.PIPE, env=self._env, text=True
+            self.command(), stdout=subprocess.PIPE, stderr=self._errors, env=self._env, text=True
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        wait_for(self._started, self.alive, "the agent did not start")
+        wait_for(self.started, self.alive, "the agent did not start")
         wait_for(lambda: self.status()["inspector"] == "running", self.alive, "the inspector did not start")
         return self
 
@@ -45,7 +54,7 @@ class RunningAgent:
     ) -> None:
         self.stop()
 
-    def _started(self) -> bool:
+    def started(self) -> bool:
         """Whether this process, and not one before it, has said where it listens."""
         self._running = msgspec.json.decode((self.settings.state / RUN_FILE).read_bytes(), type=Running)
         return self._running.pid == self.process.pid

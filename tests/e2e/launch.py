@@ -12,8 +12,9 @@ import sys
 import msgspec
 
 from bewust import app
-from bewust.app import Agent, serve
+from bewust.app import Agent
 from bewust.reminders import Held, Reminder
+from bewust.serving import serve
 from bewust.settings import Settings, in_force
 
 app.WATCH_SECONDS = 0.2  # a test does not wait half a minute

@@ -23,7 +23,7 @@ class Status(msgspec.Struct, frozen=True):
 
     `silent` are services without a use in so many opportunities of this period; `reviews` are the
     signatures that look into something, by the date of their last review. `sessions` is how many logins
-    of a managed machine are connected.
+    of a managed machine are connected, `refusals` how often a site or a program refused us since the start.
     """
 
     version: str
@@ -49,6 +49,7 @@ class Status(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
     catalogue: str
     sessions: int = 0
+    refusals: int = 0
 
 
 class Recent(msgspec.Struct, frozen=True):

@@ -1,0 +1,87 @@
+"""Who may use the inspector, and where it never connects: the front alone, and not to this machine.
+
+Its port is on loopback, where every login and every program can connect. Without a door they could leave
+by it as the agent's own account, and reach what listens on loopback for that account only.
+"""
+
+import asyncio
+import errno
+import hmac
+import socket
+import sys
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from bewust.relay import HEAD_LIMIT, SECRET_HEADER, shown
+from bewust.schema import is_here, parse_address
+
+if TYPE_CHECKING:
+    from bewust_addons.connections import Setup
+
+if TYPE_CHECKING or sys.platform != "win32":
+    Loop = asyncio.SelectorEventLoop
+else:
+    Loop = asyncio.ProactorEventLoop
+
+
+_HEADER = f"{SECRET_HEADER}: ".encode()
+REFUSALS = {
+    code: f"HTTP/1.1 {code} {reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+    for code, reason in ((400, "Bad Request"), (407, "Proxy Authentication Required"))
+}
+
+
+class Door(asyncio.Protocol):
+    """A connection until its CONNECT is there, and shows the secret that only the front and this process know."""
+
+    def __init__(self, setup: "Setup") -> None:
+        self._setup = setup
+        self._head = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._head += data
+        head, found, _ = self._head.partition(b"\r\n\r\n")
+        if not found:
+            if len(head) > HEAD_LIMIT:
+                self._refuse(400)
+            return
+        line, *headers = head.split(b"\r\n")
+        if not hmac.compare_digest(b"\n".join(each for each in headers if each.startswith(_HEADER)), self._expected()):
+            self._refuse(407)
+            return
+        method, target, *_ = [*line.split(b" "), b"", b""]
+        address = parse_address(target.decode("latin-1")) if method == b"CONNECT" else None
+        if address is None:
+            self._refuse(400)
+            return
+        from bewust_addons.connections import Link
+
+        Link(self._setup, self._transport).ask(*address)
+
+    def _expected(self) -> bytes:
+        return _HEADER + shown(self._setup.secret).encode()
+
+    def _refuse(self, code: int) -> None:
+        self._transport.write(REFUSALS[code])
+        self._transport.close()
+
+
+class Outward(Loop):
+    """An event loop that connects to no address of this machine save those `allowed`, each "address:port".
+
+    A name of the catalogue may resolve to one, by mistake or by malice; what counts is where the connection goes.
+    """
+
+    def __init__(self, allowed: Collection[str] = ()) -> None:
+        super().__init__()
+        self.allowed = allowed
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect as asyncio does. PermissionError for this machine, and asyncio tries the name's next address."""
+        if isinstance(address, tuple) and is_here(address[0]) and f"{address[0]}:{address[1]}" not in self.allowed:
+            raise PermissionError(errno.EACCES, "an address of this machine")
+        await super().sock_connect(sock, address)

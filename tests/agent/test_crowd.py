@@ -1,0 +1,120 @@
+"""Where places are few, a login that has more than its share opens no more; nobody else notices."""
+
+import asyncio
+import resource
+from collections.abc import Callable
+
+import pytest
+
+from agent.fronts import BY_NAME, Stage, connect, until
+from agent.somebody import BERT, needs_root, play
+from agent.test_link import play as on_stage
+from bewust import crowd, link
+from bewust.crowd import Crowd
+from bewust.owners import Address
+
+ANNES, BERTS = [("127.0.0.1", port) for port in (1, 2, 3)], [("127.0.0.1", 9)]
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crowd, "LOOK_SECONDS", 0.01)
+
+
+def ask(client: Address | None, share: int, there: Callable[[], list[Address]] | None = None) -> bool:
+    whose = {**dict.fromkeys(ANNES, 1000), **dict.fromkeys(BERTS, 1001)}
+    return asyncio.run(Crowd(lambda: whose).has_room(client, share, there))
+
+
+def test_a_share_is_of_all_connections_or_of_those_that_are_told() -> None:
+    assert ask(ANNES[0], 3) and not ask(ANNES[0], 2)
+    assert ask(BERTS[0], 1)
+    assert ask(ANNES[0], 1, lambda: ANNES[:1] + BERTS) and not ask(ANNES[0], 1, lambda: ANNES[:2])
+
+
+def test_whose_it_is_that_nobody_knows_is_let_in() -> None:
+    assert ask(("127.0.0.1", 77), 0) and ask(None, 0)
+
+
+def test_one_look_answers_all_who_wait() -> None:
+    looks = 0
+
+    def look() -> dict[Address, int]:
+        nonlocal looks
+        looks += 1
+        return dict.fromkeys(ANNES, 1000)
+
+    async def main() -> None:
+        made = Crowd(look)
+        assert all(await asyncio.gather(*(made.has_room(ANNES[0], 3) for _ in range(500))))
+
+    asyncio.run(main())
+    assert looks == 1
+
+
+@pytest.mark.parametrize(("soft", "hard", "most"), [(1024, 4096, 1280), (100, 100, 16), (1 << 20, 1 << 20, crowd.MOST)])
+def test_there_are_as_many_places_as_file_descriptors_allow(
+    soft: int, hard: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, limits: asked.append(limits))
+    assert crowd.places() == most
+    assert asked == ([(4096, 4096)] if soft < hard else [])
+
+
+HOLD = """
+kept = []
+print('in', flush=True)
+while True:
+    s = socket.socket()
+    try:
+        s.connect(('127.0.0.1', int(sys.argv[1]))); s.sendall(sys.argv[2].encode())
+        kept.append(s)
+    except OSError:
+        s.close()
+    if len(kept) > 300:
+        kept = [s for s in kept if alive(s)]
+"""
+ALIVE = """
+def alive(s):
+    s.setblocking(False)
+    try:
+        return bool(s.recv(1))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+"""
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("sent", "ours", "answer"),
+    [
+        (connect("www.example.org").decode(), connect(BY_NAME), b"HTTP/1.1 200 "),
+        ("", connect(BY_NAME), b"HTTP/1.1 200 "),
+        ("GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"page:"),
+    ],
+    ids=["tunnels", "silence", "the page"],
+)
+def test_one_login_cannot_take_all_places(
+    sent: str, ours: bytes, answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "PAGES", 32)
+
+    async def test(made: Stage) -> None:
+        made.front.most = 200
+        bert = play(BERT, ALIVE + HOLD, made.port, sent)
+        assert bert.stdout is not None
+        await asyncio.to_thread(bert.stdout.readline)
+        await until(lambda: made.front.crowded or len(made.front._at_page()) > link.PAGES // 2)
+        await asyncio.sleep(0.3)
+        for _ in range(5):
+            reader, _ = await made.browser(ours)
+            assert (await asyncio.wait_for(reader.read(100), 10)).startswith(answer)
+        assert len(made.front.links) - made.front._waiting <= 200 and len(made.front._at_page()) < link.PAGES
+        bert.kill()
+        await asyncio.to_thread(bert.communicate)
+
+    on_stage(test)

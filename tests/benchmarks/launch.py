@@ -1,0 +1,19 @@
+"""`bewust ARGUMENTS`, in a world where names lead to this machine.
+
+The product takes a resolver and an extra root only from Python, so this hands them in; everything
+else is the command as a person starts it. First argument: the two, as JSON.
+"""
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+from bewust import cli, settings
+
+if __name__ == "__main__":
+    world = json.loads(sys.argv.pop(1))
+    settings.Settings = partial(  # type: ignore[misc,assignment]
+        settings.Settings, resolver=world["resolver"], trust=Path(world["trust"])
+    )
+    cli.main()

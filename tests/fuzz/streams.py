@@ -1,0 +1,303 @@
+"""Fuzz targets: what comes over a connection: browsers, sites, sessions, the inspector. Nothing may raise."""
+
+import asyncio
+import contextlib
+import socket
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, cast
+
+import brotli
+import msgspec
+import zstandard
+
+from agent.fronts import BY_NAME, DECRYPTED, MATCHER, Listener, connect
+from agent.pages import Fake
+from agent.test_app import RULES, Desktop
+from bewust.app import Agent
+from bewust.decoding import CORRUPT, PIECE, decoders
+from bewust.link import Link, Site
+from bewust.logins import Logins, Remote
+from bewust.markup import Markup
+from bewust.model import Alive, Content, Detected, Detection, Level, Memory, Start
+from bewust.page import Page
+from bewust.relay import Asked, Buffer
+from bewust.scanning import Scanner
+from bewust.schema import parse_marker
+from bewust.session import LINE_LIMIT, Hello, Snoozed
+from bewust.settings import Settings
+from bewust.supervision import LINE_LIMIT as PIPE_LINE
+from bewust.supervision import Inspector
+from fuzz.target import Target
+
+UNFOLDED = 8 << 20  # bytes of a decoded body after which a target looks no further
+
+
+class Transport(asyncio.Transport):
+    """A connection to nobody; `said` is what was written."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 4711), "sockname": ("127.0.0.1", 8787), "socket": SOCKET})
+        self.said = b""
+        self.over = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.said += bytes(data)
+
+    def is_closing(self) -> bool:
+        return self.over
+
+    def close(self) -> None:
+        self.over = True
+
+    abort = write_eof = close
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None: ...
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+SOCKET = socket.socket()  # of no connection, for options alone
+
+
+class Streams(Target):
+    """A target with an event loop on which a mistake in a callback is a mistake too."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+        self.wrong: list[object] = []
+        self.loop.set_exception_handler(lambda loop, about: self.wrong.append(about.get("exception") or about))
+
+    def settle(self) -> None:
+        """Run what was begun to its end, then raise what went wrong in it."""
+
+        async def turn() -> None:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            await asyncio.wait_for(asyncio.gather(*others), 5)
+
+        self.loop.run_until_complete(turn())
+        if self.wrong:
+            raise AssertionError(self.wrong.pop())
+
+
+class Heads(Streams):
+    """A browser's first bytes and another proxy's answer to CONNECT, in two pieces."""
+
+    buffer, matcher, inspector_port, listener, crowded = Buffer(), MATCHER, None, Listener(), False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: set[Link] = set()
+        self.pages: set[asyncio.Transport] = set()
+
+    def page(self) -> asyncio.Protocol:
+        return asyncio.Protocol()
+
+    async def has_room(self, link: Link, pages: int = 0) -> bool:
+        return True
+
+    async def dial(self, link: Link) -> Site:
+        assert 0 < link.port < 65536 and link.host
+        raise OSError
+
+    def seeds(self) -> Iterator[bytes]:
+        yield from (connect(BY_NAME), connect(DECRYPTED), connect("[::1]:443"), b"GET /proxy.pac HTTP/1.1\r\n\r\n")
+        yield b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\nearly"
+
+    def test(self, data: bytes) -> None:
+        cut = data[0] if data else 0
+        link = Link(cast(Any, self))
+        link.connection_made(transport := Transport())
+        for piece in (data[:cut], data[cut:]):
+            if transport.over or link.way == "page":
+                break
+            link.received(memoryview(piece))
+            self.settle()
+        link.connection_lost(None)
+        self.loop.run_until_complete(self._asked(data, cut))
+        assert not self.links
+        self.pages.clear()
+
+    async def _asked(self, data: bytes, cut: int) -> None:
+        asked = Asked(self.buffer)
+        asked.connection_made(Transport())
+        for piece in (data[:cut], data[cut:]):
+            asked.received(memoryview(piece))
+
+
+class Pages(Streams):
+    """Requests to the employee's page, as HTTP/1.1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = TemporaryDirectory(prefix="fuzz-")
+        self.agent = Fake(Path(self._folder.name))
+        self.agent.port = 8787
+        self._page = Page(self.agent)
+
+    def seeds(self) -> Iterator[bytes]:
+        for path in ("/", "/nl/kept", "/en/why", "/proxy.pac", "/static/copy.js", "/status.json"):
+            yield f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+        yield (
+            b"POST /nl/snooze HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1:8787\r\nContent-Length: 24\r\n"
+            b"Content-Type: application/x-www-form-urlencoded\r\n\r\nspan=hour&token=aaaaaaaa"
+        )
+        yield (
+            b"POST /nl/kept/delete HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"5\r\na=%C3\r\n0\r\n\r\n"
+        )
+
+    def test(self, data: bytes) -> None:
+        if not data:
+            return  # asyncio tells of no bytes by another call
+        protocol = self._page.protocol()
+        protocol.connection_made(transport := Transport())
+        protocol.data_received(data)
+        self.loop.run_until_complete(asyncio.sleep(0))
+        protocol.connection_lost(None)
+        self.settle()
+        assert b"500 Internal" not in transport.said and b"Traceback" not in transport.said
+        assert not self.agent.asked, "something was done without the person's token"
+
+
+class Sessions(Streams):
+    """What a login's process says to the service."""
+
+    def seeds(self) -> Iterator[bytes]:
+        hello = msgspec.json.encode(Hello(Memory())) + b"\n"
+        yield hello + msgspec.json.encode(Snoozed("today")) + b"\n"
+        yield hello + b'{"type":"moment","id":1,"busy":"locked"}\n{"type":"shown","id":2,"problem":"x"}\n'
+        yield b'{"type":"hello","memory":{"explained":["chat"],"until":"2026-12-01","snoozed":{"chat":"2026-12-01"}}}\n'
+
+    def test(self, data: bytes) -> None:
+        async def talk() -> None:
+            reader = asyncio.StreamReader(limit=LINE_LIMIT)
+            reader.feed_data(data)
+            reader.feed_eof()
+            logins = Logins(came=lambda *_: None, left=lambda *_: None, snooze=lambda *_: None)
+            with contextlib.suppress(OSError, ValueError, TimeoutError):  # what ends that session, and nothing else
+                await logins._talk(Remote(1000, cast(Any, None)), reader)
+            assert logins.count == 0
+
+        self.loop.run_until_complete(talk())
+
+
+class Pipe(Streams):
+    """What an inspector that was taken over by a site could say: at most it is not heard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = TemporaryDirectory(prefix="fuzz-")
+        self.agent = Agent(Settings(Path(self._folder.name) / "state"), RULES, desktop=Desktop())
+        self.ports: list[int] = []
+
+    def seeds(self) -> Iterator[bytes]:
+        found = Detection("google-ai-overview", Level.USE, "inline", "google.toml", 1)
+        yield msgspec.json.encode(Detected(1, found)) + b"\n" + msgspec.json.encode(Alive(1)) + b"\n"
+        yield b'{"type":"seen","peer":1,"service":"google-ai-overview"}\n{"type":"failed","where":"a","error":"B"}\n'
+        yield b'{"type":"demoted","host":"www.google.nl","reason":"the site refuses our TLS"}\n'
+
+    def test(self, data: bytes) -> None:
+        async def listen() -> None:
+            inspector = Inspector(Start(""), up=self.ports.append, down=lambda: None, message=self.agent.message)
+            reader = asyncio.StreamReader(limit=PIPE_LINE)
+            reader.feed_data(data)
+            reader.feed_eof()
+            child = type("Child", (), {"stdout": reader})
+            with contextlib.suppress(ValueError):  # a line too long: supervision ends such a child
+                await inspector._listen(cast(Any, child))
+
+        self.loop.run_until_complete(listen())
+        self.settle()
+        ours = [name for name in self.agent.failures if name.partition(":")[0] in ("message", "owner", "reminder")]
+        assert not ours, ours
+        assert len(self.agent.failures) <= 50 and len(self.agent.demoted) <= 1000
+        assert all(0 < port < 65536 for port in self.ports), "a port that is none"
+        self.ports.clear()
+
+
+class Bodies(Target):
+    """Content codings, alone and over each other: bounded pieces, and only their own errors."""
+
+    CODINGS: ClassVar[Sequence[str]] = (
+        "gzip",
+        "deflate",
+        "br",
+        "zstd",
+        "gzip, br",
+        "zstd, gzip",
+        "deflate, deflate",
+        "br, zstd",
+    )
+
+    def seeds(self) -> Iterator[bytes]:
+        text = b"<p class=mZJni>" * 50
+        packed = {
+            "gzip": zlib.compress(text, wbits=31), "deflate": zlib.compress(text), "br": brotli.compress(text),
+            "zstd": zstandard.compress(text),
+        }  # fmt: skip
+        for number, coding in enumerate(self.CODINGS):
+            yield bytes([number, 7]) + packed.get(coding, packed["gzip"])
+        yield bytes([3, 0]) + zstandard.compress(bytes(1 << 22)) * 2
+        yield bytes([4, 0]) + brotli.compress(zlib.compress(bytes(1 << 22), wbits=31))
+
+    def test(self, data: bytes) -> None:
+        coding, cut, data = self.CODINGS[(data[0] if data else 0) % len(self.CODINGS)], data[1:2], data[2:]
+        if "," not in coding:
+            self._alone(coding, data)
+        marker = parse_marker("class~=mZJni")
+        scanner = Scanner([Content(((marker,),), 1 << 20, ("text/html",))], coding)
+        at = cut[0] if cut else 0
+        for piece in (data[:at], data[at:]):
+            scanner.feed(piece)
+        scanner.end()
+        assert scanner.done
+
+    def _alone(self, coding: str, data: bytes) -> None:
+        (decoder,) = decoders(coding)
+        whole = 0
+        try:
+            for piece in decoder.pieces(data):
+                assert len(piece) <= 128 * PIECE, f"{len(piece)} bytes at once"
+                whole += len(piece)
+                if whole > UNFOLDED:
+                    return
+        except CORRUPT:
+            pass
+
+
+class Html(Target):
+    """The markup reader: whatever the cut, the same is found, and what it keeps stays small."""
+
+    def __init__(self) -> None:
+        texts = ("class~=mZJni", "id^=folsrch", "comment^=Sv6Kpe[", "class~=a & data-x^=")
+        self._sets = {(0, n): [parse_marker(text)] for n, text in enumerate(texts)}
+
+    def seeds(self) -> Iterator[bytes]:
+        yield b"<!doctype html><p class='a mZJni'><!--Sv6Kpe[1]--><script>var a='<!--<script>';</script></p>"
+        yield b"<div id=folsrch_1 class=a data-x><textarea></p></textarea><!><!--> <a b='>"
+        yield b"<style>.mZJni{}</style><title>x</title></ x><?php ?><x/y=z>"
+
+    def test(self, data: bytes) -> None:
+        whole = self._found(data, len(data) or 1)
+        for size in (1, 7):
+            assert self._found(data, size) == whole, f"cut by {size}: another verdict"
+
+    def _found(self, data: bytes, size: int) -> set[tuple[int, int]]:
+        markup, found = Markup(self._sets), set[tuple[int, int]]()
+        for start in range(0, len(data), size):
+            found |= markup.feed(data[start : start + size], last=False)
+        return found | markup.feed(b"", last=True)
+
+
+TARGETS: dict[str, type[Target]] = {
+    "heads": Heads, "page": Pages, "sessions": Sessions, "pipe": Pipe, "bodies": Bodies, "markup": Html,
+}  # fmt: skip
