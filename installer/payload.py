@@ -78,6 +78,10 @@ def prune(site: Path) -> None:
 
 
 def compiled(python: str | Path, folder: Path) -> None:
-    """Write the .pyc files: nobody who runs the program may write there. Sources stay, to be read."""
-    command = [str(python), "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", str(folder)]
+    """Write the .pyc files: nobody who runs the program may write there. Sources stay, to be read.
+
+    Twice: the inspector runs with -O, all else without.
+    """
+    command = [str(python), "-m", "compileall", "-q", "-j", "0", "-o", "0", "-o", "1"]
+    command += ["--invalidation-mode", "unchecked-hash", str(folder)]
     subprocess.run(command, check=False)  # some libraries bring files that are no Python of today

@@ -2,7 +2,7 @@
 
 Belongs here: what mitmproxy.proxy.server and its addon Proxyserver do, for the one thing we need:
 a tunnel that the front asks for. The layers get every event at once and one after the other; a full
-socket stops the reading of those that fill it. docs/decisions/0015 says what is left out.
+socket stops the reading of those that fill it. docs/decisions/0019 says what is left out.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Coroutine
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from mitmproxy.connection import Client, Connection, ConnectionState, Server
 from mitmproxy.net.tls import starts_like_tls_record
@@ -23,9 +23,9 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from bewust_addons.hooks import Hooks
+from bewust_addons.upstream import Asked
 
 BUFFER = 256 << 10  # bytes held for a slow reader before its writers are paused
-HEAD_LIMIT = 16 << 10  # bytes of CONNECT, or of the organisation's proxy's answer to ours
 DIAL_SECONDS = 30.0
 IDLE_SECONDS = 3600.0  # without a byte; browsers and sites close idle connections long before
 
@@ -35,13 +35,18 @@ _log = logging.getLogger(__name__)
 _MODE = ProxyMode.parse("regular")
 
 
-class Setup(NamedTuple):
-    """What all connections share. `secret` is the front's; `upstream` is the organisation's own proxy, None without."""
+@dataclass
+class Setup:
+    """What all connections share.
+
+    `secret` is the front's, `upstream` the organisation's own proxy; `ended` counts the front's connections.
+    """
 
     options: Options
     hooks: Hooks
     secret: str
     upstream: tuple[str, int] | None = None
+    ended: int = 0
 
 
 class Pipe(asyncio.Protocol):
@@ -53,6 +58,7 @@ class Pipe(asyncio.Protocol):
         self.link = link
         self.connection = connection
         self.ended = False  # nothing more comes; the layers know
+        self.waiting: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -78,42 +84,17 @@ class Pipe(asyncio.Protocol):
             self.connection.timestamp_end = time.time()
             self.link.event(events.ConnectionClosed(self.connection))
 
+    def flush(self) -> None:
+        """Send what was said."""
+        if self.waiting and not self.transport.is_closing():
+            self.transport.write(b"".join(self.waiting))
+        self.waiting.clear()
+
     def pause_writing(self) -> None:
         self.link.filled(self, full=True)
 
     def resume_writing(self) -> None:
         self.link.filled(self, full=False)
-
-
-class Asked(asyncio.Protocol):
-    """The organisation's proxy, until it has answered CONNECT."""
-
-    def __init__(self, pipe: Pipe, host: str, port: int) -> None:
-        self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pipe = pipe
-        self._name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._head = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(f"CONNECT {self._name} HTTP/1.1\r\nHost: {self._name}\r\n\r\n".encode())
-
-    def data_received(self, data: bytes) -> None:
-        self._head += data
-        head, found, rest = self._head.partition(b"\r\n\r\n")
-        if head.split(b" ", 2)[1:2] != [b"200"] if found else len(head) > HEAD_LIMIT:
-            self._transport.abort()
-        elif found:
-            self._transport.set_protocol(self._pipe)
-            self._pipe.connection_made(self._transport)
-            self.answered.set_result(None)
-            if rest:
-                asyncio.get_running_loop().call_soon(self._pipe.data_received, rest)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self.answered.done():
-            self.answered.set_exception(error or ConnectionRefusedError("the proxy refuses"))
 
 
 class Link:
@@ -126,6 +107,7 @@ class Link:
         self._full: set[Pipe] = set()
         self._waiting: deque[events.Event] = deque()
         self._handling = False
+        self._said: list[Pipe] = []  # who has something to send; it goes out in one piece
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: set[asyncio.TimerHandle] = set()
         self._touched = self._loop.time()
@@ -208,6 +190,9 @@ class Link:
                     continue
                 for command in self._layer.handle_event(event):
                     self._perform(command)
+            for pipe in self._said:
+                pipe.flush()
+            self._said.clear()
         except Exception:  # noqa: BLE001 - of mitmproxy's, with one connection
             _log.exception("mitmproxy failed")
             self._abort()  # it would leave the browser waiting
@@ -233,8 +218,9 @@ class Link:
     def _perform(self, command: commands.Command) -> None:
         if isinstance(command, commands.SendData):
             pipe = self._pipes.get(command.connection)
-            if pipe is not None and not pipe.transport.is_closing():
-                pipe.transport.write(command.data)
+            if pipe is not None:
+                pipe.waiting.append(command.data)
+                self._said.append(pipe)
         elif isinstance(command, commands.Log):
             if command.level >= logging.ERROR:
                 _log.log(command.level, command.message)
@@ -267,6 +253,7 @@ class Link:
         pipe = self._pipes.get(command.connection)
         if pipe is None:
             return
+        pipe.flush()
         if isinstance(command, commands.CloseTcpConnection) and command.half_close:
             if command.connection.state & ConnectionState.CAN_WRITE and not pipe.transport.is_closing():
                 command.connection.state &= ~ConnectionState.CAN_WRITE
@@ -305,6 +292,7 @@ class Link:
             timer.cancel()
         for other in list(self._pipes.values()):
             other.transport.close()
+        self._setup.ended += 1
         self._setup.hooks.fire("client_disconnected", self.client)
 
     def _abort(self) -> None:

@@ -1,8 +1,8 @@
 """Hooks as plain calls: an event of mitmproxy goes straight to who listens to it.
 
 mitmproxy sends each event up through all layers, starts a task for it, asks every addon twice and sends
-the answer down again; that was 40 % of its time (docs/decisions/0015). Ours never wait, so a layer calls
-them where it stands. What is replaced here is pinned by tests/addons/test_hooks.py.
+the answer down again; that was 40 % of its time (docs/decisions/0019). Ours never wait, so a layer calls
+them where it stands. What is replaced here is pinned by tests/addons/test_inspector.py.
 """
 
 import logging
@@ -25,13 +25,17 @@ class Hooks:
         self.addons = addons
         self._listening: dict[str, tuple[Callable[[Any], None], ...]] = {}
 
+    def listeners(self, name: str) -> tuple[Callable[[Any], None], ...]:
+        """Return who is called."""
+        found = self._listening.get(name)
+        if found is None:
+            calls = (getattr(addon, name, None) for addon in self.addons)
+            found = self._listening[name] = tuple(call for call in calls if call is not None)
+        return found
+
     def fire(self, name: str, data: object) -> None:
         """Call everybody who listens; an exception is reported and changes nothing for the rest."""
-        listening = self._listening.get(name)
-        if listening is None:
-            found = (getattr(addon, name, None) for addon in self.addons)
-            listening = self._listening[name] = tuple(call for call in found if call is not None)
-        for call in listening:
+        for call in self.listeners(name):
             try:
                 call(data)
             except Exception:  # noqa: BLE001 - browsing never breaks

@@ -4,6 +4,10 @@ There is no Master of mitmproxy: nothing here needs its commands, its addon mana
 """
 
 import asyncio
+import contextlib
+import ctypes
+import gc
+import sys
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +18,10 @@ from mitmproxy.addons.next_layer import NextLayer
 from mitmproxy.certs import CertStore
 from mitmproxy.options import Options
 
+from bewust_addons import hooks, http1, http2, records
 from bewust_addons.connections import Setup
 from bewust_addons.door import Door
-from bewust_addons.hooks import Hooks, install
+from bewust_addons.hooks import Hooks
 
 # What the layers ask and the addon Proxyserver would define, which we have no use for otherwise.
 LAYERS: dict[str, Any] = {
@@ -24,6 +29,8 @@ LAYERS: dict[str, Any] = {
     "body_size_limit": None, "keep_host_header": False, "proxy_debug": False,
     "normalize_outbound_headers": True, "validate_inbound_headers": True,
 }  # fmt: skip
+TIDY_SECONDS = 30.0
+TIDY_ENDED = 50  # connections; below it there is little to give back
 LEAVES = 1000  # kept; more than there are names to mint for (the policy allows 150)
 
 
@@ -46,12 +53,26 @@ def build(addons: Sequence[object], secret: str, upstream: tuple[str, int] | Non
     """Return what all connections share. `addons` hear of flows; the rest as Setup has it."""
     CertStore.STORE_CAP = LEAVES
     all_addons = [NextLayer(), *addons]
-    hooks = Hooks(all_addons)
-    install(hooks)
-    return Setup(options(all_addons, **ours), hooks, secret, upstream)
+    made = Hooks(all_addons)
+    hooks.install(made)
+    for room in (records, http1, http2):
+        room.install()
+    return Setup(options(all_addons, **ours), made, secret, upstream)
 
 
 async def listen(setup: Setup) -> tuple[asyncio.Server, int]:
     """Open a free port on loopback; return the server and the port."""
     server = await asyncio.get_running_loop().create_server(lambda: Door(setup), "127.0.0.1", 0, backlog=512)
     return server, int(server.sockets[0].getsockname()[1])
+
+
+async def tidy(setup: Setup) -> None:
+    """Give memory back after many connections have ended: their layers refer to each other, and C keeps what it had."""
+    while True:
+        await asyncio.sleep(TIDY_SECONDS)
+        if setup.ended >= TIDY_ENDED:
+            setup.ended = 0
+            gc.collect()
+            if sys.platform == "linux":
+                with contextlib.suppress(AttributeError, OSError):  # not with every C library
+                    ctypes.CDLL(None).malloc_trim(0)

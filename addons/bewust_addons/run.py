@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from bewust_addons.connections import Setup
 
+TOGETHER_SECONDS = 0.02  # a page tells two or three things; to write and to wake the front for each costs more
 PIPE_LIMIT = 1 << 20  # bytes waiting for a front that does not read; beyond it messages are dropped
 
 
@@ -38,11 +39,19 @@ class Lines:
     def __init__(self, transport: pipes.Writing) -> None:
         self._transport = transport
         self._encoder = msgspec.json.Encoder()
+        self._waiting: list[bytes] = []
 
     def send(self, message: Message) -> None:
-        """Write a message, unless the front has stopped reading."""
-        if self._transport.get_write_buffer_size() < PIPE_LIMIT:
-            self._transport.write(self._encoder.encode(message) + b"\n")
+        """Write a message, with what is told right after it, unless the front has stopped reading."""
+        if self._transport.get_write_buffer_size() >= PIPE_LIMIT:
+            return
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(0 if isinstance(message, Alive) else TOGETHER_SECONDS, self._write)
+        self._waiting.append(self._encoder.encode(message))
+
+    def _write(self) -> None:
+        self._transport.write(b"\n".join([*self._waiting, b""]))
+        self._waiting.clear()
 
 
 class Errors(logging.Handler):
@@ -113,15 +122,17 @@ async def run() -> None:
     loop.allowed = (*start.resolver.values(), *own_proxy(rules.network.upstream))
     services, _ = catalogue.gather(overlay, rules.countries, base)  # the front has told every mistake
     setup = build(start, rules.compiled(services), rules, lines)
-    from bewust_addons.inspector import listen
+    from bewust_addons.inspector import listen, tidy
 
     server, port = await listen(setup)
+    tidying = asyncio.ensure_future(tidy(setup))
     gc.collect()
     gc.freeze()  # what lives until the end is looked through no more
     lines.send(Alive(port))
     while line := await reader.readline():
         msgspec.json.decode(line, type=Ping)
         lines.send(Alive(port))
+    tidying.cancel()
     server.close()
 
 

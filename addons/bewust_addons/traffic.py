@@ -21,6 +21,8 @@ from bewust.schema import normalise_host
 
 PENDING = "bewust"  # where a flow carries what its response can still decide
 
+_WANTED = {name.encode(): name for name in (*OBSERVED_HEADERS, "upgrade")}
+
 type Report = Callable[[Message], None]
 
 
@@ -163,9 +165,14 @@ def decrypts(matcher: Matcher) -> Callable[[str], bool]:
 
 
 def _observation(request: Request) -> Observation:
-    headers = [(name, request.headers[name]) for name in OBSERVED_HEADERS if name in request.headers]
-    websocket = request.headers.get("upgrade", "").lower() == "websocket"
-    return observe(request.method, request.pretty_url, headers, websocket=websocket)
+    headers: dict[str, str] = {}
+    for raw, value in request.headers.fields:  # one walk: a look-up by name is one each, in mitmproxy's own
+        name = _WANTED.get(raw.lower())
+        if name is not None:
+            text = value.decode("utf-8", "surrogateescape")
+            headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    websocket = headers.get("upgrade", "").lower() == "websocket"
+    return observe(request.method, request.pretty_url, headers.items(), websocket=websocket)
 
 
 def _peer(flow: HTTPFlow) -> int:

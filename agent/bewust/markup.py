@@ -16,7 +16,9 @@ _ATTRIBUTES = (
     rb"(?:[ \t\n\f\r]*+=[ \t\n\f\r]*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^ \t\n\f\r\"'>][^ \t\n\f\r>]*+))?+)*+"
 )
 _RAW = rb"(?=[stxinSTXIN])(?i:script|style|textarea|title|xmp|iframe|noembed|noframes|noscript)"
-_SIMPLE = rb"/?[a-zA-Z][a-zA-Z0-9]*+(?: [a-zA-Z-]++=(?:\"[^\"]*+\"|'[^']*+'))*+>"  # as most are; only faster
+_SIMPLE = (
+    rb"/?[a-zA-Z][a-zA-Z0-9]*+(?: [a-zA-Z-]++=(?:\"[^\"]*+\"|'[^']*+'|[a-zA-Z0-9_-]++))*+>"  # as most are; only faster
+)
 _TAG = rb"/?[a-zA-Z][^ \t\n\f\r/>]*+" + _ATTRIBUTES + rb">"
 _BOGUS = rb"(?:!(?!--)|\?|/(?![a-zA-Z]))[^>]*+>"
 _COMMENT = rb"(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+--!?>)"  # from behind its "<!--"

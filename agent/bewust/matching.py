@@ -216,7 +216,7 @@ def _plan(rules: Sequence[Rule]) -> Plan | None:
     visits = tuple(rule for rule in counting if rule.signature.level is Level.VISIT)
     others = tuple(rule for rule in rules if rule.signature.level is not Level.VISIT)
     every = visits + others
+    elsewhere = tuple(rule for rule in every if rule.literal is None)
     literals = {rule.literal for rule in every if rule.literal is not None}
     by_path = {at: tuple(rule for rule in every if rule.literal in (None, at)) for at in literals}
-    elsewhere = tuple(rule for rule in every if rule.literal is None)
     return Plan(max(rule.signature.depth for rule in counting), visits, others, by_path, elsewhere)

@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import sqlite_utils
 
 from bewust import reports
 from bewust.counters import Hold, Key, holds, period_start
 from bewust.model import Kind
 from bewust.reminders import HeldReason
+from bewust.spared import spared
+
+with spared("pandas", "numpy"):  # it takes them where they are: 70 MB and four seconds that nobody here uses
+    import sqlite_utils
 
 FILE = "counters.db"
 SCHEMA = 3  # kept in SQLite's own user_version: a migrations table would hold times

@@ -4,11 +4,11 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import msgspec
@@ -16,7 +16,6 @@ import msgspec
 from bewust import authority
 from bewust.model import Start
 from bewust.relay import SECRET_HEADER, shown
-from e2e.world import World
 
 SECRET = "open sesame"
 
@@ -26,15 +25,24 @@ def door(port: int) -> httpx.Proxy:
     return httpx.Proxy(f"http://127.0.0.1:{port}", headers={SECRET_HEADER: shown(SECRET)})
 
 
+class Origin(Protocol):
+    """Where the inspector is led to."""
+
+    root_pem: Path
+
+    @property
+    def resolver(self) -> Mapping[str, str]: ...
+
+
 @contextmanager
 def inspector(
-    world: World, folder: Path, imported: Path | None = None
+    world: Origin, folder: Path, imported: Path | None = None
 ) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     authority.issue(folder, ["www.google.nl", "duckduckgo.com"], datetime.now(UTC))
     start = Start(authority=str(folder), secret=SECRET, resolver=world.resolver, trust=str(world.root_pem))
     start = msgspec.structs.replace(start, imported=str(imported) if imported else None)
     with subprocess.Popen(
-        [sys.executable, "-m", "bewust_addons.run"],
+        [sys.executable, "-O", "-m", "bewust_addons.run"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdin and process.stdout and process.stderr

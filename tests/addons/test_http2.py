@@ -1,0 +1,227 @@
+"""What a site says over HTTP/2, directly and decrypted: the same; and a slow reader fills no memory."""
+
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h2.config
+import h2.connection
+import h2.events
+import pytest
+
+from addons.inspecting import Site, both, connected
+from addons.inspectors import inspector
+
+type Fields = list[tuple[str, str]]
+type Talk = h2.connection.H2Connection
+
+MIB = 1 << 20
+ASK = [(":method", "GET"), (":scheme", "https"), (":authority", "www.google.nl"), (":path", "/complete/x")]
+LARGE = [("x-large", "y" * 20_000)] * 9  # 180 KB: more than h2's own 64, less than browsers' 256
+OK = [(":status", "200")]
+
+
+class Talking:
+    """One end of an HTTP/2 connection over a blocking socket."""
+
+    def __init__(self, connection: ssl.SSLSocket, *, client: bool) -> None:
+        self.socket = connection
+        self.talk = h2.connection.H2Connection(h2.config.H2Configuration(client_side=client, header_encoding="utf-8"))
+        self.talk.DEFAULT_MAX_HEADER_LIST_SIZE = self.talk.decoder.max_header_list_size = 1 << 20
+        self.talk.initiate_connection()
+        self.flush()
+
+    def flush(self) -> None:
+        self.socket.sendall(self.talk.data_to_send())
+
+    def events(self) -> list[h2.events.Event]:
+        data = self.socket.recv(65536)
+        if not data:
+            raise ConnectionError
+        found = self.talk.receive_data(data)
+        self.flush()
+        return found
+
+
+def answering(answer: Callable[[Talk, int], None]) -> Callable[[ssl.SSLSocket], None]:
+    """Serve each request, once it is complete, with `answer`."""
+
+    def serve(connection: ssl.SSLSocket) -> None:
+        end = Talking(connection, client=False)
+        while True:
+            for event in end.events():
+                if isinstance(event, h2.events.DataReceived):
+                    end.talk.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                if isinstance(event, h2.events.StreamEnded):
+                    answer(end.talk, event.stream_id)
+            end.flush()
+
+    return serve
+
+
+def plain(talk: Talk, stream: int) -> None:
+    talk.send_headers(stream, [*OK, ("content-length", "5")])
+    talk.send_data(stream, b"hello", end_stream=True)
+
+
+def with_trailers(talk: Talk, stream: int) -> None:
+    talk.send_headers(stream, OK)
+    talk.send_data(stream, b"hello")
+    talk.send_headers(stream, [("x-sum", "1")], end_stream=True)
+
+
+def after_hints(talk: Talk, stream: int) -> None:
+    talk.send_headers(stream, [(":status", "103"), ("link", "</a.css>; rel=preload")])
+    plain(talk, stream)
+
+
+def bare(*fields: tuple[str, str]) -> Callable[[Talk, int], None]:
+    return lambda talk, stream: talk.send_headers(stream, list(fields), end_stream=True)
+
+
+def absurd(talk: Talk, stream: int) -> None:
+    talk.send_headers(stream, [*OK, *LARGE])
+    talk.send_data(stream, b"hello", end_stream=True)
+
+
+def padded(talk: Talk, stream: int) -> None:
+    talk.send_headers(stream, OK)
+    talk.send_data(stream, b"hello", end_stream=True, pad_length=40)
+
+
+ANSWERS: dict[str, Callable[[Talk, int], None]] = {
+    "plain": plain,
+    "with trailers": with_trailers,
+    "after early hints": after_hints,
+    "204": bare((":status", "204")),
+    "304 with a length": bare((":status", "304"), ("content-length", "500")),
+    "with an absurd head": absurd,
+    "with padding": padded,
+}
+
+
+def heard(connection: ssl.SSLSocket, ask: Fields, body: bytes = b"") -> list[Any]:
+    """Ask once, and return what came, pieces of a body as one."""
+    end = Talking(connection, client=True)
+    end.talk.send_headers(1, ask, end_stream=not body)
+    if body:
+        end.talk.send_data(1, body, end_stream=True)
+    end.flush()
+    found: list[Any] = []
+    data = b""
+    while True:
+        for event in end.events():
+            match event:
+                case h2.events.DataReceived():
+                    data += event.data
+                    end.talk.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                case (
+                    h2.events.ResponseReceived()
+                    | h2.events.InformationalResponseReceived()
+                    | h2.events.TrailersReceived()
+                ):
+                    found.append((type(event).__name__, [*event.headers]))
+                case h2.events.StreamEnded():
+                    return [*found, data]
+                case h2.events.StreamReset() | h2.events.ConnectionTerminated():
+                    return [*found, type(event).__name__]
+        end.flush()
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_comes_as_the_site_gave_it(tmp_path: Path, name: str) -> None:
+    with Site(answering(ANSWERS[name]), "h2") as site:
+        direct, decrypted = [heard(connection, ASK) for connection in both(site, tmp_path, "h2")]
+    assert direct == decrypted
+
+
+def test_an_answer_to_head_has_no_body(tmp_path: Path) -> None:
+    head = [(":method", "HEAD"), *ASK[1:]]
+    with Site(answering(bare(*OK, ("content-length", "500"))), "h2") as site:
+        direct, decrypted = [heard(connection, head) for connection in both(site, tmp_path, "h2")]
+    assert direct == decrypted
+
+
+def test_a_body_and_an_absurd_head_reach_the_site(tmp_path: Path) -> None:
+    post = [(":method", "POST"), *ASK[1:], *LARGE]
+    with Site(answering(plain), "h2") as site:
+        direct, decrypted = [heard(connection, post, b"words") for connection in both(site, tmp_path, "h2")]
+    assert direct == decrypted
+    assert direct[-1] == b"hello"
+
+
+class Fountain:
+    """A site that sends as much as it may on the first stream, and answers the others."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    def serve(self, connection: ssl.SSLSocket) -> None:
+        end = Talking(connection, client=False)
+        connection.settimeout(0.05)
+        begun = False
+        while True:
+            try:
+                found = end.events()
+            except TimeoutError:
+                found = []
+            for event in found:
+                if isinstance(event, h2.events.StreamEnded) and event.stream_id > 1:
+                    plain(end.talk, event.stream_id)
+                elif isinstance(event, h2.events.StreamEnded):
+                    end.talk.send_headers(1, OK)
+                    begun = True
+            while begun and (room := min(end.talk.local_flow_control_window(1), end.talk.max_outbound_frame_size)):
+                end.talk.send_data(1, bytes(room))
+                self.sent += room
+                connection.settimeout(10)
+                end.flush()
+                connection.settimeout(0.05)
+            end.flush()
+
+
+def resident(pid: int) -> float:
+    """MiB of memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / MIB
+
+
+def test_a_slow_reader_is_not_read_ahead_for_and_holds_up_nobody_else(tmp_path: Path) -> None:
+    fountain = Fountain()
+    with (
+        Site(fountain.serve, "h2") as site,
+        inspector(site, tmp_path) as (process, port),
+        connected(tmp_path / "root.pem", 0, "h2", proxy=port) as connection,
+    ):
+        end = Talking(connection, client=True)
+        end.talk.send_headers(1, ASK, end_stream=True)
+        end.flush()
+        time.sleep(2)
+        assert 64 << 10 < fountain.sent < 12 * MIB, "as far as the windows reach, and no further"
+        if Path("/proc").is_dir():
+            assert resident(process.pid) < 120
+        end.talk.send_headers(3, ASK, end_stream=True)
+        end.flush()
+        done = threading.Event()
+        data = 0
+        while not done.is_set():
+            for event in end.events():
+                if isinstance(event, h2.events.StreamEnded) and event.stream_id == 3:
+                    done.set()
+                elif isinstance(event, h2.events.DataReceived) and event.stream_id == 3:
+                    data += len(event.data)
+                    end.talk.acknowledge_received_data(event.flow_controlled_length, 3)
+                elif isinstance(event, h2.events.DataReceived):  # the connection's window alone
+                    end.talk.increment_flow_control_window(event.flow_controlled_length)
+            end.flush()
+        assert data == 5
+        before = fountain.sent
+        read = 0
+        end.talk.increment_flow_control_window(64 * MIB)
+        end.talk.increment_flow_control_window(64 * MIB, 1)
+        end.flush()
+        while read < 32 * MIB:  # and now it reads
+            read += sum(len(e.data) for e in end.events() if isinstance(e, h2.events.DataReceived))
+        assert fountain.sent > before + 16 * MIB

@@ -1,0 +1,149 @@
+"""What the inspector takes of mitmproxy and what it replaces: noticed when mitmproxy changes."""
+
+import asyncio
+import gc
+import hashlib
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import h2.connection
+import pytest
+from h11._readers import ChunkedReader
+from h11._receivebuffer import ReceiveBuffer
+from mitmproxy.addonmanager import AddonManager
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.certs import CertStore
+from mitmproxy.options import Options
+from mitmproxy.proxy.layer import Layer
+from mitmproxy.proxy.layers import http
+from mitmproxy.proxy.layers.http import _http1, _http2, _http_h2
+from mitmproxy.proxy.layers.tls import ServerTLSLayer, TLSLayer
+from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
+from mitmproxy.proxy.server import ConnectionHandler, LiveConnectionHandler
+from mitmproxy.proxy.tunnel import TunnelLayer
+from OpenSSL import SSL
+
+from bewust import authority
+from bewust_addons.inspector import LAYERS
+
+private: Any = Layer
+# By the room that stands in for it or relies on its innards: the digest of the source it was read in.
+PINS: dict[str, dict[Callable[..., object] | type, str]] = {
+    "hooks": {
+        Layer.handle_event: "fd88b0fb09ce",
+        private._Layer__process: "37153ddd561f",
+        private._Layer__continue: "1b275367b37b",
+        ConnectionHandler.hook_task: "9ac797016052",
+        ProxyConnectionHandler: "10e340d70b3f",
+        AddonManager.handle_lifecycle: "38c97e792d1d",
+        AddonManager.trigger_event: "b763c59bc499",
+    },
+    "connections": {
+        ConnectionHandler: "f7209a1273f3",
+        LiveConnectionHandler: "7e512dd40fb2",
+        ServerInstance.handle_stream: "21eea06f208c",
+        http.HttpStream.handle_connect: "58ac37c8d346",
+        http.HttpStream.handle_connect_regular: "ae920a520678",
+        http.HttpLayer.get_connection: "1aa1c63e3175",
+    },
+    "records": {
+        TunnelLayer.event_to_child: "119a33642637",
+        ServerTLSLayer.event_to_child: "72ccc54bbf63",
+        TLSLayer.tls_interact: "62d6d57d43dd",
+        TLSLayer.receive_data: "85c0e6b656c3",
+        TLSLayer.send_data: "35a29a1b0b0c",
+        SSL.Connection.recv: "84b0e9671ae3",
+        SSL.Connection.bio_read: "bc83763ed40f",
+        SSL.Connection._raise_ssl_error: "04b0d7964c73",
+    },
+    "http1": {
+        _http1.Http1Connection.read_body: "aece271029af",
+        _http1.Http1Server.send: "cc218a1337c0",
+        _http1.Http1Client.send: "35d961e20d48",
+        _http1.Http1Client.read_headers: "415454c5fa8b",
+        _http1.make_body_reader: "9b076acda459",
+        http.HttpStream._handle_event: "e3cbfef7310a",
+        ChunkedReader: "4d2629eeaaf3",
+        ReceiveBuffer: "108c4355eb3b",
+    },
+    "http2": {
+        _http_h2.BufferedH2Connection: "f983b7220f47",
+        _http2.Http2Connection._handle_event: "a7f4a7a71d31",
+        _http2.Http2Connection.handle_h2_event: "f6b6a52b1254",
+        _http2.Http2Client: "a113056f7d2b",
+        _http2.Http2Server: "97aac4eab18a",
+        h2.connection.H2Connection.acknowledge_received_data: "a4280c825a0c",
+    },
+    "inspector": {CertStore.expire: "a9f77838cdc7", CertStore.get_cert: "27b572900de2"},
+}
+
+
+@pytest.mark.parametrize("room", PINS)
+def test_what_a_room_replaces_is_as_it_was(room: str) -> None:
+    """On a failure: read what mitmproxy does now, adapt addons/bewust_addons/ROOM.py, then write the new digest."""
+    now = {what: hashlib.sha256(inspect.getsource(what).encode()).hexdigest()[:12] for what in PINS[room]}
+    assert {what.__qualname__: now[what] for what in now if now[what] != PINS[room][what]} == {}
+
+
+def test_the_options_of_the_layers_are_those_of_mitmproxys_own_addon() -> None:
+    class Loader:
+        def __init__(self) -> None:
+            self.found: dict[str, object] = {}
+
+        def add_option(self, name: str, kind: object, default: object, text: str, choices: object = None) -> None:
+            self.found[name] = default
+
+    loader = Loader()
+    Proxyserver().load(loader)
+    del loader.found["connect_addr"]  # which only that addon reads
+    assert loader.found == LAYERS
+
+
+def test_nothing_of_ours_that_matters_is_an_assertion(tmp_path: Path) -> None:
+    """It runs with -O: the same request as ever is recognised, and mitmproxy checks nothing needlessly."""
+    code = (
+        "from mitmproxy.net.http.http1 import read_request_head\n"
+        "from mitmproxy.proxy.utils import expect\n"
+        "same = lambda self, event: None\n"
+        "print(__debug__, expect(int)(same) is same)\n"
+    )
+    done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False True\n"
+
+
+def test_memory_is_given_back_only_after_many_connections_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bewust_addons import inspector
+    from bewust_addons.connections import Setup
+    from bewust_addons.hooks import Hooks
+
+    collected: list[int] = []
+    monkeypatch.setattr(inspector, "TIDY_SECONDS", 0.01)
+    monkeypatch.setattr(gc, "collect", lambda: collected.append(1))
+    setup = Setup(Options(), Hooks([]), "", ended=inspector.TIDY_ENDED - 1)
+
+    async def wait() -> None:
+        tidying = asyncio.ensure_future(inspector.tidy(setup))
+        await asyncio.sleep(0.1)
+        assert not collected
+        setup.ended += 1
+        await asyncio.sleep(0.1)
+        tidying.cancel()
+
+    asyncio.run(wait())
+    assert (len(collected), setup.ended) == (1, 0)
+
+
+def test_leaves_are_signed_with_a_short_key_and_kept(tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+    from bewust_addons import inspector
+
+    authority.issue(tmp_path, ["www.google.nl"], datetime.now(UTC))
+    store = CertStore.from_store(tmp_path, "mitmproxy", 2048)
+    assert isinstance(store.default_privatekey, EllipticCurvePrivateKey)
+    assert inspector.LEAVES > 150, "the most names that a policy may have"
