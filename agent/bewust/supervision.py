@@ -58,6 +58,7 @@ class Inspector:
         self._command = command
         self._child: asyncio.subprocess.Process | None = None
         self._heard = asyncio.Event()
+        self._asked = False
         self._wanted = asyncio.Event()
         self._wanted.set()
         self.alive = False
@@ -75,15 +76,16 @@ class Inspector:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(BACK_OFF[min(failures, len(BACK_OFF) - 1)])
-            if not self.wanted:
-                failures, self.problem = 0, None
-                await self._wanted.wait()
+            await self._wanted.wait()
             began = loop.time()
             try:
                 await self._live()
             except OSError as error:
                 self.problem = f"the inspector cannot be started ({error.strerror})"
-            failures = 1 if loop.time() - began > STEADY_SECONDS else failures + 1
+            if self._asked:
+                failures, self._asked, self.problem = 0, False, None
+            else:
+                failures = 1 if loop.time() - began > STEADY_SECONDS else failures + 1
 
     async def _live(self) -> None:
         """Start one child and stay until it is gone."""
@@ -203,6 +205,7 @@ class Inspector:
 
     def _end(self) -> None:
         if self._child is not None:
+            self._asked = True  # no failure, and so no reason to wait
             with contextlib.suppress(ProcessLookupError):
                 self._child.terminate()
 
