@@ -28,8 +28,9 @@ START_SECONDS = 30.0  # a cold start on a busy disk; measured: under 2 s
 BACK_OFF = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before the next start
 STEADY_SECONDS = 60.0  # after which a failure counts as the first again
 LINE_LIMIT = 1 << 16
-CRASHES = 10  # of mitmproxy's own in so many seconds: nothing works any more, as without memory
+CRASHES = 10  # of connections in so many seconds: nothing works any more, as without memory
 CRASH_SECONDS = 60.0
+CRASHING = ("mitmproxy", "bewust_addons", "asyncio")  # who logs an exception that ends one
 WEIGH_SECONDS = 10.0
 HEAVY = 150 << 20  # bytes of resident memory; measured under load: 80 MiB. It has leaked, and may finish first
 AT_MOST_EVERY = 600.0  # seconds between two replacements for that: many open connections weigh too
@@ -139,8 +140,10 @@ class Inspector:
 
     @staticmethod
     def _crashes_always(message: Message, crashes: deque[float]) -> bool:
-        """Note a crash of mitmproxy's own, which ends a connection; a failure in our hooks ends none."""
-        if not isinstance(message, Failed) or not message.where.startswith("mitmproxy") or message.error == "error":
+        """Note a crash that ends a connection. A failure where we recognise, told by the hook's name, ends none."""
+        if not isinstance(message, Failed) or message.error == "error":
+            return False
+        if message.error != "MemoryError" and not message.where.startswith(CRASHING):
             return False
         now = asyncio.get_running_loop().time()
         crashes.append(now)

@@ -143,9 +143,11 @@ def test_what_it_tells_is_passed_on_and_rubbish_is_skipped(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("failed", "replaced"),
     [({"where": "mitmproxy.proxy.server", "error": "MemoryError"}, True),
+     ({"where": "bewust_addons.connections", "error": "KeyError"}, True),
+     ({"where": "asyncio", "error": "MemoryError"}, True),
      ({"where": "mitmproxy.proxy.server", "error": "error"}, False),
      ({"where": "responseheaders", "error": "KeyError"}, False)],
-    ids=["crashes", "a mere log", "our own, which the flow passes"],
+    ids=["mitmproxy", "what carries it", "the loop", "a mere log", "our own, which the flow passes"],
 )  # fmt: skip
 def test_one_that_answers_but_breaks_every_connection_is_replaced(
     tmp_path: Path, failed: dict[str, str], replaced: bool

@@ -26,13 +26,14 @@ def test_an_inspector_without_memory_is_replaced_and_pages_come(machine: Machine
     before = running.wait_counts({USE: 1})
     pid, starts = running.inspector_pid(), running.status()["inspector_starts"]
     starve(pid, 0)
-    answers = [machine.browse(running) for _ in range(12)]
-    assert answers.count("200") >= 9, "what was in flight may fail once"
-    assert answers[-3:] == ["200"] * 3
-    wait_for(lambda: running.status()["inspector_starts"] > starts, running.alive, "it was kept", 15)
+    answers: list[str] = []
+    while running.status()["inspector_starts"] == starts and len(answers) < 200:
+        answers.append(machine.browse(running, "inline"))
+    assert running.status()["inspector_starts"] > starts, "it was kept"
+    assert len(answers) - answers.count("200") <= 3, "what was in flight may fail once"
     wait_for(lambda: machine.looks_in(running), running.alive, "nothing was looked into any more", 15)
     assert any("MemoryError" in where for where in running.status()["failures"])
-    assert running.counts()[USE] == before[USE]
+    assert running.counts()[USE] >= before[USE]
 
 
 def test_an_agent_without_memory_serves_again_when_there_is_some_and_has_lost_no_count(
