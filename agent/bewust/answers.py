@@ -6,12 +6,13 @@ import asyncio
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from bewust import __version__, authority, editions, health, retention, routing
 from bewust.authority import Authority
 from bewust.counters import Key
+from bewust.failures import Failures
 from bewust.front import Front
 from bewust.model import Context, Demoted, Depth, Span
 from bewust.owners import Address
@@ -23,6 +24,7 @@ from bewust.settings import Rules
 from bewust.steady import Clock
 from bewust.storage import Contents, Store
 from bewust.supervision import Inspector
+from bewust.switch import Stopped, Switch
 
 
 class Agent(Protocol):
@@ -33,11 +35,13 @@ class Agent(Protocol):
     token: str
     since: datetime
     clock: Clock
+    switch: Switch
+    stopped: Stopped
     authority: Authority
     uncovered: tuple[str, ...]
     demoted: dict[str, tuple[Demoted, float]]
     refusals: int
-    failures: dict[str, int]
+    failures: Failures
     rescued: str | None
     unsealed: str | None
     undelivered: str | None
@@ -55,6 +59,9 @@ class Agent(Protocol):
 
     def still(self, host: str) -> bool:
         """Whether a host was demoted, and not too long ago."""
+
+    def pause(self, seconds: float) -> None:
+        """Stop everything for so long, as far as the policy allows; 0 ends it."""
 
 
 class Answers:
@@ -106,6 +113,9 @@ class Answers:
             problems=tuple(p for p in self._problems() if p),
             catalogue=agent.rules.edition.words,
             sessions=agent.people.logins.count,
+            stopped=agent.stopped,
+            resumes=(agent.now() + timedelta(seconds=agent.switch.left)).isoformat(timespec="seconds")
+            if agent.stopped == "paused" else "",
         )  # fmt: skip
 
     def _inspector(self) -> str:
@@ -142,6 +152,10 @@ class Answers:
     def snooze(self, who: int, span: Span, context: Context | None) -> None:
         """Hold back a person's reminders for a while."""
         self._agent.people.snooze(who, span, context)
+
+    def pause(self, seconds: float) -> None:
+        """Stop everything for a while; 0 ends it."""
+        self._agent.pause(seconds)
 
     def forget(self) -> None:
         """Delete this period's counters."""

@@ -4,12 +4,10 @@ Belongs here: the clock, the schedule of flushes, who hears what. Not here: any 
 """
 
 import asyncio
-import contextlib
-import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from bewust.authority import usable
 from bewust.counters import Hold, Key
 from bewust.desk import Desk
 from bewust.detection import detection
+from bewust.failures import Failures
 from bewust.front import Front
 from bewust.model import Demoted, Detected, Failed, Message, Observation, Seen, Start
 from bewust.notify import Toast
@@ -49,10 +48,11 @@ from bewust.settings import (
 )
 from bewust.steady import Clock
 from bewust.supervision import Inspector
+from bewust.switch import Stopped, Switch
 from bewust.texts import TextsError
 
-FAILURES_LIMIT = 50  # different ones remembered
 WATCH_SECONDS = 30.0  # between two looks at the organisation's folder: a few dozen calls of stat
+HEED_SECONDS = 1.0  # between two looks whether an administrator stopped it: one call of stat
 DRAIN_SECONDS = 5.0  # for what the inspector has in hand, before another takes over
 
 
@@ -68,6 +68,8 @@ class Agent:
         desktop: Desktop | None = None,
     ) -> None:
         self.settings = settings
+        self.failures = Failures()
+        self.guard = self.failures.guard
         self.authority = prepare(settings, rules)
         self.rules = rules = kept(rules, settings.state)
         self.clock = Clock(self.authority.made)
@@ -92,17 +94,18 @@ class Agent:
         self.since = self.now()
         self.demoted: dict[str, tuple[Demoted, float]] = {}  # what the inspector told, and until when
         self.refusals = 0
-        self.failures: dict[str, int] = {}
         self.unsealed: str | None = None
         self.undelivered: str | None = None
         self._opened = ""
+        self.switch = Switch(settings.config)
+        self.stopped: Stopped = self.switch.stopped
         self._cover()
 
     def _cover(self) -> None:
-        """See which hosts the authority speaks for; where that is none, no inspector is needed."""
+        """See which hosts the authority speaks for; where that is none, or all is stopped, no inspector is needed."""
         listed = routing.decrypt_list(self.rules.matcher)
         self.uncovered = self.authority.uncovered(listed)
-        self.inspector.want(len(self.uncovered) < len(listed))
+        self.inspector.want(not self.stopped and len(self.uncovered) < len(listed))
 
     def _start(self) -> Start:
         return Start(
@@ -130,7 +133,7 @@ class Agent:
 
     def visited(self, host: str, client: Address | None) -> None:
         """Count a visit by name, or keep its activity alive."""
-        plan = self.rules.matcher.plan(host)
+        plan = None if self.stopped else self.rules.matcher.plan(host)
         with self.guard("visit"):
             for rule in plan.visits if plan else ():
                 self.people.detected(detection(rule, Observation(host=host)), client)
@@ -159,6 +162,8 @@ class Agent:
         """Act on one message of the inspector."""
         with self.guard("message"):
             match message:
+                case Detected() | Seen() if self.stopped:
+                    pass  # on its way when it was stopped
                 case Detected(detection=found, peer=peer):
                     self.people.detected(found, peer)
                 case Seen(service=service):
@@ -168,24 +173,7 @@ class Agent:
                     self.demoted = {h: why for h, why in self.demoted.items() if self.still(h)}
                     self.demoted[host] = (message, time.monotonic() + parse_duration(self.rules.policy.demoted_for))
                 case Failed(where=where, error=error):
-                    self._failed(where, error)
-
-    @contextlib.contextmanager
-    def guard(self, where: str) -> Iterator[None]:
-        """Count an exception of ours by its class and go on: browsing never breaks."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001
-            self._failed(where, type(error).__name__)
-
-    def _failed(self, where: str, error: str) -> None:
-        key = f"{where}: {error}"
-        if key in self.failures or len(self.failures) < FAILURES_LIMIT:
-            self.failures[key] = self.failures.get(key, 0) + 1
-
-    def _complained(self, loop: asyncio.AbstractEventLoop, about: Mapping[str, object]) -> None:
-        """Count what the event loop would write to standard error, where it may name what somebody did."""
-        self._failed("loop", type(about.get("exception")).__name__)
+                    self.failures.note(where, error)
 
     def count(self, keys: tuple[Key | Hold, ...]) -> None:
         """Add one to each counter."""
@@ -200,7 +188,24 @@ class Agent:
             self.store.open_period(cells, self.rules.policy.release.services)
             self._opened = period
 
-    # What the organisation changes.
+    # What the organisation changes, and who stops it.
+
+    def pause(self, seconds: float) -> None:
+        """Stop everything for so long, as far as the policy allows; 0 ends it."""
+        self.switch.pause(min(seconds, parse_duration(self.rules.policy.pause)))
+        self._turn()
+
+    def _turn(self) -> None:
+        """Stop or go on, at once: what is looked into is cut off, and browsers connect anew."""
+        self.stopped = self.switch.stopped
+        self._cover()
+
+    async def _heed(self) -> None:
+        """Notice who stops it, and when a pause ends."""
+        while True:
+            await asyncio.sleep(HEED_SECONDS)
+            if self.switch.stopped != self.stopped:
+                self._turn()
 
     async def _watch(self) -> None:
         """Notice a change in the organisation's folder, an import or another authority; half a file is read again."""
@@ -245,13 +250,8 @@ class Agent:
             await self._run(started)
 
     async def _run(self, started: Callable[[], None]) -> None:
-        asyncio.get_running_loop().set_exception_handler(self._complained)
-        complaints = _Complaints(self._failed)
-        logging.getLogger().addHandler(complaints)
-        try:
+        with self.failures.heard(asyncio.get_running_loop()):
             await self._serve(started)
-        finally:
-            logging.getLogger().removeHandler(complaints)
 
     async def _serve(self, started: Callable[[], None]) -> None:
         try:
@@ -269,7 +269,7 @@ class Agent:
             started()
             readiness.tell("READY=1")
             async with asyncio.TaskGroup() as group:
-                for work in (self.inspector.run(), self._flush(), self._watch(), self._live()):
+                for work in (self.inspector.run(), self._flush(), self._watch(), self._heed(), self._live()):
                     group.create_task(work)
         finally:
             readiness.tell("STOPPING=1")
@@ -317,16 +317,3 @@ class Agent:
     def _chosen(self, action: str, toast: Toast) -> None:
         if action == "not-today":
             self.people.snooze(ME, "today")
-
-
-class _Complaints(logging.Handler):
-    """Counts what a library logs as an error; without a handler Python would write all of it to standard error."""
-
-    def __init__(self, failed: Callable[[str, str], None]) -> None:
-        super().__init__(logging.ERROR)
-        self._failed = failed
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Count it by its class, without its text."""
-        kind = record.exc_info[0] if record.exc_info else None
-        self._failed(record.name, kind.__name__ if kind else "error")

@@ -174,6 +174,39 @@ def status(options: Options, as_json: bool) -> None:
     Console().print(status_table(answer))
 
 
+@main.command(short_help="Stop everything for a while.")
+@click.option("--for", "span", default="1h", show_default=True, help="How long, like 15m; the policy has a limit.")
+@click.pass_obj
+def pause(options: Options, span: str) -> None:
+    """Stop everything for a while: nothing is looked into, counted or reminded of. `bewust resume` ends it.
+
+    An administrator stops it for good with a file named off in the configuration folder.
+    """
+    from bewust.schema import parse_duration
+
+    seconds = int(parse_duration(span))
+    if seconds <= 0:
+        raise click.BadParameter('write it like "15m" or "1h".', param_hint="--for")
+    with clear_errors():
+        answer = ask(options.state, f"/pause?seconds={seconds}", "POST")
+    if not answer["stopped"]:
+        fail("the policy allows no pause (its key pause). Ask whoever manages this machine.", READ_FAILED)
+    click.echo(
+        f"Paused until {answer['resumes']}." if answer["resumes"] else "An administrator has stopped it already."
+    )
+
+
+@main.command(short_help="End a pause.")
+@click.pass_obj
+def resume(options: Options) -> None:
+    """End a pause."""
+    with clear_errors():
+        answer = ask(options.state, "/pause?seconds=0", "POST")
+    if answer["stopped"]:
+        fail(f"an administrator has stopped it. Remove the file off from {options.config}.", READ_FAILED)
+    click.echo("It works again.")
+
+
 @main.command(short_help="Show every number that is kept.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list, for scripts.")
 @click.option("--all", "everything", is_flag=True, help="Also the counters that are zero.")

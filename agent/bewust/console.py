@@ -74,7 +74,7 @@ def fail(problem: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def ask(state: Path, path: str) -> Any:
+def ask(state: Path, path: str, method: str = "GET") -> Any:
     """Ask the running agent over loopback, proving with its token that we are its person.
 
     Raises NoAgentError, also where an agent was killed and only what it wrote about itself is left.
@@ -88,7 +88,7 @@ def ask(state: Path, path: str) -> Any:
         raise NoAgentError(state)
     connection = HTTPConnection("127.0.0.1", running.port, timeout=5)
     try:
-        connection.request("GET", path, headers={"Authorization": f"Bearer {running.token}"})
+        connection.request(method, path, headers={"Authorization": f"Bearer {running.token}"})
         with connection.getresponse() as answer:
             if answer.status != 200:  # somebody else's port by now
                 raise NoAgentError(state)

@@ -28,6 +28,7 @@ def _meta(pattern: str, *, empty: bool = False) -> msgspec.Meta:
 
 
 Duration = Annotated[str, _meta(_DURATION)]
+Pause = Annotated[str, _meta(_DURATION, empty=True)]
 Step = Annotated[str, _meta(f"{NEXT_DAY}|{_DURATION}")]
 Hours = Annotated[str, _meta(_HOURS)]
 Fraction = Annotated[str, _meta(_FRACTION)]

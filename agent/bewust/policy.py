@@ -1,7 +1,6 @@
 """The organisation's decisions: status, depth, schedule, contacts. TOML -> one frozen Policy.
 
-Belongs here: what may be decided and its checks. Not here: acting on it. Every mistake is one
-`PolicyError` that names the file, the key and the remedy.
+Belongs here: what may be decided and its checks, each mistake a `PolicyError`. Not here: acting on it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ import tomli
 
 from bewust import layers, limits
 from bewust.catalogue import DEFAULT_COUNTRIES
-from bewust.limits import Budget, Daily, Duration, Host, Hours, Language, Link, Mailbox, Step, Upstream
+from bewust.limits import Budget, Daily, Duration, Host, Hours, Language, Link, Mailbox, Pause, Step, Upstream
 from bewust.managed import Layer, LayerError
 from bewust.matching import Matcher, compile_services
 from bewust.model import Context, Depth, Level, Service, Status
@@ -150,6 +149,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mechanism: Mechanism = "local"
     flush: Duration = "15m"
     demoted_for: Duration = "24h"
+    pause: Pause = "1h"
     reminders: ReminderRules = ReminderRules()
     page: PageRules = PageRules()
     release: ReleaseRules = ReleaseRules()
@@ -284,6 +284,7 @@ def _values(policy: Policy) -> Iterator[tuple[str, str | None]]:
     yield from ((key, limits.daily(number)) for key, number in most.items())
     yield from (("reminders.quiet", limits.hours(text)) for text in rules.quiet)
     yield "language", limits.language(policy.language)
+    yield "pause", limits.duration(policy.pause or "1h")
     yield "page.guidelines", limits.link(page.guidelines, "https://")
     yield "page.breach", limits.link(page.breach, "https://", "mailto:")
     yield from ((f"service.{id_}.more", limits.link(d.more, "https://")) for id_, d in policy.service.items())

@@ -12,6 +12,13 @@ from typing import Literal
 
 BUFFER = 256 << 10  # bytes read at a time, and held for a slow reader before its writer is paused
 HEAD_LIMIT = 16 << 10  # bytes of a request or response head; what h11 and most servers allow
+# Seconds. A browser that goes direct has the kernel ask whether a silent site is still there (Chromium after 45), since
+# nobody says so when a machine wakes up elsewhere. Through us it only ever asks us, and by itself a kernel waits hours.
+ALIVE = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 45), ("TCP_KEEPALIVE", 45), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+    if hasattr(socket, name)
+}
 RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)  # SO_LINGER: on, for no time at all
 
 
@@ -51,6 +58,8 @@ class End(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(high=BUFFER)
         sock: socket.socket = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in ALIVE.items():
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
     def port_at(self, end: Literal["peername", "sockname"]) -> int:
         """Return the port at one end of this connection; 0 where it has ended."""

@@ -71,8 +71,6 @@ def review(place: Path, config: Path | None, state: Path | None = None) -> Revie
 
 
 def _unconstrainable(names: set[str]) -> Iterator[str]:
-    if not names:
-        yield "no name would be decrypted, and an authority needs one. Give one embedded service a deeper depth."
     if len(names) > authority.NAMES_AT_MOST:
         yield (
             f"{len(names)} names would be decrypted, and {authority.NAMES_AT_MOST} is the most. List fewer countries "

@@ -28,8 +28,9 @@ START_SECONDS = 30.0  # a cold start on a busy disk; measured: under 2 s
 BACK_OFF = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before the next start
 STEADY_SECONDS = 60.0  # after which a failure counts as the first again
 LINE_LIMIT = 1 << 16
-CRASHES = 10  # of mitmproxy's own in so many seconds: nothing works any more, as without memory
+CRASHES = 10  # of connections in so many seconds: nothing works any more, as without memory
 CRASH_SECONDS = 60.0
+CRASHING = ("mitmproxy", "bewust_addons", "asyncio")  # who logs an exception that ends one
 WEIGH_SECONDS = 10.0
 HEAVY = 150 << 20  # bytes of resident memory; measured under load: 80 MiB. It has leaked, and may finish first
 AT_MOST_EVERY = 600.0  # seconds between two replacements for that: many open connections weigh too
@@ -58,6 +59,7 @@ class Inspector:
         self._command = command
         self._child: asyncio.subprocess.Process | None = None
         self._heard = asyncio.Event()
+        self._asked = False
         self._wanted = asyncio.Event()
         self._wanted.set()
         self.alive = False
@@ -75,15 +77,16 @@ class Inspector:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(BACK_OFF[min(failures, len(BACK_OFF) - 1)])
-            if not self.wanted:
-                failures, self.problem = 0, None
-                await self._wanted.wait()
+            await self._wanted.wait()
             began = loop.time()
             try:
                 await self._live()
             except OSError as error:
                 self.problem = f"the inspector cannot be started ({error.strerror})"
-            failures = 1 if loop.time() - began > STEADY_SECONDS else failures + 1
+            if self._asked:
+                failures, self._asked, self.problem = 0, False, None
+            else:
+                failures = 1 if loop.time() - began > STEADY_SECONDS else failures + 1
 
     async def _live(self) -> None:
         """Start one child and stay until it is gone."""
@@ -137,8 +140,10 @@ class Inspector:
 
     @staticmethod
     def _crashes_always(message: Message, crashes: deque[float]) -> bool:
-        """Note a crash of mitmproxy's own, which ends a connection; a failure in our hooks ends none."""
-        if not isinstance(message, Failed) or not message.where.startswith("mitmproxy") or message.error == "error":
+        """Note a crash that ends a connection. A failure where we recognise, told by the hook's name, ends none."""
+        if not isinstance(message, Failed) or message.error == "error":
+            return False
+        if message.error != "MemoryError" and not message.where.startswith(CRASHING):
             return False
         now = asyncio.get_running_loop().time()
         crashes.append(now)
@@ -203,6 +208,7 @@ class Inspector:
 
     def _end(self) -> None:
         if self._child is not None:
+            self._asked = True  # no failure, and so no reason to wait
             with contextlib.suppress(ProcessLookupError):
                 self._child.terminate()
 

@@ -42,6 +42,9 @@ def status_table(status: Mapping[str, Any]) -> Table:
     def row(label: str, value: str, style: str | None = None) -> None:
         table.add_row(label, _safe(value), style=style)
 
+    if status.get("stopped"):
+        until = f" until {status['resumes']}" if status["resumes"] else " by an administrator"
+        row("stopped", f"nothing is looked into, counted or reminded of{until}", "yellow")
     for problem in status["problems"]:
         row("problem", problem, "yellow")
     row("running", f"version {status['version']}, process {status['pid']}, since {status['since']}")

@@ -25,6 +25,7 @@ from bewust.reminders import HeldReason, Reminder, Snooze
 from bewust.reports import Report
 from bewust.settings import Rules, load_rules
 from bewust.storage import Contents, Store
+from bewust.switch import Stopped
 from bewust.texts import Chooser
 
 NOW = "2026-11-24T09:12:00+01:00"
@@ -95,6 +96,8 @@ class Fake:
         self.inspector = "running"
         self.demoted: dict[str, str] = {}
         self.problems: tuple[str, ...] = ()
+        self.stopped: Stopped = ""
+        self.resumes = ""
         self.silent: dict[str, int] = {}
         self.asked: list[object] = []
 
@@ -117,6 +120,7 @@ class Fake:
             uncovered=(), silent=self.silent,
             reviews=health.reviews(self.rules.services.values(), self.rules.policy),
             toasts_shown=0, toasts_failed=0, failures={}, problems=self.problems, catalogue="shipped",
+            stopped=self.stopped, resumes=self.resumes,
         )  # fmt: skip
 
     def counts(self) -> Mapping[Key, int]:
@@ -151,6 +155,10 @@ class Fake:
         others = tuple(s for s in self.person.snoozes if s.context != context)
         new = () if span == "end" else (Snooze(self.now + timedelta(hours=1), context),)
         self.person = Login(who, self.person.recent, others + new, self.person.alone)
+
+    def pause(self, seconds: float) -> None:
+        self.stopped = "paused" if seconds else ""
+        self.resumes = (self.now + timedelta(seconds=seconds)).isoformat(timespec="seconds") if seconds else ""
 
     def forget(self) -> None:
         self.asked.append("forget")

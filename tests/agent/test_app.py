@@ -416,6 +416,59 @@ def test_another_authority_is_noticed_and_taken(tmp_path: Path, monkeypatch: pyt
     asyncio.run(main())
 
 
+def test_while_it_is_stopped_nothing_is_looked_into_counted_or_reminded_of(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.mkdir()
+    made = Agent(Settings(tmp_path / "state", config), load_rules(config), desktop=(desktop := Desktop()))
+    made.pause(1800)
+    status = made.answers.status()
+    assert (status.stopped, made.inspector.wanted) == ("paused", False)
+    assert made.now() + timedelta(minutes=29) < datetime.fromisoformat(status.resumes)
+    tell(made, USE, Seen(1, "google-ai-overview"))
+    visit(made, "chatgpt.com")
+    assert not any(made.answers.counts().values()) and desktop.toasts == []
+
+    (config / "off").touch()
+    made.answers.pause(0)
+    assert made.answers.status().stopped == "off", "nobody ends what an administrator began"
+    (config / "off").unlink()
+    made.answers.pause(0)
+    assert (made.answers.status().stopped, made.inspector.wanted) == ("", True)
+    visit(made, "chatgpt.com")
+    assert count(made, "chatgpt", Kind.VISIT) == 1
+
+
+@pytest.mark.parametrize(("allowed", "stopped", "most"), [("10m", "paused", 600), ("", "", 0)])
+def test_a_pause_is_as_long_as_the_policy_allows(tmp_path: Path, allowed: str, stopped: str, most: float) -> None:
+    made = agent(tmp_path)
+    made.rules = msgspec.structs.replace(made.rules, policy=msgspec.structs.replace(made.rules.policy, pause=allowed))
+    made.pause(1e9)
+    assert made.answers.status().stopped == stopped
+    assert most - 5 < made.switch.left + 1e-9 <= most or most == made.switch.left == 0
+
+
+def test_the_file_of_an_administrator_is_heeded_within_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bewust.app.HEED_SECONDS", 0.02)
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "off").touch()
+    made = Agent(Settings(tmp_path / "state", config), load_rules(config), desktop=Desktop())
+    assert (made.stopped, made.inspector.wanted) == ("off", False), "also where it is there at the start"
+
+    async def main() -> None:
+        heeding = asyncio.ensure_future(made._heed())
+        for there in (False, True):
+            (config / "off").touch() if there else (config / "off").unlink()
+            async with asyncio.timeout(5):
+                while made.inspector.wanted is there:
+                    await asyncio.sleep(0.02)
+        heeding.cancel()
+
+    asyncio.run(main())
+
+
 def test_an_inspector_that_has_grown_is_replaced_and_may_finish_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

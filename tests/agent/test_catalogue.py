@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.entries import SERVICE, SIGNATURE, WHOLE, one
@@ -162,7 +162,6 @@ def test_any_text_gives_services_or_one_error(text: str) -> None:
         assert error.file == "v.toml"
 
 
-@settings(deadline=None)  # a busy machine is no mistake
 @given(content=st.one_of(st.binary(), TOMLISH.map(str.encode)))
 def test_any_bytes_as_an_overlay_give_services_or_one_error(
     content: bytes, tmp_path_factory: pytest.TempPathFactory

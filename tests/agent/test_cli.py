@@ -58,6 +58,7 @@ class FakeAgent(HTTPServer):
     def __init__(self, state: Path, status: int = 200, body: bytes | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
         self.status, self.body = status, body
+        self.asked: list[str] = []  # by POST
         leave_run_file(state, self.server_port)
 
     def answer(self, path: str) -> bytes:
@@ -73,6 +74,10 @@ class _Answer(BaseHTTPRequestHandler):
         self.send_response(self.server.status if known else 403)
         self.end_headers()
         self.wfile.write(self.server.answer(self.path))
+
+    def do_POST(self) -> None:
+        self.server.asked.append(self.path)
+        self.do_GET()
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -242,7 +247,33 @@ def test_status_for_scripts_is_one_object(agent: FakeAgent, tmp_path: Path) -> N
     assert result.stdout.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["status", "browse", "stats"])
+@pytest.mark.parametrize(
+    ("arguments", "answer", "told"),
+    [
+        (["pause"], {"stopped": "paused", "resumes": "14:05"}, ("/pause?seconds=3600", "Paused until 14:05.")),
+        (["pause", "--for", "15m"], {"stopped": "off", "resumes": ""}, ("/pause?seconds=900", "An administrator has")),
+        (["resume"], {"stopped": "", "resumes": ""}, ("/pause?seconds=0", "It works again.")),
+    ],
+)
+def test_a_pause_is_asked_for_and_its_end_is_told(
+    agent: FakeAgent, tmp_path: Path, arguments: list[str], answer: dict[str, str], told: tuple[str, str]
+) -> None:
+    agent.body = json.dumps(answer).encode()
+    result = run(*arguments, state=tmp_path)
+    assert (result.exit_code, agent.asked) == (0, [told[0]])
+    assert result.stdout.startswith(told[1])
+
+
+def test_a_pause_that_is_not_allowed_or_not_to_be_ended_says_whom_to_ask(agent: FakeAgent, tmp_path: Path) -> None:
+    agent.body = b'{"stopped": "", "resumes": ""}'
+    assert "the policy allows no pause" in failed(run("pause", state=tmp_path), 1)
+    agent.body = b'{"stopped": "off", "resumes": ""}'
+    assert "an administrator has stopped it. Remove the file off from" in failed(run("resume", state=tmp_path), 1)
+    for span in ("soon", "0m", "-1h"):
+        assert run("pause", "--for", span, state=tmp_path).exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["status", "browse", "stats", "pause", "resume"])
 def test_without_an_agent_the_way_to_start_one_is_named(tmp_path: Path, command: str) -> None:
     line = failed(run(command, state=tmp_path), 5)
     assert "no agent runs" in line

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from agent.pages import POLICY, WHO, Fake, Served, busy, reminder, served
+from bewust import routing
 from bewust.model import Context, Kind
 from bewust.page import PAGES, THEME_LIMIT
 from bewust.page.guard import FORM_LIMIT, form_token
@@ -292,6 +293,22 @@ def test_the_pac_is_served_as_one(page: Served) -> None:
     status, headers, body = page.ask("/proxy.pac")
     assert status == 200 and headers["content-type"].startswith("application/x-ns-proxy-autoconfig")
     assert f"PROXY 127.0.0.1:{page.agent.port}; DIRECT" in body
+
+
+def test_a_pause_is_for_who_has_the_token_and_shows_everywhere(page: Served) -> None:
+    bearer = f"Bearer {page.agent.token}"
+    assert page.ask("/pause?seconds=60", "POST")[0] == 403
+    assert page.ask("/pause?seconds=60", Authorization=bearer)[0] == 405
+    assert page.agent.stopped == ""
+    status, _, body = page.ask("/pause?seconds=3600", "POST", Authorization=bearer)
+    assert (status, json.loads(body)["stopped"]) == (200, "paused")
+    assert "staat stil tot" in page.ask("/nl/")[2]
+    pac = page.ask("/proxy.pac")[2]
+    assert routing.routed(pac, "chatgpt.com") == routing.routed(pac, "www.google.nl") == "DIRECT"
+    for nothing in ("0", "", "-5", "1e9", "9" * 40):
+        assert json.loads(page.ask(f"/pause?seconds={nothing}", "POST", Authorization=bearer)[2])["stopped"] == ""
+    page.agent.stopped = "off"
+    assert "Een beheerder heeft Bewust uitgezet" in page.ask("/nl/")[2]
 
 
 def test_several_requests_on_one_connection_are_answered_in_turn(page: Served) -> None:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bewust import relay
 from bewust.relay import BUFFER, Asked, Buffer, End
 
 type Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -270,6 +271,28 @@ def test_a_half_close_of_the_far_side_leaves_the_near_side_speaking() -> None:
                     await asyncio.sleep(0.01)
 
     asyncio.run(main())
+
+
+def test_a_site_that_vanished_without_a_word_is_noticed_within_minutes() -> None:
+    """It is the kernel that asks; after a sleep or another network no end of a tunnel stays half open for hours."""
+    near = socket.create_server(("127.0.0.1", 0))
+
+    async def main() -> tuple[int, ...]:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(lambda: End(Buffer()), *near.getsockname()[:2])
+        sock = transport.get_extra_info("socket")
+        found = (
+            sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+            *(sock.getsockopt(socket.IPPROTO_TCP, option) for option in relay.ALIVE),
+        )
+        transport.abort()
+        await asyncio.sleep(0)
+        return found
+
+    with near:
+        on, *times = asyncio.run(main())
+    assert on and times == list(relay.ALIVE.values())
+    assert times, "this system has a name for at least one of them"
 
 
 @pytest.mark.parametrize("who", ["near", "far"])

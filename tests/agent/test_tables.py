@@ -51,6 +51,12 @@ def test_problems_come_first_and_are_shown_as_they_are_written() -> None:
     assert lines[:2] == ["problem         [/tmp] is full :smile: [bold]x", "problem         second"]
 
 
+def test_that_it_is_stopped_comes_before_anything_else() -> None:
+    paused = drawn(status_table(STATUS | {"stopped": "paused", "resumes": "2026-11-23T14:05:00+01:00"}))
+    assert paused[0].startswith("stopped") and "until 2026-11-23T14:05:00+01:00" in paused[0]
+    assert "by an administrator" in drawn(status_table(STATUS | {"stopped": "off", "resumes": ""}))[0]
+
+
 def test_where_there_is_nothing_it_says_none() -> None:
     empty: dict[str, Any] = {
         "tunnelled": [],

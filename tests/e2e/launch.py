@@ -7,12 +7,14 @@ started and one for each reminder, shown or held.
 
 import asyncio
 import json
+import os
 import sys
 
 import msgspec
 
 from bewust import app
 from bewust.app import Agent
+from bewust.policy import Policy
 from bewust.reminders import Held, Reminder
 from bewust.serving import serve
 from bewust.settings import Settings, in_force
@@ -28,6 +30,8 @@ def _say(what: Reminder | Held) -> None:
 def main() -> None:
     settings = msgspec.json.decode(sys.argv[1], type=Settings, dec_hook=lambda kind, value: kind(value))
     agent = Agent(settings, in_force(settings.config, settings.state), on_reminder=_say)
+    if "FLUSH_SECONDS" in os.environ:  # less than a policy may say
+        Policy.flush_seconds = float(os.environ["FLUSH_SECONDS"])  # type: ignore[assignment, method-assign]
     asyncio.run(serve(agent))
 
 

@@ -240,7 +240,9 @@ class World:
         self._folder = TemporaryDirectory(prefix="world-")
         self.root_pem = Path(self._folder.name) / "root.pem"
         self._leaf = Path(self._folder.name) / "leaf.pem"
-        self._socket = socket.create_server((address, port))
+        self._socket = socket.create_server(
+            (address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET
+        )
         self.port: int = self._socket.getsockname()[1]
         self.resolver = dict.fromkeys(self.hosts, f"{address}:{self.port}")
         self._application = application()

@@ -58,7 +58,7 @@ class Linux:
         """Shake hands through the agent as a browser would; in words why that could not be tried."""
         if not self.systemd_runs():
             return "systemd does not run here, so nothing was started and no handshake tried; run bewust doctor later"
-        return trying.verify(self.choices.port, self.rules(), self.root_pem)
+        return trying.verify(self.choices.port, self.rules(), self.root_pem, self.config)
 
     def purge(self) -> None:
         """Remove the authority, the counters, the settings and the account."""

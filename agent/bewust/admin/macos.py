@@ -58,7 +58,8 @@ class MacOS:
         """Shake hands through the agent as a browser would; in words why that could not be tried."""
         if Imported(self).done() is not None:
             return WAITING
-        return trying.verify(self.choices.port, self.rules(), self.state / "authority" / authority.ROOT_FILE)
+        root_pem = self.state / "authority" / authority.ROOT_FILE
+        return trying.verify(self.choices.port, self.rules(), root_pem, self.folder)
 
     def purge(self) -> None:
         """Remove the authority, the counters, the settings and the account."""

@@ -20,6 +20,7 @@ from bewust.admin.steps import AdminError
 from bewust.matching import Matcher
 from bewust.model import Depth
 from bewust.settings import Rules
+from bewust.switch import FILE, Switch
 
 SECONDS = 10.0  # of one try
 START_SECONDS = 20.0  # for an inspector to be up after a start
@@ -120,12 +121,17 @@ def _some(matcher: Matcher, hosts: Iterable[str], preferred: Iterable[str]) -> l
     return list(dict.fromkeys([*firsts, *wanted]))[:TRIED]
 
 
-def verify(port: int, rules: Rules, root_pem: Path) -> str | None:
+def verify(port: int, rules: Rules, root_pem: Path, config: Path) -> str | None:
     """Try some decrypted hosts until our authority answers; in words why nobody could tell.
 
-    Raises AdminError where the agent is not there, or another answers where ours should.
+    `config` is where an administrator may have stopped it. Raises AdminError where the agent is not there, or
+    another answers where ours should.
     """
     hosts = looked_into(rules.matcher, rules.policy.release.services)
+    if Switch(config).stopped:
+        return f"{config / FILE} stops everything, so no handshake was tried; run bewust doctor when it is removed"
+    if not hosts:
+        return "the policy looks into nothing, so no handshake was tried"
     end = time.monotonic() + START_SECONDS
     while True:
         answers = {}

@@ -33,6 +33,12 @@ COMBINE = (
 
 def checked(here: Here) -> Iterator[Finding]:
     """Yield what was found on the way that requests take."""
+    if here.status and here.status.get("stopped"):
+        yield degraded("pac", PART, "Everything is stopped: nothing is looked into, counted or reminded of.",
+                       "End a pause with bewust resume; remove an administrator's file off.")  # fmt: skip
+        yield from _untried("Everything is stopped.", "See to that first (above).")
+        yield other_proxy(here)
+        return
     served = fetched(here)
     if isinstance(served, Finding):
         yield served

@@ -26,6 +26,7 @@ from uvicorn.server import ServerState
 
 from bewust import routing, texts
 from bewust.counters import rows
+from bewust.matching import Matcher
 from bewust.model import Context
 from bewust.page import guard, kept, now, rules, unseen, why
 from bewust.page.guard import RefusedError
@@ -39,6 +40,7 @@ __all__ = ["Page", "Shown", "Status"]
 
 FALLBACK = "nl"  # where the policy's language is none of the page's
 THEME = "theme.css"  # the organisation's tokens, in its own folder
+SECONDS_DIGITS = 9  # of a pause; the policy allows far less
 THEME_LIMIT = 64 << 10  # bytes; tokens are a few KiB
 STATIC = {"nlds.css": "text/css", "theme.css": "text/css", "page.css": "text/css", "copy.js": "text/javascript",
           "icon.svg": "image/svg+xml"}  # fmt: skip
@@ -87,6 +89,7 @@ class Page:
             Route("/status.json", self.status),
             Route("/counts.json", self.counts),
             Route("/held.json", self.held),
+            Route("/pause", self.pause, methods=["POST"]),
             Route("/static/organisation.css", self.organisation),
             Route("/static/{name}", self.static),
         ]
@@ -190,9 +193,10 @@ class Page:
             raise HTTPException(404) from error
 
     async def pac(self, request: Request) -> Response:
-        """Serve the PAC file for this agent's port."""
+        """Serve the PAC file for this agent's port; while it is stopped, one that leads past it."""
         network = self._agent.rules.policy.network
-        text = routing.pac(self._agent.rules.matcher, self._agent.port, network.upstream, network.direct)
+        matcher = Matcher({}, {}, ()) if self._agent.status().stopped else self._agent.rules.matcher
+        text = routing.pac(matcher, self._agent.port, network.upstream, network.direct)
         return PlainTextResponse(text, headers=guard.headers(), media_type=routing.PAC_TYPE)
 
     async def status(self, request: Request) -> Response:
@@ -206,6 +210,16 @@ class Page:
     async def held(self, request: Request) -> Response:
         """Serve why reminders were held back, to the same."""
         return self._private(request, lambda: msgspec.json.encode(rows(self._agent.contents().held)))
+
+    async def pause(self, request: Request) -> Response:
+        """Stop everything for `seconds`, 0 to go on; for whoever can read the token in the state folder."""
+
+        def act() -> bytes:
+            seconds = request.query_params.get("seconds", "")
+            self._agent.pause(float(seconds) if seconds.isdecimal() and len(seconds) < SECONDS_DIGITS else 0)
+            return msgspec.json.encode(self._agent.status())
+
+        return self._private(request, act)
 
     def _private(self, request: Request, body: Callable[[], bytes]) -> Response:
         given = request.headers.get("authorization", "")

@@ -1,7 +1,7 @@
 """What is true at this moment: on or off, what is looked at, the certificate, and snoozes."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 
 from bewust import routing
 from bewust.model import ANY_HOST, Context, Depth
@@ -33,6 +33,7 @@ def facts(view: View) -> Mapping[str, object]:
         "until": view.words.day(date.fromisoformat(status.authority_until)),
         "made": view.words.day(date.fromisoformat(status.authority_since)),
         "covered": view.agent.names_covered(),
+        "resumes": view.words.moment(datetime.fromisoformat(status.resumes)) if status.resumes else "",
         "snoozes": [_snooze(view, *pair) for pair in _snoozes(view)],
         "contexts": list(Context),
         "weeks": view.words(f"format.weeks_{PERIOD_WEEKS[rules.policy.mechanism]}"),

@@ -5,7 +5,7 @@ Belongs here: types. The page never learns more of a person than this, and keeps
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -24,6 +24,7 @@ class Status(msgspec.Struct, frozen=True):
     `silent` are services without a use in so many opportunities of this period; `reviews` are the
     signatures that look into something, by the date of their last review. `sessions` is how many logins
     of a managed machine are connected, `refusals` how often a site or a program refused us since the start.
+    `stopped` says why nothing is done now, by an administrator or for a while, and `resumes` until when.
     """
 
     version: str
@@ -50,6 +51,8 @@ class Status(msgspec.Struct, frozen=True):
     catalogue: str
     sessions: int = 0
     refusals: int = 0
+    stopped: Literal["", "off", "paused"] = ""
+    resumes: str = ""
 
 
 class Recent(msgspec.Struct, frozen=True):
@@ -106,6 +109,9 @@ class Shown(Protocol):
 
     def snooze(self, who: int, span: Span, context: Context | None) -> None:
         """Hold back a person's reminders for a while."""
+
+    def pause(self, seconds: float) -> None:
+        """Stop everything for a while; 0 ends it."""
 
     def forget(self) -> None:
         """Delete this period's counters."""

@@ -59,7 +59,7 @@ class PlayedMac(MacOS):
 
 @pytest.fixture
 def mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedMac:
-    monkeypatch.setattr(trying, "verify", lambda port, rules, root_pem: None)
+    monkeypatch.setattr(trying, "verify", lambda port, rules, root_pem, config: None)
     return PlayedMac(tmp_path / "root")
 
 

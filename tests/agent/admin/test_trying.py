@@ -80,13 +80,17 @@ def test_verifying_says_what_it_found(pem: Path, ours: trustme.CA, monkeypatch: 
     monkeypatch.setattr(trying, "START_SECONDS", 0.0)
     monkeypatch.setattr(trying, "looked_into", lambda matcher, preferred: [HOST])
     with proxy(OK, ours) as port:
-        assert trying.verify(port, rules, pem) is None
+        assert trying.verify(port, rules, pem, pem.parent) is None
     with proxy(OK, trustme.CA()) as port, pytest.raises(AdminError, match="another authority"):
-        trying.verify(port, rules, pem)
+        trying.verify(port, rules, pem, pem.parent)
     with proxy(b"", None) as port:
-        assert "could be reached" in (trying.verify(port, rules, pem) or "")
+        assert "could be reached" in (trying.verify(port, rules, pem, pem.parent) or "")
     with pytest.raises(AdminError, match="no agent listens"):
-        trying.verify(port, rules, pem)
+        trying.verify(port, rules, pem, pem.parent)
+    monkeypatch.setattr(trying, "looked_into", lambda matcher, preferred: [])
+    assert "looks into nothing" in (trying.verify(port, rules, pem, pem.parent) or "")
+    (pem.parent / "off").touch()
+    assert "stops everything" in (trying.verify(port, rules, pem, pem.parent) or "")
 
 
 def test_the_hosts_tried_are_those_of_the_policy_and_of_the_right_depth() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.doctor.heres import RULES, here, serving, verdicts
+from agent.doctor.heres import RULES, STATUS, here, serving, verdicts
 from bewust import routing
 from bewust.admin import trying
 from bewust.admin.trying import Answer, Stranger
@@ -36,6 +36,17 @@ def test_all_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(route, "fetched", lambda here: pac().decode())
     ids = ("pac", "direct", "decrypted", "by-name", "interceptor", "other-proxy")
     assert verdicts(route.checked(here(tmp_path))) == dict.fromkeys(ids, Verdict.OK)
+
+
+@pytest.mark.parametrize("why", ["off", "paused"])
+def test_while_it_is_stopped_that_is_the_finding_and_nothing_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    shaking(monkeypatch, {})  # KeyError where one is
+    found = verdicts(route.checked(here(tmp_path, status=STATUS | {"stopped": why})))
+    assert (found["pac"], found["decrypted"], found["by-name"]) == (
+        Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.UNKNOWN,
+    )  # fmt: skip
 
 
 def test_without_the_network_no_hand_is_shaken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
