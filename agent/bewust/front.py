@@ -115,7 +115,7 @@ class Front:
 
         Raises OSError where none answers.
         """
-        if _is_address(host):  # no name to look up
+        if ":" in host or host[-1].isdigit():  # an address
             return (await self.loop.create_connection(make, host, port))[1]
         first: dict[int, str] = {}
         for family, _, _, _, found in await self.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
@@ -152,12 +152,6 @@ class Front:
         if self._server is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._server.wait_closed(), 2)
-
-
-def _is_address(host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return bool(ipaddress.ip_address(host))
-    return False
 
 
 def _names_here(host: str) -> bool:

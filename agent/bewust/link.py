@@ -143,9 +143,7 @@ class Link(End):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.front.links.discard(self)
-        for waiting in (self._timer, self._task):
-            if waiting is not None:
-                waiting.cancel()
+        self._stop_waiting()
         self.replay = None  # there is nobody left to splice
         if self.other is None:
             self._leave()
@@ -199,9 +197,13 @@ class Link(End):
         return self._deeper and self.front.listener.handed(self.host)
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        self._stop_waiting()
         self._task = self.front.loop.create_task(work)
+
+    def _stop_waiting(self) -> None:
+        for waiting in (self._timer, self._task):
+            if waiting is not None:
+                waiting.cancel()
 
     def _turn_into_page(self) -> None:
         """Let the page's server go on with this connection, from its first byte."""
@@ -284,20 +286,27 @@ class Link(End):
 
     async def _splice(self) -> None:
         self.way = self._undecrypted()
+        self._timer = self.front.loop.call_later(DIAL_SECONDS, self._late)
         try:
-            async with asyncio.timeout(DIAL_SECONDS):
-                end = await self.front.dial(self)
+            end = await self.front.dial(self)
         except PermissionError:
             self.refuse("403 Forbidden")
-        except (OSError, ValueError):  # a time-out is the first, a name that is none the second
+        except (OSError, ValueError):  # the second: a name that is none
             self.refuse("502 Bad Gateway")
         else:
+            self._timer.cancel()
             self.way = self._undecrypted()  # the inspector may have told meanwhile that the site refuses it
             self.other, end.other = end, self
             said, self.replay, self.plain = self.replay, None, True
             end.send(bytes(said or b""))
             self._welcome()
             end.go_on()
+
+    def _late(self) -> None:
+        """Give up a site that does not answer."""
+        assert self._task is not None
+        self._task.cancel()
+        self.refuse("502 Bad Gateway")
 
     def _undecrypted(self) -> Way:
         return "failed-open" if self._looked_into() else "spliced"
