@@ -3,10 +3,9 @@
 Belongs here: a browser's connection, its end towards a site or the inspector. Not here: the port, or
 what is in the bytes; this room sees a host name, a port and how many bytes went by.
 
-A connection goes one of four ways. `spliced`: by name only. `handed`: to the inspector, and it
-can still be spliced until the inspector's first byte of TLS, since what the browser said so far is
-kept. `failed-open`: spliced because the inspector is dead or frozen; aborted when it is back, so
-that the browser reconnects. `page`: a request for our own page or the PAC.
+A connection goes one of four ways. `spliced`: by name only. `handed`: to the inspector, and it can still be
+spliced until the inspector's first byte of TLS, since what the browser said so far is kept. `failed-open`: spliced
+as the inspector is dead or frozen; aborted when it is back, so that browsers reconnect. `page`: our page or the PAC.
 """
 
 import asyncio
@@ -85,7 +84,7 @@ class Site(Asked):
             self.answered.set_result(True)
 
     def passed(self, data: memoryview) -> None:
-        self.link.carried(len(data))
+        self.plain = not self.link.carried(len(data))
         super().passed(data)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -101,8 +100,8 @@ class InspectorEnd(Asked):
         self.link = link
 
     def passed(self, data: memoryview) -> None:
-        self.link.replay = None
-        self.link.carried(len(data))
+        self.link.replay, self.link.plain = None, True  # it cannot be spliced any more
+        self.plain = not self.link.carried(len(data))
         super().passed(data)
 
     def eof_received(self) -> bool:
@@ -114,10 +113,8 @@ class InspectorEnd(Asked):
             super().connection_lost(error)
 
     def gives_up(self) -> bool:
-        """Leave the connection to a splice where the browser has heard nothing of ours yet."""
-        if self.refused():
-            return True
-        if self.link.inspector is not self:
+        """Leave it to a splice where the browser has heard nothing of ours yet."""
+        if self.refused() or self.link.inspector is not self:
             return True
         if self.link.replay is None:
             return False
@@ -136,8 +133,7 @@ class Link(End):
         self.port = 0
         self.replay: bytearray | None = None
         self.inspector: InspectorEnd | None = None
-        self._welcomed = False
-        self._head = b""
+        self._head, self._welcomed = b"", False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._back = 0
@@ -149,7 +145,9 @@ class Link(End):
         self.front.links.add(self)
         self._timer = self.front.loop.call_later(HEAD_SECONDS, self.abort)
         if self.front.crowded:
-            self._begin(self._wait_for_room())
+            assert self.transport is not None
+            self.transport.pause_reading()
+            self._task = self.front.loop.create_task(self._wait_for_room())
 
     async def _wait_for_room(self) -> None:
         """Be heard only if there is room; a browser that is not goes on without us."""
@@ -161,9 +159,7 @@ class Link(End):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.front.links.discard(self)
-        for waiting in (self._timer, self._task):
-            if waiting is not None:
-                waiting.cancel()
+        self._stop_waiting()
         self.replay = None  # there is nobody left to splice
         if self.other is None:
             self._leave()
@@ -185,8 +181,6 @@ class Link(End):
         if len(head) > HEAD_LIMIT:
             self.refuse("431 Request Header Fields Too Large")
         elif complete:
-            assert self._timer is not None
-            self._timer.cancel()
             self._turn(head, early)
 
     def _turn(self, head: bytes, early: bytes) -> None:
@@ -214,13 +208,20 @@ class Link(End):
     def _looked_into(self) -> bool:
         return self._deeper and self.front.listener.handed(self.host)
 
+    def _spliced(self) -> Way:
+        return "failed-open" if self._looked_into() else "spliced"
+
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         """Hear no more until that work says so."""
+        self._stop_waiting()
         if self.transport is not None:
             self.transport.pause_reading()
-        if self._task is not None:
-            self._task.cancel()
         self._task = self.front.loop.create_task(work)
+
+    def _stop_waiting(self) -> None:
+        for waiting in (self._timer, self._task):
+            if waiting is not None:
+                waiting.cancel()
 
     async def _turn_into_page(self) -> None:
         """Let the page's server go on with this connection, from its first byte."""
@@ -280,9 +281,8 @@ class Link(End):
 
     def _leave(self) -> None:
         """Have nothing to do with the inspector any more."""
-        old, self.inspector, self.other = self.inspector, None, None
-        if old is not None:
-            old.other = None
+        if (old := self.inspector) is not None:
+            self.inspector = self.other = old.other = None
             old.abort()
 
     def fall_back(self) -> None:
@@ -301,34 +301,37 @@ class Link(End):
             self._begin(self._hand_over())
 
     async def _splice(self) -> None:
-        self.way = self._undecrypted()
+        self.way = self._spliced()
+        self._timer = self.front.loop.call_later(DIAL_SECONDS, self._late)
         try:
-            async with asyncio.timeout(DIAL_SECONDS):
-                end = await self.front.dial(self)
+            end = await self.front.dial(self)
         except PermissionError:
             self.refuse("403 Forbidden")
-        except (OSError, ValueError):  # a time-out is the first, a name that is none the second
+        except (OSError, ValueError):  # the second: a name that is none
             self.refuse("502 Bad Gateway")
         else:
-            self.way = self._undecrypted()  # the inspector may have told meanwhile that the site refuses it
+            self._timer.cancel()
+            self.way = self._spliced()  # the inspector may have told meanwhile that the site refuses it
             self.other, end.other = end, self
-            said, self.replay = self.replay, None
+            said, self.replay, self.plain = self.replay, None, True
             end.send(bytes(said or b""))
             self._welcome()
             end.go_on()
 
-    def _undecrypted(self) -> Way:
-        return "failed-open" if self._looked_into() else "spliced"
+    def _late(self) -> None:
+        """Give up a site that does not answer."""
+        self._stop_waiting()
+        self.refuse("502 Bad Gateway")
 
-    def carried(self, count: int) -> None:
-        """Note bytes that came back; a visit where they are enough, unless we failed open."""
+    def carried(self, count: int) -> bool:
+        """Note bytes that came back; a visit where they are enough. False where none will ever count."""
         if not self._visits or self.way == "failed-open":
-            return
+            return False
         self._back += count
-        now = self.front.loop.time()
-        if self._back >= VISIT_BYTES and now - self._touched >= TOUCH_SECONDS:
+        if self._back >= VISIT_BYTES and (now := self.front.loop.time()) - self._touched >= TOUCH_SECONDS:
             self._touched = now
             self.front.listener.visited(self.host, self.client)
+        return True
 
     @property
     def client(self) -> tuple[str, int] | None:
