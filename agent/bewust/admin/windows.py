@@ -24,10 +24,10 @@ from bewust.admin.record import Record
 from bewust.admin.steps import AdminError, Choices, Step
 from bewust.admin.windows_policies import ChromiumPolicies, FirefoxPolicies, Sessions, Unclaimed
 from bewust.admin.windows_registry import Registry
-from bewust.admin.windows_system import RUNNING, STOPPED, System
+from bewust.admin.windows_system import System
 from bewust.settings import Rules, load_rules
 from bewust.windows_pipes import account
-from bewust.windows_service import NAME, RENEW
+from bewust.windows_service import NAME, RENEW, RUNNING, STARTING, STOPPING
 
 if sys.platform == "win32":
     from bewust.admin.windows_machine import Real
@@ -193,24 +193,23 @@ class Service:
             self._start()
 
     def _start(self) -> None:
-        system = self._machine.system
-        system.start([RENEW])
-        self._wait(RUNNING)
-        if system.state() != RUNNING:
+        self._machine.system.start([RENEW])
+        if self._settled(STARTING) != RUNNING:
             raise AdminError(f"{NAME} did not start. Look why: {self._machine.logs / 'service.log'}")
 
     def _stop(self) -> None:
+        self._settled(STARTING)  # it can be stopped only when it has started
         self._machine.system.stop()
-        self._wait(STOPPED)
+        self._settled(RUNNING, STOPPING)
 
-    def _wait(self, wanted: int) -> None:
+    def _settled(self, *passing: int) -> int:
+        """Wait until the service is in no `passing` state any more; return the one that it is in."""
         end = time.monotonic() + SECONDS
-        while (state := self._machine.system.state()) != wanted:
-            if state == STOPPED:
-                return
+        while (state := self._machine.system.state()) in passing:
             if time.monotonic() > end:
                 raise AdminError(f"{NAME} does not get on. Look why: {self._machine.logs / 'service.log'}")
             time.sleep(0.2)
+        return state
 
     def undo(self) -> None:
         """Stop it and remove it, and end the sessions, which would wait for it."""

@@ -8,8 +8,7 @@ if sys.platform == "win32":
     from collections.abc import Iterator, Sequence
 
     from bewust.admin.windows_calls import ADVAPI32, BOOL, HANDLE, NUMBER, POINTER, TEXT, checked, declare
-    from bewust.admin.windows_system import STOPPED
-    from bewust.windows_service import NAME
+    from bewust.windows_service import NAME, STOPPED
 
     _ALL, _OWN_PROCESS, _AUTOMATIC, _NORMAL, _UNCHANGED = 0xF01FF, 0x10, 2, 1, 0xFFFFFFFF
     _READ_SERVICE, _ABSENT, _NOT_ACTIVE = 0x1 | 0x4, 1060, 1062

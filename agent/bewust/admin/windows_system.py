@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-STOPPED, RUNNING = 1, 4  # states of a service
-
 
 class System(Protocol):
     """This machine, or one that a test plays. Every method raises OSError."""
@@ -48,7 +46,7 @@ class System(Protocol):
         """Remove our service."""
 
     def state(self) -> int:
-        """Return the state of our service."""
+        """Return the state of our service, as windows_service numbers them; stopped where there is none."""
 
     def start(self, arguments: Sequence[str]) -> None:
         """Have our service started; it may take a while until it runs."""
