@@ -1,6 +1,6 @@
 r"""The steps on Windows: folders, service, authority, trust, sessions, browser policies.
 
-Belongs here: what is done where. Not here: Windows' own interfaces (windows_system), the registry
+Belongs here: what is done where. Not here: Windows' own interfaces (windows_machine), the registry
 (windows_registry), which values (windows_policies). Everything of ours is below %ProgramData%\Bewust; the
 program is wherever its package put it. Tried under Wine, not on Windows (docs/support.md).
 """
@@ -22,9 +22,9 @@ from bewust import authority, managed
 from bewust.admin import files, published, record, trying, windows_policies
 from bewust.admin.record import Record
 from bewust.admin.steps import AdminError, Choices, Step
+from bewust.admin.windows_machine import System
 from bewust.admin.windows_policies import ChromiumPolicies, FirefoxPolicies, Sessions, Unclaimed
 from bewust.admin.windows_registry import Registry
-from bewust.admin.windows_system import System
 from bewust.settings import Rules, load_rules
 from bewust.windows_pipes import account
 from bewust.windows_service import NAME, RENEW, RUNNING, STARTING, STOPPING
@@ -185,15 +185,15 @@ class Service:
         back.callback(self._stop)
         self._stop()
         system.install(machine.service, rf"NT SERVICE\{NAME}")
-        self._start()
+        self._start(RENEW)
 
     def _as_before(self, command: str, ran: bool) -> None:
         self._machine.system.install(command, rf"NT SERVICE\{NAME}")
         if ran:
             self._start()
 
-    def _start(self) -> None:
-        self._machine.system.start([RENEW])
+    def _start(self, *arguments: str) -> None:
+        self._machine.system.start(arguments)
         if self._settled(STARTING) != RUNNING:
             raise AdminError(f"{NAME} did not start. Look why: {self._machine.logs / 'service.log'}")
 
