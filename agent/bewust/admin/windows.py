@@ -75,7 +75,7 @@ class Windows:
         """Return the steps, first to last."""
         told = [ChromiumPolicies(self, browser) for browser in windows_policies.CHROMIUMS]
         return [
-            *(Unclaimed(self), Folders(self), Service(self), Published(self), Trusted(self), Sessions(self)),
+            *(Unclaimed(self), Folders(self), Sessions(self), Service(self), Published(self), Trusted(self)),
             *(*told, FirefoxPolicies(self)),
         ]
 

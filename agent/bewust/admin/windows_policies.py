@@ -19,7 +19,7 @@ from bewust.admin.steps import AdminError, Choices
 from bewust.admin.windows_registry import Registry, Value, is_ours, read
 
 REMEDY = "Have Bewust go through that proxy (bewust admin install --upstream http://NAME:PORT), or remove it."
-RUN = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Run"
+RUN, SESSION = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Run", "Bewust"
 FIREFOX = r"SOFTWARE\Policies\Mozilla\Firefox"
 # Where a proxy for everybody on a machine stands, and the switch that makes it everybody's.
 INTERNET = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Internet Settings"
@@ -165,13 +165,13 @@ class FirefoxPolicies(Values):
 
 
 class Sessions(Values):
-    """`bewust session` at every log-in."""
+    """`bewust session` at every log-in. One that runs asks for this whenever the service goes (reminder_commands)."""
 
     name, key = "sessions", RUN
 
     def wanted(self) -> list[Value]:
         """Return the command; who is logged in gets it with the next log-in."""
-        return [Value(RUN, "Bewust", self._place.session)]
+        return [Value(RUN, SESSION, self._place.session)]
 
 
 class Unclaimed:
