@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _AS_WHOM = "as an administrator" if sys.platform == "win32" else "as root (sudo bewust admin ...)"
 
+
 @click.group(name="admin", short_help="Set this machine up, or take it all back; as root.")
 def admin_group() -> None:
     """Set this machine up for Bewust, or take it all back; as root or an administrator.
