@@ -65,10 +65,12 @@ def lay(place: Place, wanted: Iterable[Value], back: ExitStack) -> None:
     for value in wanted:
         registry, laid = place.registry, place.record.laid_values
         now = read(registry, value.key, value.name)
-        if now == value.data:
-            continue
         before = laid.get(str(value))
+        if now == value.data and before is not None:
+            continue
         was = before.before if before is not None and now == before.left else now
+        if was == value.data:  # nobody else says this: it is ours, of an installation whose record is lost
+            was = None
         laid[str(value)] = Laid(value.key, value.name, was, value.data)
         made = [key for key in _above(value.key) if not registry.exists(key)]
         place.record.keys = list(dict.fromkeys([*place.record.keys, *made]))

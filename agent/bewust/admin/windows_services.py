@@ -12,6 +12,7 @@ if sys.platform == "win32":
 
     _ALL, _OWN_PROCESS, _AUTOMATIC, _NORMAL, _UNCHANGED = 0xF01FF, 0x10, 2, 1, 0xFFFFFFFF
     _READ_SERVICE, _ABSENT, _NOT_ACTIVE = 0x1 | 0x4, 1060, 1062
+    _UNKNOWN_LEVEL = 124  # ERROR_INVALID_LEVEL: Wine knows neither of the last two
     DESCRIPTION = "Reminds people, at the right moment, to use generative AI conscientiously. It cannot watch them."
     declare((
         (ADVAPI32.OpenSCManagerW, HANDLE, [TEXT, TEXT, NUMBER]),
@@ -119,4 +120,5 @@ if sys.platform == "win32":
         privileges = ctypes.create_unicode_buffer("SeChangeNotifyPrivilege\0")
         listed = ctypes.c_wchar_p(ctypes.addressof(privileges))
         for level, about in ((2, failing), (4, also_by_code), (6, listed)):
-            ADVAPI32.ChangeServiceConfig2W(service, level, ctypes.byref(about))
+            set_so = ADVAPI32.ChangeServiceConfig2W(service, level, ctypes.byref(about))
+            checked(set_so or ctypes.get_last_error() == _UNKNOWN_LEVEL)

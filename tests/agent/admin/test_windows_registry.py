@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from agent.admin.hive import Place
+from bewust.admin.record import Record
 from bewust.admin.steps import AdminError
 from bewust.admin.windows_registry import Value, is_ours, lay, read, taken_back
 
@@ -46,6 +47,14 @@ def test_what_somebody_changed_after_us_is_theirs(place: Place) -> None:
     assert not is_ours(place.record, Value(KEY, "Proxy", "theirs"))
     taken_back(place, [KEY])
     assert place.registry.held[KEY] == {"Proxy": ("theirs", 1)}
+
+
+def test_a_value_of_ours_whose_record_was_lost_is_taken_back_all_the_same(place: Place) -> None:
+    lay(place, WANTED, ExitStack())
+    place.record = Record()
+    lay(place, WANTED, ExitStack())
+    taken_back(place, [KEY])
+    assert place.registry.held[KEY] == place.registry.held[rf"{KEY}\Deep\Deeper"] == {}, "keys are left, and empty"
 
 
 def test_only_the_keys_that_are_named_are_taken_back(place: Place) -> None:
