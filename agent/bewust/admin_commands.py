@@ -15,10 +15,12 @@ from bewust.console import ADMIN, CONFIG, clear_errors, fail, say
 if TYPE_CHECKING:
     from bewust.admin.steps import Machine
 
+_AS_WHOM = "as an administrator" if sys.platform == "win32" else "as root (sudo bewust admin ...)"
+
 
 @click.group(name="admin", short_help="Set this machine up, or take it all back; as root.")
 def admin_group() -> None:
-    """Set this machine up for Bewust, or take it all back; as root.
+    """Set this machine up for Bewust, or take it all back; as root or an administrator.
 
     It makes the authority, starts the service, has every login show its reminders, and tells the browsers
     that are present. All of it or nothing: where a step fails, the machine is left as it was.
@@ -144,11 +146,19 @@ def _logged() -> "Iterator[Machine]":
 
     with clear_errors():
         machine = _machine()
-        if hasattr(os, "geteuid") and os.geteuid() != 0:
-            fail("this changes the machine for everybody, so run it as root (sudo bewust admin ...)", ADMIN)
+        if not _may_change_it():
+            fail(f"this changes the machine for everybody, so run it {_AS_WHOM}", ADMIN)
         os.umask(0o022)
         with logging_to(machine.log):
             yield machine
+
+
+def _may_change_it() -> bool:
+    if sys.platform == "win32":
+        from bewust.admin.windows_machine import Real
+
+        return Real().is_administrator()
+    return os.geteuid() == 0
 
 
 def _machine() -> "Machine":
@@ -160,4 +170,8 @@ def _machine() -> "Machine":
         from bewust.admin.macos import MacOS
 
         return MacOS()
+    if sys.platform == "win32":
+        from bewust.admin.windows import Windows
+
+        return Windows()
     return fail(f"`bewust admin` is not there for {sys.platform} yet; docs/support.md says what to do instead", ADMIN)

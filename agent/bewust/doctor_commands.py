@@ -63,12 +63,12 @@ def support_bundle(context: click.Context, out: Path, yes: bool, no_network: boo
     status: without names of people, machines and organisations, without addresses, and without counters.
     It is sent to nobody: that is for you to do.
     """
-    from bewust.doctor import bundle
+    from bewust.doctor import bundle, examination
 
     if out.exists():
         fail(f"{out}: is there already. Move it, or name another with --out.", READ_FAILED)
     here, findings = _examined(context, network=not no_network)
-    files = bundle.collected(here, findings, _installation(), here.root / "var/log/bewust-admin.log")
+    files = bundle.collected(here, findings, _installation(), here.root / examination.LOG)
     for name, text in files.items():
         say(f"--- {name}")
         say(text.rstrip("\n"))
@@ -113,19 +113,32 @@ def _here(context: click.Context, network: bool) -> "tuple[Here, Finding]":
     if config is None and managed and (ROOT / examination.CONFIG).is_dir():
         config = ROOT / examination.CONFIG
     rules, first = examination.settings(config)
-    status, why = None, ""
+    status, why, user = None, "", _user()
     try:
         status = ask(state, "/status.json")
     except NoAgentError:
-        unreadable = managed and not os.access(state, os.X_OK)
-        why = "What the agent says of itself is for root to ask." if unreadable else f"No agent runs with {state}."
+        unreadable = managed and user != 0 and (sys.platform == "win32" or not os.access(state, os.X_OK))
+        why = (
+            "What the agent says of itself is for root to ask, or an administrator."
+            if unreadable
+            else f"No agent runs with {state}."
+        )
     here = finding.Here(
         root=ROOT, state=state, root_pem=theirs / "root.pem" if managed else state / "authority" / "root.pem",
         port=examination.port(ROOT, state), managed=managed, rules=rules, now=local_now(rules), status=status, why=why,
-        environment=dict(os.environ), user=os.geteuid() if hasattr(os, "geteuid") else 1000, network=network,
+        environment=dict(os.environ), user=user, network=network,
         roots=examination.machine_roots(), run=finding.run,
     )  # fmt: skip
     return here, first
+
+
+def _user() -> int:
+    """Return who asks, as a user id: 0 is who may see everything."""
+    if sys.platform == "win32":
+        from bewust.admin.windows_machine import Real
+
+        return 0 if Real().is_administrator() else 1000
+    return os.geteuid()
 
 
 def _installation() -> dict[str, str | None] | str:

@@ -2,6 +2,11 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -102,7 +107,6 @@ def session(options: Options, socket: Path) -> None:
     use were explained, and until which day no reminders are wanted, in the folder of --state.
     """
     import signal
-    from contextlib import suppress
 
     from bewust.desk import Desk
     from bewust.memory import FILE
@@ -117,11 +121,36 @@ def session(options: Options, socket: Path) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             with suppress(NotImplementedError):  # Windows: it ends with the log-in
                 asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-        try:
+        with suppress(asyncio.CancelledError):
             await running
-        except asyncio.CancelledError:
-            await desk.close()
+        await desk.close()
 
     desk = Desk(chosen)
-    one = Session(socket, options.state / FILE, desk, tell=lambda why: click.echo(f"bewust: {why}", err=True))
+
+    def tell(why: str) -> None:
+        click.echo(f"bewust: {why}", err=True)
+
+    one = Session(socket, options.state / FILE, desk, tell, _is_wanted)
     asyncio.run(main())
+
+
+def _is_wanted() -> bool:
+    """Whether this is still what a log-in runs: on Windows a later version lies elsewhere, and nobody restarts us."""
+    if sys.platform == "win32":
+        from bewust.admin.windows_policies import RUN, SESSION
+        from bewust.admin.windows_registry import LocalMachine
+
+        return handed_on(LocalMachine().value(RUN, SESSION), Path(sys.executable), subprocess.Popen)
+    return True
+
+
+def handed_on(told: tuple[object, int] | None, program: Path, start: Callable[[str], object]) -> bool:
+    """Return whether `program` is of the version that a log-in is told to run; start that one where it is another."""
+    if told is None:  # taken back
+        return False
+    command = str(told[0])
+    if command.lower().startswith(f'"{program.parent}{os.sep}'.lower()):
+        return True
+    with suppress(OSError):
+        start(command)
+    return False

@@ -86,12 +86,21 @@ class Desktop(Protocol):
 
 
 class Session:
-    """One login's end of the socket. `problem` is why it is not connected, None while it is."""
+    """One login's end of the socket. `problem` is why it is not connected, None while it is.
+
+    `wanted` is asked whenever the connection has ended: whether to try again.
+    """
 
     def __init__(
-        self, path: Path, memory: Path, desktop: Desktop, tell: Callable[[str], None] = lambda problem: None
+        self,
+        path: Path,
+        memory: Path,
+        desktop: Desktop,
+        tell: Callable[[str], None] = lambda problem: None,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._tell = tell
+        self._wanted = wanted
         self._path = path
         self._memory = memory
         self._desktop = desktop
@@ -101,7 +110,7 @@ class Session:
         self.problem: str | None = "not connected yet"
 
     async def run(self) -> None:
-        """Stay connected until cancelled; whatever happens at the other end, try again."""
+        """Stay connected until cancelled, or wanted no more; whatever happens at the other end, try again."""
         failures, told = 0, ""
         while True:
             connected = asyncio.get_running_loop().time()
@@ -115,6 +124,8 @@ class Session:
             if self.problem != told:
                 told = self.problem
                 self._tell(self.problem)
+            if not await asyncio.to_thread(self._wanted):
+                return
             if asyncio.get_running_loop().time() - connected > BACK_OFF[-1]:
                 failures = 0
             await asyncio.sleep(BACK_OFF[min(failures, len(BACK_OFF) - 1)])

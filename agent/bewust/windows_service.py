@@ -5,6 +5,7 @@ Belongs here: that conversation, and asking the manager for the process of a ser
 in Microsoft's documentation.
 """
 
+import os
 import sys
 import threading
 import traceback
@@ -15,6 +16,7 @@ from typing import TextIO
 
 NAME = "Bewust"
 RENEW = "renew"  # the argument of a start that is to bring the authority up to date
+END_SECONDS = 30.0  # for a clean stop; measured: under 2 s
 LOG_BYTES = 1 << 20  # of the log, which is then begun anew; one older one is kept
 
 STOPPED, STARTING, STOPPING, RUNNING = 1, 2, 3, 4
@@ -124,7 +126,16 @@ if sys.platform == "win32":
 
         @_HANDLER
         def handler(control: int, kind: int, data: int, context: int) -> int:
+            if control in (_STOP, _SHUTDOWN):
+                limit = threading.Timer(END_SECONDS, end)
+                limit.daemon = True
+                limit.start()
             return held.asked(control)
+
+        def end() -> None:
+            """End what does not end by itself; it has written its counters long before."""
+            tell(STOPPED, 0)
+            os._exit(0)
 
         @_MAIN
         def main(count: int, arguments: object) -> None:

@@ -93,3 +93,24 @@ def test_a_service_says_where_it_cannot_listen(tmp_path: Path) -> None:
     result = run("--state", tmp_path / "state", "service", "--port", "0", "--socket", missing)
     assert result.exit_code == 4
     assert str(missing) in result.stderr and "--socket" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("told", "stays", "started"),
+    [
+        ('"{here}/pythonw.exe" -m bewust.cli session', True, []),
+        ('"{HERE}/python.exe" -m bewust.cli session', True, []),
+        ('"/opt/later/pythonw.exe" -m bewust.cli session', False, ['"/opt/later/pythonw.exe" -m bewust.cli session']),
+        (None, False, []),
+    ],
+)
+def test_a_session_of_an_older_version_starts_the_one_of_now_and_ends(
+    tmp_path: Path, told: str | None, stays: bool, started: list[str]
+) -> None:
+    from bewust.reminder_commands import handed_on
+
+    did: list[str] = []
+    text = told and told.format(here=tmp_path, HERE=str(tmp_path).upper())
+    found = None if text is None else (text, 1)
+    assert handed_on(found, tmp_path / "pythonw.exe", did.append) is stays
+    assert did == started

@@ -151,3 +151,10 @@ def test_a_session_imports_nothing_heavy_and_is_small() -> None:
     assert modules == "[]"
     if sys.platform == "linux":
         assert int(kilobytes) < 40_000
+
+
+def test_a_session_that_is_wanted_no_more_ends(tmp_path: Path) -> None:
+    told: list[str] = []
+    one = Session(tmp_path / "absent", tmp_path / "login.json", Desktop(), told.append, lambda: not told)
+    asyncio.run(asyncio.wait_for(one.run(), 5))
+    assert len(told) == 1

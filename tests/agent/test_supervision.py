@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -268,3 +269,15 @@ def test_a_restart_that_is_asked_for(tmp_path: Path) -> None:
                 await until(partial(lambda number: len(watched.ports) == number, number))
 
     watched.run(test)
+
+
+def test_a_child_of_the_child_that_holds_its_pipes_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    holds = 'import subprocess, sys\nsubprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"])\n'
+    watched = Watched(f"import os\n{holds}{ALIVE}", tmp_path)
+
+    async def test() -> None:
+        await until(lambda: watched.ports)
+
+    began = time.monotonic()
+    watched.run(test)
+    assert time.monotonic() - began < 10

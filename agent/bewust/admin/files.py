@@ -63,6 +63,13 @@ def kept(path: Path, back: ExitStack) -> None:
         back.callback(path.unlink, missing_ok=True)
 
 
+def kept_all(folder: Path, back: ExitStack) -> None:
+    """Have the files right in a folder put back as they were, with owner and mode."""
+    for path in folder.iterdir():
+        if path.is_file() and not path.is_symlink():
+            kept(path, back)
+
+
 def _restore(path: Path, data: bytes, about: os.stat_result) -> None:
     _replace(path, data, about.st_mode & 0o7777)
     if hasattr(os, "chown"):

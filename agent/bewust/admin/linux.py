@@ -13,8 +13,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from bewust import authority, importing, routing
-from bewust.admin import commands, files, policy_folders, record, trying
+from bewust import authority
+from bewust.admin import commands, files, policy_folders, published, record, trying
 from bewust.admin.browser_policies import ChromiumPolicies, FirefoxPolicies
 from bewust.admin.record import Record
 from bewust.admin.steps import AdminError, Choices, Step
@@ -22,7 +22,6 @@ from bewust.admin.systemd import Service, Sessions
 from bewust.settings import Rules, load_rules
 
 ACCOUNT = "bewust"
-ORGANISATION = "organisation-root.pem"  # in the organisation's folder: its own root, where an authority was imported
 PROGRAM = "/opt/bewust/current/bin/bewust"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 SECONDS = 120  # for one command of the system; systemctl waits for a start
@@ -207,7 +206,7 @@ class Issued:
         machine = self._machine
         folder = machine.state / "authority"
         if folder.is_dir():
-            _keep_folder(folder, back)
+            files.kept_all(folder, back)
         else:
             back.callback(shutil.rmtree, folder, ignore_errors=True)
         options = ["--state", str(machine.state)]
@@ -228,22 +227,7 @@ class Issued:
             raise AdminError(f"{file}: would not be limited to the decrypt list ({error})") from error
 
     def _checked(self, raw: bytes) -> x509.Certificate:
-        """Return the root in `raw`: limited to the decrypt list, or the one for which the administrator vouches."""
-        vouched = self._machine.config / ORGANISATION
-        if not vouched.is_file():
-            return authority.check_root(raw, routing.decrypt_list(self._machine.rules().matcher))
-        found = importing.root_in(vouched)
-        if authority.certificates(Path(authority.ROOT_FILE), raw, 1) != [found]:
-            remedy = "import one that it signed (bewust authority import), or remove that file"
-            raise authority.AuthorityError(vouched, "is not the root of this machine's authority", remedy)
-        return found
+        return published.checked(raw, self._machine.config, self._machine.rules().matcher)
 
     def undo(self) -> None:
         """Leave it to a later installation; a purge removes it."""
-
-
-def _keep_folder(folder: Path, back: ExitStack) -> None:
-    """Have the files of a folder put back as they were, with owner and mode."""
-    for path in folder.iterdir():
-        if path.is_file() and not path.is_symlink():
-            files.kept(path, back)

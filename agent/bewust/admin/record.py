@@ -22,14 +22,33 @@ class Before(msgspec.Struct, frozen=True):
     left: str
 
 
+type Data = str | int  # of a registry value
+
+
+class Laid(msgspec.Struct, frozen=True):
+    """A registry value as it was before us, None where it was not there, and as we left it."""
+
+    key: str
+    name: str
+    before: Data | None
+    left: Data
+
+
 class Record(msgspec.Struct):
-    """`folders` we made, `files` that are wholly ours, `laid` by path: others' files with keys of ours."""
+    """`folders` we made, `files` that are wholly ours, `laid` by path: others' files with keys of ours.
+
+    On Windows also `keys` of the registry that we made, values that we set, by name, and the SHA-1 of each root that
+    we had trusted.
+    """
 
     choices: Choices = Choices()
     folders: list[str] = []
     files: list[str] = []
     laid: dict[str, Before] = {}
     account: bool = False  # whether we made the service's account
+    keys: list[str] = []
+    laid_values: dict[str, Laid] = {}
+    roots: list[str] = []
 
 
 def load(folder: Path) -> Record:

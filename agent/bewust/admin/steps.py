@@ -78,16 +78,20 @@ def install(machine: Machine) -> str | None:
 
     Raises AdminError.
     """
-    with ExitStack() as back:
-        for step in machine.steps():
-            with _named(step.name):
-                step.do(back)
-            _log.info("%s: done", step.name)
-        with _named("verification"):
-            remark = machine.verify()
-        _log.info("verification: %s", remark or "a handshake through the agent holds")
-        back.pop_all()
-        return remark
+    try:
+        with ExitStack() as back:
+            for step in machine.steps():
+                with _named(step.name):
+                    step.do(back)
+                _log.info("%s: done", step.name)
+            with _named("verification"):
+                remark = machine.verify()
+            _log.info("verification: %s", remark or "a handshake through the agent holds")
+            back.pop_all()
+            return remark
+    except OSError as error:  # what a step raises is told by _named
+        with _named(f"{error.__context__ or 'it failed'} And putting back what was there"):
+            raise
     raise AssertionError("an ExitStack whose callbacks swallow nothing")
 
 

@@ -6,6 +6,7 @@ request is sent: the site learns that somebody shook hands, as it does from any 
 
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Iterable
 from enum import StrEnum
@@ -23,7 +24,9 @@ from bewust.settings import Rules
 from bewust.switch import FILE, Switch
 
 SECONDS = 10.0  # of one try
-START_SECONDS = 20.0  # for an inspector to be up after a start
+# For an inspector to be up after a start; on Windows a scanner looks at every file that is new.
+START_SECONDS = 90.0 if sys.platform == "win32" else 20.0
+LOG = r"%ProgramData%\Bewust\Logs\service.log" if sys.platform == "win32" else "journalctl -u bewust.service"
 TRIED = 8  # hosts; some may be down, or blocked by the organisation
 HEAD_LIMIT = 16 << 10
 
@@ -145,11 +148,11 @@ def verify(port: int, rules: Rules, root_pem: Path, config: Path) -> str | None:
             break
         time.sleep(0.5)  # the agent or its inspector may be starting
     if Answer.NO_AGENT in answers.values():
-        raise AdminError(f"no agent listens at port {port}. Look why: journalctl -u bewust.service")
+        raise AdminError(f"no agent listens at port {port}. Look why: {LOG}")
     others = [host for host, answer in answers.items() if answer is Answer.OTHER]
     if others:
         raise AdminError(
             f"{others[0]}: through the agent another authority answers than ours. "
-            "Look why it does not inspect: bewust status, and journalctl -u bewust.service"
+            f"Look why it does not inspect: bewust status, and {LOG}"
         )
     return f"none of {', '.join(hosts)} could be reached, so no handshake was tried; run bewust doctor later"

@@ -24,10 +24,10 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from bewust.admin import policies, policy_folders
 from bewust.admin.browser_policies import encoded
-from bewust.doctor.finding import Finding, Here, Verdict, broken, degraded, ok, unknown
+from bewust.doctor.finding import ADMIN, Finding, Here, Verdict, broken, degraded, ok, unknown
 from bewust.doctor.told import Told
 
-AGAIN = "Run: sudo bewust admin install"
+AGAIN = f"Run: {ADMIN} install"
 PAC_OF_OURS = re.compile(r"http://127\.0\.0\.1:[0-9]+/proxy\.pac")
 
 

@@ -3,12 +3,14 @@
 Belongs here: what comes first, and finding the agent of this machine. Not here: any check.
 """
 
+import os
 import ssl
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bewust import managed
 from bewust.admin import record
 from bewust.admin.steps import PORT, AdminError
 from bewust.doctor import browsing, desktop, machine, route, told, trust
@@ -18,7 +20,12 @@ from bewust.schema import CatalogueError
 from bewust.settings import Rules, load_rules, running_agent
 from bewust.texts import TextsError
 
-FOLDER, CONFIG = "var/lib/bewust", "etc/bewust"  # as admin.linux has them
+# As admin.linux and admin.windows have them; an absolute one takes the place of the root it is put behind.
+if sys.platform == "win32":
+    FOLDER, CONFIG = str(managed.folder().parent), str(managed.folder())
+    LOG = str(Path(os.environ.get("SYSTEMROOT", r"C:\Windows"), "Logs", "Bewust", "admin.log"))
+else:
+    FOLDER, CONFIG, LOG = "var/lib/bewust", "etc/bewust", "var/log/bewust-admin.log"
 
 type Step = tuple[str, Callable[[Here], Iterator[Finding]]]
 

@@ -4,6 +4,7 @@ Belongs here: the frozen values that all checks share. Not here: any check.
 """
 
 import subprocess
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -32,6 +33,15 @@ Id = Literal[
     "names", "authority", "authority-names", "authority-end", "pac", "direct", "decrypted", "by-name", "interceptor",
     "other-proxy", "toast", "store", "disk-space", "clock", "version", "catalogue", "signatures", "doctor",
 ]  # fmt: skip
+
+
+# How a remedy is spelled here.
+if sys.platform == "win32":
+    AS_ROOT, ADMIN = "Run the same as an administrator.", "as an administrator: bewust admin"
+    SEE, RESTART = r"%ProgramData%\Bewust\Logs\service.log", "as an administrator: Restart-Service Bewust"
+else:
+    AS_ROOT, ADMIN = "Run the same as root.", "sudo bewust admin"
+    SEE, RESTART = "journalctl -u bewust.service", "sudo systemctl restart bewust.service"
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -5,27 +5,27 @@ requests (route).
 """
 
 import os
+import re
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from bewust import __version__, authority, health, routing, storage
-from bewust.doctor.finding import Finding, Here, broken, degraded, ok, unknown
+from bewust.doctor.finding import AS_ROOT, RESTART, SEE, Finding, Here, broken, degraded, ok, unknown
 
 PART, KEPT, UP_TO_DATE = "agent", "store", "versions"
 UNITS = ("bewust.socket", "bewust.service")
 ENOUGH, TOO_LITTLE = 200 << 20, 20 << 20  # bytes free; the store itself is under 1 MiB
 STALE_DAYS = 180
 AHEAD_YEARS = 10
-SEE = "Look why: journalctl -u bewust.service"
-AS_ROOT = "Run the same as root."
 
 
-def running(here: Here) -> Iterator[Finding]:
+def running(here: Here, platform: str = sys.platform) -> Iterator[Finding]:
     """Yield what runs, and what the agent says of itself."""
-    yield from _units(here)
+    yield from _units(here, platform)
     if here.status is None:
         yield unknown("agent", PART, here.why, _start(here))
         return
@@ -47,11 +47,16 @@ def running(here: Here) -> Iterator[Finding]:
 
 
 def _start(here: Here) -> str:
-    return AS_ROOT if here.managed and here.user != 0 else SEE if here.managed else "Start it: bewust run"
+    return (
+        AS_ROOT if here.managed and here.user != 0 else f"Look why: {SEE}" if here.managed else "Start it: bewust run"
+    )
 
 
-def _units(here: Here) -> Iterator[Finding]:
+def _units(here: Here, platform: str) -> Iterator[Finding]:
     if not here.managed:
+        return
+    if platform == "win32":
+        yield _windows(here)
         return
     if not (here.root / "run/systemd/system").is_dir():
         yield unknown("service", PART, "systemd does not run here.", "Look how the agent is started on this machine.")
@@ -62,6 +67,13 @@ def _units(here: Here) -> Iterator[Finding]:
             return
     yield ok("service", PART, "The service runs, and systemd holds its port.")
     yield _session(here)
+
+
+def _windows(here: Here) -> Finding:
+    said = here.run(["sc", "query", "Bewust"])
+    if said is None or not re.search(r":\s*4\b", said):  # its state; the word beside it is translated
+        return broken("service", PART, "The service Bewust does not run.", f"Look why: {SEE}")
+    return ok("service", PART, "The service runs.")
 
 
 def _session(here: Here) -> Finding:
@@ -150,7 +162,7 @@ def current(here: Here) -> Iterator[Finding]:
     else:
         yield degraded(
             "version", UP_TO_DATE, f"The agent that runs is {here.status['version']}, this command {__version__}.",
-            "Start the agent anew" + (": sudo systemctl restart bewust.service" if here.managed else "."),
+            "Start the agent anew" + (f": {RESTART}" if here.managed else "."),
         )  # fmt: skip
     newest = max((service.reviewed for service in here.rules.services.values()), default="")
     days = health.age(newest, here.now.date()) if newest else STALE_DAYS + 1

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bewust import routing
 from bewust.admin import policy_folders, trying
 from bewust.admin.trying import Answer, Stranger
-from bewust.doctor.finding import Finding, Here, broken, degraded, ok, unknown
+from bewust.doctor.finding import SEE, Finding, Here, broken, degraded, ok, unknown
 
 PART, SECOND = "routing", "other products"
 SECONDS = 5
@@ -62,7 +62,7 @@ def _untried(why: str, remedy: str) -> Iterator[Finding]:
 
 def fetched(here: Here) -> str | Finding:
     """Return the PAC file as the agent serves it, or what is wrong."""
-    start = "Look why: journalctl -u bewust.service" if here.managed else "Start it: bewust run"
+    start = f"Look why: {SEE}" if here.managed else "Start it: bewust run"
     connection = http.client.HTTPConnection("127.0.0.1", here.port, timeout=SECONDS)
     try:
         connection.request("GET", "/proxy.pac")
@@ -113,7 +113,7 @@ def decrypted(here: Here) -> Finding:
 def _decrypted(here: Here, answers: Mapping[str, Answer]) -> Finding:
     ours = [host for host, answer in answers.items() if answer is Answer.OURS]
     other = [host for host, answer in answers.items() if answer is Answer.OTHER]
-    why = "Look why: bewust status" + (", and journalctl -u bewust.service" if here.managed else "")
+    why = "Look why: bewust status" + (f", and {SEE}" if here.managed else "")
     if ours and not other:
         return ok("decrypted", PART, f"Looked into by our authority: {', '.join(ours)}.")
     if ours:

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 
 from bewust import authority, routing
 from bewust.authority import AuthorityError
-from bewust.doctor.finding import Finding, Here, broken, degraded, ok, unknown
+from bewust.doctor.finding import ADMIN, AS_ROOT, Finding, Here, broken, degraded, ok, unknown
 
 PART = "authority"
 
 
 def checked(here: Here) -> Iterator[Finding]:
     """Yield what was found of the root."""
-    renew = "sudo bewust admin upgrade" if here.managed else "bewust authority renew, and start the agent anew"
+    renew = f"{ADMIN} upgrade" if here.managed else "bewust authority renew, and start the agent anew"
     hosts = routing.decrypt_list(here.rules.matcher)
     try:
         here.root_pem.stat()
     except PermissionError:
-        yield unknown("authority", PART, f"{here.root_pem}: may not be read by you.", "Run the same as root.")
+        yield unknown("authority", PART, f"{here.root_pem}: may not be read by you.", AS_ROOT)
         return
     except OSError:
         if here.managed:

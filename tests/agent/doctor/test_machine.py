@@ -131,3 +131,16 @@ def test_versions(tmp_path: Path) -> None:
                 if f.id == "signatures")  # fmt: skip
     assert stale.verdict is DEGRADED
     assert "claude" not in stale.what and "431" not in stale.what, "what follows from counters is not for a bundle"
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ("        STATE              : 4  RUNNING", OK),
+        ("        STATUS             : 1  BEENDET", BROKEN),
+        (None, BROKEN),
+    ],
+)
+def test_on_windows_the_service_manager_is_asked(tmp_path: Path, said: str | None, verdict: Verdict) -> None:
+    there = here(tmp_path, managed=True, run=lambda command: said if command[:2] == ["sc", "query"] else None)
+    assert next(iter(machine.running(there, "win32"))).verdict is verdict

@@ -1,0 +1,156 @@
+"""What browsers are told by the registry; and what others told them is respected."""
+
+import copy
+import json
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from agent.admin import hive
+from bewust.admin import windows_policies
+from bewust.admin.steps import AdminError, Choices
+from bewust.admin.windows_policies import (
+    CHROMIUMS,
+    FIREFOX,
+    INTERNET,
+    INTERNET_POLICIES,
+    RUN,
+    ChromiumPolicies,
+    FirefoxPolicies,
+    Sessions,
+    Unclaimed,
+)
+from bewust.doctor import told
+
+PAC = "http://127.0.0.1:8787/proxy.pac"
+CHROME = CHROMIUMS[0].key
+
+
+class Place(hive.Place):
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.pac_url, self.choices = PAC, Choices()
+        self.root_pem, self.firefox = folder / "root.pem", folder / "policies.json"
+        self.session = '"pythonw.exe" -m bewust.cli session'
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def steps(place: Place) -> list[windows_policies.Values]:
+    return [*(ChromiumPolicies(place, one) for one in CHROMIUMS), FirefoxPolicies(place), Sessions(place)]
+
+
+def test_every_browser_is_told_and_the_registry_is_then_as_before(place: Place) -> None:
+    place.registry.put(RUN, "Others", "x.exe")
+    before = copy.deepcopy(place.registry.held)
+    for step in steps(place):
+        assert step.done() is not None
+        step.do(ExitStack())
+        step.do(ExitStack())
+        assert step.done() is None
+    assert place.registry.value(RUN, "Bewust") == (place.session, 1)
+    for step in reversed(steps(place)):
+        step.undo()
+        step.undo()
+    assert place.registry.held == before
+
+
+def test_the_doctor_reads_them_as_they_were_meant(place: Place) -> None:
+    class Read:
+        def values(self, key: str) -> dict[str, object]:
+            return {name: data for name, (data, _) in place.registry.held.get(key, {}).items()}
+
+        def keys(self, key: str) -> list[str]:
+            if key == told.APP_PATHS:
+                return ["chrome.exe", "firefox.exe"]
+            below = [one[len(key) + 1 :] for one in place.registry.held if one.startswith(key + "\\")]
+            return [one for one in below if "\\" not in one]
+
+    for step in steps(place):
+        step.do(ExitStack())
+    chrome, firefox = told.browsers(Path("/"), "win32", Read())
+    proxy = {"ProxyMode": "pac_script", "ProxyPacUrl": PAC, "ProxyPacMandatory": False}
+    assert chrome.policies == {"ProxySettings": proxy}
+    assert firefox.policies["Proxy"] == {"Mode": "autoConfig", "AutoConfigURL": PAC, "Locked": 1}
+    assert firefox.policies["Certificates"] == {"Install": [str(place.root_pem)]}
+
+
+@pytest.mark.parametrize("name", ["ProxySettings", "ProxyMode", "ProxyPacUrl"])
+def test_another_proxy_is_never_overwritten_unless_we_go_through_it(place: Place, name: str) -> None:
+    place.registry.put(CHROME, name, "direct")
+    before = copy.deepcopy(place.registry.held)
+    step = ChromiumPolicies(place, CHROMIUMS[0])
+    with pytest.raises(AdminError, match=rf"Chrome\\{name}: is set, .* --upstream"):
+        step.do(ExitStack())
+    assert step.done() is not None and place.registry.held == before
+    place.choices = Choices(upstream="http://proxy.example:3128")
+    step.do(ExitStack())
+    assert step.done() is None
+    step.undo()
+    assert place.registry.held == before
+
+
+def test_our_own_policy_for_another_port_is_no_other_proxy(place: Place) -> None:
+    for step in steps(place):
+        step.do(ExitStack())
+    place.pac_url = "http://127.0.0.1:9999/proxy.pac"
+    for step in steps(place):
+        step.do(ExitStack())
+        assert step.done() is None
+    for step in steps(place):
+        step.undo()
+    assert not any("Policies\\" in key for key in place.registry.held)
+
+
+def test_firefox_keeps_what_others_told_it(place: Place) -> None:
+    install = rf"{FIREFOX}\Certificates\Install"
+    place.registry.put(install, "1", r"C:\corporate.pem")
+    place.registry.put(FIREFOX, "DisableTelemetry", 1)
+    place.firefox.write_text(json.dumps({"policies": {"Certificates": {"Install": ["file.pem"]}, "Homepage": {}}}))
+    before = copy.deepcopy(place.registry.held)
+    step = FirefoxPolicies(place)
+    step.do(ExitStack())
+    assert {name: data for name, (data, _) in place.registry.held[install].items()} == {
+        "1": r"C:\corporate.pem", "2": str(place.root_pem), "3": "file.pem",
+    }  # fmt: skip
+    step.undo()
+    assert place.registry.held == before
+
+
+def test_another_proxy_of_firefox_is_never_overwritten(place: Place) -> None:
+    place.firefox.write_text(json.dumps({"policies": {"Proxy": {"Mode": "system"}}}))
+    with pytest.raises(AdminError, match=r"policies.json: sets Proxy"):
+        FirefoxPolicies(place).do(ExitStack())
+    place.firefox.unlink()
+    place.registry.put(rf"{FIREFOX}\Proxy", "HTTPProxy", "proxy.example:3128")
+    with pytest.raises(AdminError, match="HTTPProxy: is set"):
+        FirefoxPolicies(place).do(ExitStack())
+    assert not place.registry.exists(rf"{FIREFOX}\Certificates")
+
+
+@pytest.mark.parametrize(
+    ("values", "claimed"),
+    [
+        ([(INTERNET, "AutoConfigURL", "http://x/")], False),  # one person's leftovers: it is nobody else's
+        ([(INTERNET, "AutoConfigURL", "http://x/"), (INTERNET_POLICIES, "ProxySettingsPerUser", 0)], True),
+        ([(INTERNET_POLICIES, "ProxyServer", "x:1"), (INTERNET_POLICIES, "ProxyEnable", 1)], True),
+        ([(INTERNET_POLICIES, "ProxyServer", "x:1"), (INTERNET_POLICIES, "ProxyEnable", 0)], False),
+    ],
+)
+def test_a_proxy_for_everybody_on_the_machine_is_seen(
+    place: Place, values: list[tuple[str, str, str | int]], claimed: bool
+) -> None:
+    for key, name, data in values:
+        place.registry.put(key, name, data)
+    step = Unclaimed(place)
+    assert (step.done() is not None) is claimed
+    if claimed:
+        with pytest.raises(AdminError, match="for everybody on this machine"):
+            step.do(ExitStack())
+    place.choices = Choices(upstream="http://proxy.example:3128")
+    step.do(ExitStack())
+    step.undo()
