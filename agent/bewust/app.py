@@ -329,4 +329,5 @@ class _Complaints(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Count it by its class, without its text."""
         kind = record.exc_info[0] if record.exc_info else None
-        self._failed(record.name, kind.__name__ if kind else "error")
+        if kind is None or not kind.__module__.startswith("h11"):  # a client broke its own connection to the page
+            self._failed(record.name, kind.__name__ if kind else "error")
