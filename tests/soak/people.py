@@ -47,9 +47,11 @@ class Tally:
 
 
 class Person:
-    def __init__(self, number: int, port: int, trust: ssl.SSLContext, tally: Tally) -> None:
+    """`trust` makes the contexts: httpx writes into its own that it speaks HTTP/2."""
+
+    def __init__(self, number: int, port: int, trust: Callable[[], ssl.SSLContext], tally: Tally) -> None:
         self.chance = random.Random(number)
-        self.port, self.trust, self.tally = port, trust, tally
+        self.port, self.trust, self.http1, self.tally = port, trust(), trust(), tally
         self.http = self.browser()
 
     def browser(self) -> httpx.AsyncClient:
@@ -161,7 +163,7 @@ async def own_page(one: Person) -> None:
 async def socket(one: Person) -> None:
     proxy = f"http://127.0.0.1:{one.port}"
     url = "wss://www.google.nl/ws"
-    async with websockets.connect(url, proxy=proxy, ssl=one.trust, open_timeout=SECONDS) as talking:
+    async with websockets.connect(url, proxy=proxy, ssl=one.http1, open_timeout=SECONDS) as talking:
         for number in range(one.chance.randrange(1, 100)):
             await talking.send(f"message {number}")
             async with asyncio.timeout(SECONDS):
