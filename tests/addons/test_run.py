@@ -1,11 +1,16 @@
 """The real inspector process: Start on its input, then a real TLS connection through it."""
 
+import asyncio
+import gc
 import http.client
 import ssl
 import subprocess
 import sys
+import weakref
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import msgspec
@@ -14,8 +19,9 @@ import pytest
 from addons.inspectors import SECRET, door, inspector, told
 from agent.bundles import SHIPPED, signed
 from bewust import authority, editions
-from bewust.model import Ping, Start
+from bewust.model import Alive, Ping, Start
 from bewust.relay import SECRET_HEADER, shown
+from bewust_addons import run
 from e2e.world import World
 
 
@@ -63,6 +69,32 @@ def test_each_ping_is_answered_with_the_port(tmp_path: Path) -> None:
             process.stdin.write(msgspec.json.encode(Ping()) + b"\n")
             process.stdin.flush()
             assert told(process) == {"type": "alive", "port": port}
+
+
+def test_now_and_then_circles_of_dead_connections_are_looked_for() -> None:
+    """Each of a WebSocket holds most of a megabyte that Python does not count; found by the soak."""
+
+    class Circle:
+        def __init__(self) -> None:
+            self.itself = self
+
+    told: list[object] = []
+    lines: Any = SimpleNamespace(send=told.append)
+
+    async def main() -> None:
+        reader = asyncio.StreamReader()
+        reader.feed_data((msgspec.json.encode(Ping()) + b"\n") * run.TIDY_PINGS)
+        reader.feed_eof()
+        dead = weakref.ref(Circle())
+        await run.answer(reader, lines, 8080)
+        assert dead() is None
+
+    gc.disable()  # or it may have been found by chance
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()
+    assert told == [Alive(8080)] * (1 + run.TIDY_PINGS)
 
 
 def test_a_name_off_the_list_passes_with_the_sites_own_certificate(tmp_path: Path) -> None:
