@@ -1,5 +1,5 @@
 # The front door. `make` lists what there is.
-.PHONY: help demo test test-all lint unit e2e packages test-packages bench fuzz evaluate setup clean
+.PHONY: help demo test test-all lint unit e2e packages test-packages bench fuzz soak audit evaluate setup clean
 .DEFAULT_GOAL := help
 run := .venv/bin/
 
@@ -51,6 +51,15 @@ bench: setup ## speed and size beside direct, mitmdump and squid: ONLY=splice, Q
 fuzz: setup ## coverage-guided fuzzing, SECONDS=60 for each target: make fuzz SECONDS=600
 	@dev/setup python fleet fuzz
 	@PYTHONPATH=tests:. $(run)python -m fuzz.run $(or $(SECONDS),60)
+
+soak: setup ## fifty busy employees and faults, ten minutes or SOAK=hours: nothing lost, no leak
+	@PYTHONPATH=tests:. $(run)python -m soak.run $(SOAK)
+
+audit: setup ## known weaknesses of every locked dependency; asks the package index, so not offline
+	@dev/setup python audit
+	@mkdir -p artefacts && uv=$$(command -v .uv/bin/uv || command -v uv) && \
+	  $$uv export --locked --quiet --all-groups --all-extras --no-emit-project --output-file artefacts/locked.txt >/dev/null
+	@$(run)pip-audit --require-hashes --disable-pip --requirement artefacts/locked.txt
 
 evaluate: setup ## recordings with a manifest against the catalogue: make evaluate CAPTURES=DIR
 	@PYTHONPATH=tests $(run)python -m corpus.evaluate $(CAPTURES)

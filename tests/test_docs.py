@@ -1,5 +1,6 @@
 """What the documentation shows is true: its examples are read, checked and tried."""
 
+import ast
 import re
 from datetime import date
 from importlib.resources import files
@@ -11,7 +12,7 @@ import pytest
 import tomli
 from click.testing import CliRunner
 
-from bewust import catalogue, checking, layers
+from bewust import catalogue, checking, crowd, layers, link, logins
 from bewust.cli import main
 from bewust.detection import observe
 from bewust.doctor.finding import Id
@@ -114,3 +115,27 @@ def test_every_finding_of_the_doctor_is_in_its_document_once() -> None:
     text = (DOCS / "doctor.md").read_text(encoding="utf-8")
     table = text[text.index("## What each finding means") : text.index("## Three things")]
     assert sorted(re.findall(r"^\| `([a-z0-9-]+)` \|", table, re.M)) == sorted(get_args(Id))
+
+
+NAMED = re.findall(r"`(tests/[^`:]+\.py)::(\w+)`", (DOCS / "security.md").read_text(encoding="utf-8"))
+
+
+def test_every_row_of_the_threat_model_names_a_test() -> None:
+    rows = re.findall(r"^\| (?!who \||---)(.+) \|$", (DOCS / "security.md").read_text("utf-8").split("## ")[1], re.M)
+    assert len(rows) >= 15
+    assert all("::test_" in row for row in rows)
+
+
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_a_test_that_the_threat_model_names_is_there(file: str, name: str) -> None:
+    tree = ast.parse((DOCS.parent / file).read_text(encoding="utf-8"))
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_the_limits_in_the_security_document_are_those_of_the_code() -> None:
+    text = (DOCS / "security.md").read_text(encoding="utf-8")
+    said = re.findall(r"^\| (connections to the proxy|connections to the page|sessions) \| (.*) \|", text, re.M)
+    numbers = {name: [int(n.replace(",", "")) for n in re.findall(r"\d[\d,]*", row)] for name, row in said}
+    assert numbers["connections to the proxy"] == [crowd.MOST, crowd.MOST // crowd.SHARE]
+    assert numbers["connections to the page"] == [link.PAGES, 503]
+    assert numbers["sessions"] == [logins.EACH, logins.ALL, logins.BURST]

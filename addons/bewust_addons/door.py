@@ -10,7 +10,7 @@ import hmac
 import socket
 import sys
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bewust.relay import HEAD_LIMIT, SECRET_HEADER, shown
 from bewust.schema import is_here, parse_address
@@ -24,6 +24,7 @@ else:
     Loop = asyncio.ProactorEventLoop
 
 
+WAITING = 256  # connections that showed nothing yet; the front's are here for a moment
 _HEADER = f"{SECRET_HEADER}: ".encode()
 REFUSALS = {
     code: f"HTTP/1.1 {code} {reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
@@ -32,7 +33,12 @@ REFUSALS = {
 
 
 class Door(asyncio.Protocol):
-    """A connection until its CONNECT is there, and shows the secret that only the front and this process know."""
+    """A connection until its CONNECT is there, and shows the secret that only the front and this process know.
+
+    The front says it at once. Of strangers that say nothing only so many may wait: the oldest goes.
+    """
+
+    waiting: ClassVar[dict["Door", None]] = {}  # the oldest first
 
     def __init__(self, setup: "Setup") -> None:
         self._setup = setup
@@ -41,6 +47,16 @@ class Door(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self.waiting[self] = None
+        if len(self.waiting) > WAITING:
+            next(iter(self.waiting))._leave().abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._leave()
+
+    def _leave(self) -> asyncio.Transport:
+        self.waiting.pop(self, None)
+        return self._transport
 
     def data_received(self, data: bytes) -> None:
         self._head += data
@@ -60,7 +76,7 @@ class Door(asyncio.Protocol):
             return
         from bewust_addons.connections import Link
 
-        Link(self._setup, self._transport).ask(*address)
+        Link(self._setup, self._leave()).ask(*address)
 
     def _expected(self) -> bytes:
         return _HEADER + shown(self._setup.secret).encode()

@@ -31,6 +31,7 @@ REFUSALS = {"Certificate verify failed": UNVERIFIED, "alert": REFUSED, "TLS vers
 MISTRUST = ("The client does not trust", "alert certificate", "alert unsupported certificate", "alert access denied")
 CLOSED = re.compile("connection closed|The client disconnected during .*")  # without a word; "early": by ourselves
 HOSTS = 2  # a program that mistrusts us at so many is let through at all of them
+LIMIT = 1000  # demotions remembered; below a "*." of the catalogue there are any number of names
 ENOUGH = 2  # handshakes in a row that ended without a word; one may be the network, or somebody who left
 
 type Program = tuple[frozenset[int], tuple[bytes, ...]]  # what a TLS library offers: it looks the same every time
@@ -59,7 +60,8 @@ class Gate(TlsConfig):
         """Know `host` by name only, for one program or for all, and tell the front. Until when: for `seconds`."""
         if self.looks_into(host, program):
             now = time.monotonic()
-            self._demoted = {key: end for key, end in self._demoted.items() if end > now}
+            kept = [(key, end) for key, end in self._demoted.items() if end > now]
+            self._demoted = dict(kept[-LIMIT:])
             self._demoted[host, program] = now + self._seconds if until is None else until
             self._closed.clear()
             self._report(Demoted(host, reason, one_program=program is not None))

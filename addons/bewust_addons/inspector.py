@@ -30,7 +30,7 @@ LAYERS: dict[str, Any] = {
     "normalize_outbound_headers": True, "validate_inbound_headers": True,
 }  # fmt: skip
 TIDY_SECONDS = 30.0
-TIDY_ENDED = 50  # connections; below it there is little to give back
+TIDY_ENDED = 10  # connections; one of a WebSocket holds most of a megabyte of zlib's, which Python does not count
 LEAVES = 1000  # kept; more than there are names to mint for (the policy allows 150)
 
 

@@ -52,6 +52,7 @@ from bewust.supervision import Inspector
 from bewust.switch import Stopped, Switch
 from bewust.texts import TextsError
 
+DEMOTED_LIMIT = 1000  # hosts; below a "*." of the catalogue there are any number of names
 WATCH_SECONDS = 30.0  # between two looks at the organisation's folder: a few dozen calls of stat
 HEED_SECONDS = 1.0  # between two looks whether an administrator stopped it: one call of stat
 DRAIN_SECONDS = 5.0  # for what the inspector has in hand, before another takes over
@@ -171,7 +172,8 @@ class Agent:
                     self.count(self.pipeline.seen(service, self.now()).counts)
                 case Demoted(host=host) if self.rules.matcher.plan(host):
                     self.refusals += 1
-                    self.demoted = {h: why for h, why in self.demoted.items() if self.still(h)}
+                    kept = [(h, why) for h, why in self.demoted.items() if self.still(h)]
+                    self.demoted = dict(kept[-DEMOTED_LIMIT:])
                     self.demoted[host] = (message, time.monotonic() + parse_duration(self.rules.policy.demoted_for))
                 case Failed(where=where, error=error):
                     self.failures.note(where, error)

@@ -11,6 +11,7 @@ import brotli
 import zstandard
 
 PIECE = 64 << 10  # bytes decoded at a time, so that a compressed bomb never unfolds at once
+CODINGS = 3  # over each other at most; servers use one
 ZSTD_SLICE = 128  # bytes; zstd can turn 3 bytes into 128 KiB, and its decoder takes no output limit
 CORRUPT = (zlib.error, brotli.error, zstandard.ZstdError)  # what a decoder raises on corrupt data
 
@@ -90,4 +91,6 @@ def decoders(encoding: str) -> tuple[Decoder, ...]:
             made.append(_Zstd())
         elif name not in ("", "identity"):
             raise UnknownEncodingError(name)
+    if len(made) > CODINGS:
+        raise UnknownEncodingError(f"{len(made)} codings")
     return tuple(made)

@@ -50,4 +50,6 @@ class _Logged(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Count it by its class, without its text."""
         kind = record.exc_info[0] if record.exc_info else None
+        if kind is not None and kind.__module__.startswith("h11"):
+            return  # a client broke its own connection to the page
         self._failures.note(record.name, kind.__name__ if kind else "error")

@@ -24,6 +24,8 @@ from bewust.matching import Matcher, Rule
 from bewust.model import Content, Detection, Observation
 from bewust.scanning import Scanner
 
+_UNREADABLE = ("is no HAR and no flow file mitmproxy can read to its end",
+               "Save the flows again with the mitmproxy version Bewust uses.")  # fmt: skip
 SIZE_LIMIT = 1 << 30  # bytes after decompression; a day's HAR is a few hundred MiB
 GZIP = b"\x1f\x8b"
 # JSON escapes: a pair of surrogates, half of one, any other. Chromium writes halves, of emoji that a
@@ -271,7 +273,14 @@ def _flows(path: Path) -> Iterator[Exchange]:
         assert child.stdout is not None
         for line in child.stdout:
             if line.endswith(b"\n"):  # else the child died while writing it
-                yield msgspec.json.decode(line, type=Exchange)
+                yield decoded(line, str(path))
     if child.returncode:
-        raise RecordingError(str(path), "is no HAR and no flow file mitmproxy can read to its end",
-                             "Save the flows again with the mitmproxy version Bewust uses.")  # fmt: skip
+        raise RecordingError(str(path), *_UNREADABLE)
+
+
+def decoded(line: bytes, file: str) -> Exchange:
+    """Return the exchange in a line of a flow file's. mitmproxy checks no types, so some may hold anything."""
+    try:
+        return msgspec.json.decode(line, type=Exchange)
+    except msgspec.DecodeError as error:
+        raise RecordingError(file, *_UNREADABLE) from error

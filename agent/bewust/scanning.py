@@ -13,6 +13,8 @@ from bewust.decoding import CORRUPT, PIECE, Decoder, decoders
 from bewust.markup import Markup
 from bewust.model import Content, Marker
 
+UNFOLDED = 64 << 20  # bytes decoded of one body, of all its codings together; no rule reads more than a quarter
+STEP = 512  # bytes that each step counts for at least: an empty member of a gzip costs time too
 SPACES = 64  # blanks allowed around the colon of a JSON key; bounds the tail to be kept
 STRING_LIMIT = 64  # bytes kept of a string or a form field: names and texts of markers are shorter
 
@@ -55,6 +57,7 @@ class Scanner:
         self._missing = [set(range(len(content.groups))) for content in wanted]
         self._open = list(_searches(wanted))
         self._read = 0
+        self._unfolded = 0
         self._best: int | None = None
         self.hit: int | None = None
         self.done = not self._open
@@ -84,6 +87,10 @@ class Scanner:
             yield data
             return
         for piece in rest[0].pieces(data):
+            self._unfolded += max(len(piece), STEP)
+            if self._unfolded > UNFOLDED:  # an inner coding can swallow any amount and give nothing
+                self._finish()
+                return
             yield from self._decode(piece, rest[1:])
 
     def _search(self, piece: bytes, *, last: bool = False) -> None:

@@ -29,6 +29,7 @@ from bewust.model import (
 DEFAULT_GAPS = {Context.SEARCH: 10.0, Context.TRANSLATION: 60.0}
 STAND_ALONE_GAP = 30 * 60.0  # a service that a person chose, whatever its context
 LONGEST_GAP = 24 * 3600.0  # seconds; Activities remembers a day
+LONGEST_READ = 16 << 20  # bytes of a body that a rule may read; what is kept of it can be as much
 LONGEST_VALUE = 63  # bytes of a name or text in a marker; scanning keeps no more of a string
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400}
@@ -266,6 +267,8 @@ def _made(raw: _RawSignature, content: _RawContent | _RawFrame, where: str, type
     if not size or not written or not all(written):
         raise _wrong(raw, where, "needs markers and a limit",
                              'Write markers = ["class~=name"] and within = "2 MiB".')  # fmt: skip
+    if int(size[1]) * _SIZES[size[2]] > LONGEST_READ:
+        raise _wrong(raw, where, f"reads {content.within} of a body", "Read at most 16 MiB; most need 2.")
     groups = tuple(tuple(parse_marker(text, raw.file, where, raw.line) for text in group) for group in written)
     return Content(groups, int(size[1]) * _SIZES[size[2]], types)
 

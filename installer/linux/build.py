@@ -16,7 +16,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from installer import payload
+from installer import materials, payload
 from installer.linux import manual
 
 HERE = Path(__file__).parent
@@ -57,7 +57,9 @@ def main() -> None:
         tree(stage, chosen.version)
         extras(stage, chosen.version)
         for kind in ("deb", "rpm"):
-            print(package(stage, kind, chosen.version, chosen.out))
+            made = package(stage, kind, chosen.version, chosen.out)
+            print(f"{made} {made.stat().st_size / 1e6:.1f} MB")
+            print(contents(stage / "tree" / "opt" / "bewust" / chosen.version, made))
 
 
 def tree(stage: Path, version: str) -> None:
@@ -190,8 +192,15 @@ def copyright_of(home: Path) -> bytes:
     return text.encode() + b"\n\n" + (payload.ROOT / "LICENSE").read_bytes()
 
 
-def package(stage: Path, kind: str, version: str, out: Path) -> str:
-    """Have nfpm make one package; return its path and size."""
+def contents(home: Path, made: Path) -> Path:
+    """Write the bill of materials of a package beside it; return its path."""
+    library = home / "lib"
+    site = library / f"python{payload.PYTHON}" / "site-packages"
+    return materials.write(site, made, sys.platform, library.glob("*.so*"), platform.python_version())
+
+
+def package(stage: Path, kind: str, version: str, out: Path) -> Path:
+    """Have nfpm make one package; return its path."""
     values = {
         "ARCH": ARCHITECTURES[platform.machine()], "VERSION": version, "STAGE": str(stage),
         "GLIBC": platform.libc_ver()[1],
@@ -204,8 +213,7 @@ def package(stage: Path, kind: str, version: str, out: Path) -> str:
         ["nfpm", "package", "--config", str(stage / "nfpm.yaml"), "--packager", kind, "--target", str(out)],
         check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    found = max(out.glob(f"*.{kind}"), key=lambda path: path.stat().st_mtime)
-    return f"{found} {found.stat().st_size / 1e6:.1f} MB"
+    return max(out.glob(f"*.{kind}"), key=lambda path: path.stat().st_mtime)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ lies where (staging), the package itself (package), signing (docs/macos.md).
 import argparse
 import compileall
 import hashlib
+import re
 import shutil
 import struct
 import subprocess
@@ -17,7 +18,7 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 
 from bewust import __version__
-from installer import payload
+from installer import materials, payload
 from installer.macos import package, staging
 from installer.macos.package import PackageError
 
@@ -62,6 +63,8 @@ def build(python: Path | None, sha256: str | None, out: Path, keep: Path | None 
         staging.scripts(scripts, bundled=python is not None)
         if keep is not None:
             shutil.copytree(folder, keep, symlinks=True, dirs_exist_ok=True)
+        version = interpreter(staging.inside(stage, staging.INTERPRETER)) if python is not None else ""
+        materials.write(staging.inside(stage, staging.PACKAGES), target, "darwin", python=version)
         package.write(target, stage, scripts, work=Path(folder, "work"), time=TIME)
     return target
 
@@ -84,6 +87,13 @@ def unpack(archive: Path, sha256: str, folder: Path) -> None:
         if not (python / "bin" / "python3").exists() or not (python / "lib" / f"python{payload.PYTHON}").is_dir():
             raise PackageError(f"{archive}: has no python/bin/python3 with python/lib/python{payload.PYTHON}.")
         python.rename(folder)
+
+
+def interpreter(folder: Path) -> str:
+    """Return the version of an unpacked Python, as its headers say; else that it was asked for as."""
+    header = folder / "include" / f"python{payload.PYTHON}" / "patchlevel.h"
+    said = re.search(r'#define PY_VERSION\s+"([^"]+)"', header.read_text("utf-8")) if header.is_file() else None
+    return said[1] if said else payload.PYTHON
 
 
 def packages(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from addons.inspectors import SECRET, inspector
 from agent.somebody import BERT, needs_root, play, said
 from bewust.relay import shown
-from bewust_addons.door import Outward
+from bewust_addons.door import WAITING, Outward
 from e2e.world import World
 
 
@@ -53,6 +53,16 @@ def test_another_login_cannot_leave_by_it(tmp_path: Path) -> None:
             f"s.sendall({connect('www.google.nl:443')!r}); print(s.recv(100).split()[1].decode())"
         )
         assert said(play(BERT, leave, port)) == "407\n"
+
+
+def test_strangers_that_say_nothing_do_not_use_up_what_the_front_needs(tmp_path: Path) -> None:
+    with World() as world, inspector(world, tmp_path) as (process, port):
+        silent = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(WAITING + 100)]
+        assert answer(port, connect("www.google.nl:443", MINE)).startswith(b"HTTP/1.1 200 ")
+        assert len(list(Path(f"/proc/{process.pid}/fd").iterdir())) < WAITING + 30
+        assert silent[0].recv(1) == b"", "the oldest went"
+        for one in silent:
+            one.close()
 
 
 def test_not_even_the_front_gets_it_to_connect_to_this_machine(tmp_path: Path) -> None:

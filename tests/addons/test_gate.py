@@ -12,7 +12,7 @@ from mitmproxy.test import taddons, tflow
 from bewust import authority
 from bewust.model import Demoted
 from bewust_addons import gate as gate_module
-from bewust_addons.gate import Gate
+from bewust_addons.gate import LIMIT, Gate
 
 HOST, MORE = "www.google.nl", ("duckduckgo.com", "kagi.com")
 MISTRUST = "The client does not trust the proxy's certificate for www.google.nl (tlsv1 alert unknown ca)"
@@ -144,6 +144,14 @@ def test_a_demotion_is_told_once_and_ends() -> None:
     for _ in range(3):
         lasting.demote(HOST, "x")
     assert told == [Demoted(HOST, "x")]
+
+
+def test_so_many_demotions_are_remembered_and_no_more() -> None:
+    made = Gate(lambda host: True, lambda demoted: None, 1000)
+    for number in range(LIMIT + 50):
+        made.demote(f"{number}.translate.goog", "the site refuses our TLS")
+    assert len(made._demoted) <= LIMIT + 1
+    assert made.looks_into("0.translate.goog") and not made.looks_into(f"{LIMIT + 49}.translate.goog")
 
 
 def test_a_host_that_is_not_looked_into_is_never_demoted() -> None:

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -18,6 +20,19 @@ def play(who: int, script: str, *arguments: object) -> "subprocess.Popen[str]":
         [sys.executable, "-c", f"{first}\n{script}", *map(str, arguments)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+@contextmanager
+def played(who: int, script: str, *arguments: object) -> Iterator[None]:
+    """The same from when it says its first line to the end of the block, whatever happens in it."""
+    process = play(who, script, *arguments)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def said(process: "subprocess.Popen[str]") -> str:

@@ -321,6 +321,23 @@ def test_what_a_library_would_log_is_counted_by_its_class_and_written_nowhere(
     assert made.failures == {"uvicorn.error: KeyError": 1}
 
 
+def test_a_request_with_rubbish_behind_it_is_no_failure_of_ours(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The page's answer then meets a connection that is refused already; found by fuzzing."""
+    made = agent(tmp_path)
+
+    def knock() -> None:
+        with socket.create_connection(("127.0.0.1", made.port), timeout=5) as connection:
+            connection.sendall(b"GET /nl/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n\x00 rubbish\r\n\r\n")
+            while connection.recv(1 << 16):
+                pass
+        time.sleep(0.3)
+
+    run_a_moment(made, knock)
+    assert (capfd.readouterr(), made.failures) == (("", ""), {})
+
+
 def test_a_port_that_is_taken_is_said_with_a_remedy(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AgentError, match="--port"):
         run_a_moment(agent(tmp_path, port=taken.getsockname()[1]))

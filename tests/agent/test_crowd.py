@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from agent.fronts import BY_NAME, Stage, connect, until
-from agent.somebody import BERT, needs_root, play
+from agent.somebody import BERT, needs_root, played
 from agent.test_link import play as on_stage
 from bewust import crowd, link
 from bewust.crowd import Crowd
@@ -105,16 +105,12 @@ def test_one_login_cannot_take_all_places(
 
     async def test(made: Stage) -> None:
         made.front.most = 200
-        bert = play(BERT, ALIVE + HOLD, made.port, sent)
-        assert bert.stdout is not None
-        await asyncio.to_thread(bert.stdout.readline)
-        await until(lambda: made.front.crowded or len(made.front._at_page()) > link.PAGES // 2)
-        await asyncio.sleep(0.3)
-        for _ in range(5):
-            reader, _ = await made.browser(ours)
-            assert (await asyncio.wait_for(reader.read(100), 10)).startswith(answer)
-        assert len(made.front.links) - made.front._waiting <= 200 and len(made.front._at_page()) < link.PAGES
-        bert.kill()
-        await asyncio.to_thread(bert.communicate)
+        with played(BERT, ALIVE + HOLD, made.port, sent):
+            await until(lambda: made.front.crowded or len(made.front._at_page()) > link.PAGES // 2)
+            await asyncio.sleep(0.3)
+            for _ in range(5):
+                reader, _ = await made.browser(ours)
+                assert (await asyncio.wait_for(reader.read(100), 10)).startswith(answer)
+            assert len(made.front.links) - made.front._waiting <= 200 and len(made.front._at_page()) < link.PAGES
 
     on_stage(test)

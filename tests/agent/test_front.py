@@ -124,6 +124,21 @@ def test_addresses_of_this_machine_are_known_in_every_form(address: str, here: b
     assert is_here(address) is here
 
 
+@pytest.mark.parametrize("name", ["localhost", "rebound.example", "127.0.0.1"])
+def test_a_name_that_leads_here_is_refused_before_a_byte_is_passed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(made: Stage) -> None:
+        async def resolved(*asked: object, **kind: object) -> list[tuple[object, ...]]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", site))]
+
+        site = int(made.front._resolver[BY_NAME].rpartition(":")[2])
+        monkeypatch.setattr(made.front.loop, "getaddrinfo", resolved)
+        reader, _ = await made.browser(connect(f"{name}:{site}") + b"secret")
+        assert (await asyncio.wait_for(reader.read(100), 10)).startswith(b"HTTP/1.1 403 ")
+        assert b"".join(made.said) == b""
+
+    play(test)
+
+
 def test_it_listens_on_loopback_only() -> None:
     async def test(made: Stage) -> None:
         assert made.front._server is not None

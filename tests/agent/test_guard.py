@@ -1,8 +1,12 @@
 """Form tokens are bound to a person and a purpose; headers let in nothing. The rest is tried in test_page."""
 
-import pytest
+import asyncio
 
-from bewust.page.guard import RefusedError, form_token, headers, is_proven
+import pytest
+from starlette.requests import Request
+from starlette.types import Message
+
+from bewust.page.guard import FORM_TYPE, RefusedError, form_token, headers, is_proven, read_form
 
 
 def test_a_token_is_for_one_person_and_one_purpose() -> None:
@@ -27,3 +31,17 @@ def test_scripts_are_allowed_where_there_is_one_and_only_from_here() -> None:
 def test_a_refusal_says_which_words_explain_it() -> None:
     error = RefusedError(403, "error.token")
     assert (error.status, error.words) == (403, "error.token")
+
+
+def test_a_form_whose_sender_left_halfway_is_refused_and_no_exception_of_ours() -> None:
+    """Found by fuzzing."""
+    said: list[Message] = [
+        {"type": "http.request", "body": b"span=hour", "more_body": True}, {"type": "http.disconnect"}
+    ]  # fmt: skip
+
+    async def receive() -> Message:
+        return said.pop(0)
+
+    request = Request({"type": "http", "headers": [(b"content-type", FORM_TYPE.encode())]}, receive)
+    with pytest.raises(RefusedError, match=r"error\.form"):
+        asyncio.run(read_form(request))

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.somebody import ANNE, BERT, needs_root, play, said
+from agent.somebody import ANNE, BERT, needs_root, play, played, said
 from agent.test_app import Desktop
 from bewust import local, logins
 from bewust.logins import GONE, Logins
@@ -206,18 +206,14 @@ while True:
         pass
     s.close()
 """
-        bert = play(BERT, flood, house.path)
-        assert bert.stdout is not None
-        await asyncio.to_thread(bert.stdout.readline)
-        await asyncio.sleep(0.5)
-        for _ in range(10):
-            before = len(house.came)
-            _, writer = await connect(house, HELLO)
-            await until(lambda before=before: [who for who, _ in house.came[before:] if who == ME])  # type: ignore[misc]
-            writer.close()
-            await until(lambda: not house.logins.desktop(ME))
-        bert.kill()
-        await asyncio.to_thread(bert.communicate)
+        with played(BERT, flood, house.path):
+            await asyncio.sleep(0.5)
+            for _ in range(3):
+                before = len(house.came)
+                _, writer = await connect(house, HELLO)
+                await until(lambda before=before: ME in [who for who, _ in house.came[before:]])  # type: ignore[misc]
+                writer.close()
+                await until(lambda: not house.logins.desktop(ME))
         assert sum(who == BERT for who, _ in house.came) <= logins.BURST, "nobody comes and goes so often"
 
     in_house(tmp_path, test)

@@ -352,6 +352,15 @@ def test_a_flow_file_is_read_through_the_same_detection(tmp_path: Path, matcher:
     ]  # fmt: skip
 
 
+def test_a_flow_file_with_a_text_where_a_truth_belongs_is_refused_in_one_line(tmp_path: Path) -> None:
+    """mitmproxy takes it and hands it on; found by fuzzing."""
+    socket = tflow.twebsocketflow()
+    assert socket.websocket
+    socket.websocket.messages[0].from_client = "yes"  # type: ignore[assignment]
+    with pytest.raises(RecordingError, match="no HAR and no flow file"):
+        list(recordings.read(flows(tmp_path, [socket])))
+
+
 def test_a_flow_file_cut_short_gives_what_came_before_and_then_says_so(tmp_path: Path) -> None:
     file = flows(tmp_path, [flow(), flow()])
     file.write_bytes(file.read_bytes()[:-20])

@@ -116,6 +116,9 @@ MISTAKES = {
     "limit of nothing": (
         WHOLE + "response = { type = 'x', markers = ['id=x'], within = '0 KiB' }", "signature 'a'", "a limit",
     ),
+    "limit too high": (
+        WHOLE + "response = { type = 'x', markers = ['id=x'], within = '17 MiB' }", "signature 'a'", "reads 17 MiB",
+    ),
     "limit without end": (
         WHOLE + f"response = {{ type = 'x', markers = ['id=x'], within = '{'9' * 5000}KiB' }}", "signature 'a'", "",
     ),

@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from e2e.agents import RunningAgent
@@ -43,12 +45,29 @@ def _curl(agent: RunningAgent, url: str, *more: str) -> None:
     )
 
 
+def _fail(agent: RunningAgent) -> None:
+    """What does not work, which is what programs like to log."""
+    label, path, subdomain = CANARIES["label"], CANARIES["path"], CANARIES["subdomain"]
+    heads = (
+        f"CONNECT gone-{label}.invalid:443 HTTP/1.1", f"CONNECT www.google.nl:9/{path} HTTP/1.1",
+        f"CONNECT {subdomain}.translate.goog.:443 HTTP/1.1\r\n\r\nno TLS {path}", f"GET /{path} HTTP/1.1\r\n:{path}",
+        f"POST /nl/snooze HTTP/1.1\r\nHost: {label}.example\r\nReferer: https://{label}.example/{path}", f"x{path}",
+    )  # fmt: skip
+    for head in heads:
+        with socket.create_connection(("127.0.0.1", agent.port), timeout=5) as connection:
+            connection.sendall(f"{head}\r\n\r\n".encode())
+            connection.settimeout(2)
+            with suppress(OSError):
+                connection.recv(4096)
+
+
 def test_no_trace_of_a_person_is_in_any_file_or_output(world: World, tmp_path: Path) -> None:
     strange = f"{CANARIES['label']}.example"
     world.resolver[strange] = world.resolver[f"{CANARIES['subdomain']}.translate.goog"] = f"127.0.0.1:{world.port}"
     log = tmp_path / "output.log"
     env = {"USER": CANARIES["user"], "LOGNAME": CANARIES["user"], "USERNAME": CANARIES["user"]}
-    with RunningAgent(settings(world, tmp_path), env) as agent:
+    errors = tmp_path / "errors.log"  # a journal's part
+    with errors.open("wb") as told, RunningAgent(settings(world, tmp_path), env, errors=told) as agent:
         query, path = CANARIES["query"], CANARIES["path"]
         _curl(agent, f"https://www.google.nl/search?q=inline+{query}", "--compressed")
         _curl(agent, f"https://www.google.nl/{path}?q={query}")
@@ -62,12 +81,14 @@ def test_no_trace_of_a_person_is_in_any_file_or_output(world: World, tmp_path: P
         _curl(agent, f"https://{CANARIES['subdomain']}.translate.goog/{path}?_x_tr_tl=nl&_x_tr_sl=en")
         _curl(agent, f"https://chatgpt.com/{path}?q={query}")
         _curl(agent, f"https://{strange}/{path}?q={query}")
+        _fail(agent)
         wanted = [("google-ai-overview", "use"), ("duck-ai", "use"), ("chrome-translate", "use")]
         agent.wait_counts({**dict.fromkeys(wanted, 1), ("google-site-translate", "use"): 1})
         log.write_text(repr(agent.said) + repr(agent.status()))
         agent.stop()
     written = [file for file in (tmp_path / "state").rglob("*") if file.is_file()] + [log]
     assert {"counters.db", "mitmproxy-ca.pem"} <= {file.name for file in written}
+    assert errors.read_bytes() == b""
     for file in written:
         content = file.read_bytes()
         found = [name for name, text in CANARIES.items() if any(form in content for form in _forms(text))]

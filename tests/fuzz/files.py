@@ -113,8 +113,8 @@ class Flows(Target):
         self._file.write_bytes(data)
         try:
             for exchange in exchanges(self._file):
-                msgspec.json.decode(msgspec.json.encode(exchange), type=recordings.Exchange)
-        except FlowReadException:
+                recordings.decoded(msgspec.json.encode(exchange), str(self._file))
+        except (FlowReadException, RecordingError):
             pass
 
 

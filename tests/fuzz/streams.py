@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 import zlib
 from collections.abc import Iterator, Sequence
@@ -133,6 +134,19 @@ class Heads(Streams):
             asked.received(memoryview(piece))
 
 
+class Errors(logging.Handler):
+    """What the page's server did not expect."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = record.exc_info[0] if record.exc_info else None
+        if kind is None or not kind.__module__.startswith("h11"):  # the request broke its own connection
+            self.said.append(self.format(record))
+
+
 class Pages(Streams):
     """Requests to the employee's page, as HTTP/1.1."""
 
@@ -142,6 +156,8 @@ class Pages(Streams):
         self.agent = Fake(Path(self._folder.name))
         self.agent.port = 8787
         self._page = Page(self.agent)
+        self._errors = Errors()
+        logging.getLogger("uvicorn").addHandler(self._errors)
 
     def seeds(self) -> Iterator[bytes]:
         for path in ("/", "/nl/kept", "/en/why", "/proxy.pac", "/static/copy.js", "/status.json"):
@@ -164,6 +180,7 @@ class Pages(Streams):
         self.loop.run_until_complete(asyncio.sleep(0))
         protocol.connection_lost(None)
         self.settle()
+        assert not self._errors.said, self._errors.said.pop()
         assert b"500 Internal" not in transport.said and b"Traceback" not in transport.said
         assert not self.agent.asked, "something was done without the person's token"
 

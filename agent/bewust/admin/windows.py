@@ -85,7 +85,7 @@ class Windows:
 
     def verify(self) -> str | None:
         """Shake hands through the agent as a browser would; in words why that could not be tried."""
-        return trying.verify(self.choices.port, self.rules(), self.root_pem)
+        return trying.verify(self.choices.port, self.rules(), self.root_pem, self.config)
 
     def purge(self) -> None:
         """Remove the authority, the counters and the settings, and what was logged."""

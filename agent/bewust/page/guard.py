@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 FORM_LIMIT = 4 << 10  # bytes; our own forms are under 200
 FORM_TYPE = "application/x-www-form-urlencoded"
@@ -65,11 +65,11 @@ async def read_form(request: Request) -> Mapping[str, str]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
         raise RefusedError(415, "error.form")
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_LIMIT:
-            raise RefusedError(413, "error.form")
     try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > FORM_LIMIT:
+                raise RefusedError(413, "error.form")
         return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=16))
-    except ValueError as error:
+    except (ValueError, ClientDisconnect) as error:
         raise RefusedError(400, "error.form") from error

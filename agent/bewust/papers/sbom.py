@@ -1,17 +1,20 @@
 """What is installed with Bewust, as a bill of materials: CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/).
 
-Belongs here: the packages that Bewust requires on this machine, and theirs, and what others made that lies in
-its own folder. It holds no time and no random number: the same installation is the same file.
+Belongs here: the packages that Bewust requires on this machine, and theirs, as far as they are really there, and
+what others made that lies in its own folder. It holds no time and no random number: the same installation is the
+same file.
 """
 
 import base64
+import csv
 import json
 import platform
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -31,25 +34,43 @@ class SbomError(RuntimeError):
 def sbom() -> dict[str, Any]:
     """Return the bill of materials as the JSON object it is written as. Raises SbomError."""
     found, needs = _installed()
+    vendored = files("bewust.page").joinpath("static", "VENDORED.md").read_text(encoding="utf-8")
+    # What is required depends on both.
+    return document(found, needs, {"python": platform.python_version(), "platform": sys.platform}, vendored)
+
+
+def document(
+    found: Mapping[str, Distribution],
+    needs: Mapping[str, Collection[str]],
+    properties: Mapping[str, str],
+    vendored_list: str,
+    more: Iterable[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """Return the object for the distributions `found`, Bewust among them, what each needs, and `more` components."""
     refs = {name: f"{name}@{part.version}" for name, part in found.items()}
-    root = found.pop(ROOT)
-    vendored = [_npm(match) for match in _VENDORED.finditer(_vendored_list())]
-    needs[ROOT] |= {part["bom-ref"] for part in vendored}
+    root = found[ROOT]
+    ours = [*map(_npm, _VENDORED.finditer(vendored_list)), *more]
+    whole = {**needs, ROOT: {*needs[ROOT], *(part["bom-ref"] for part in ours)}}
     about = {"type": "application", "bom-ref": refs[ROOT], "name": ROOT, "version": root.version, **_licence(root)}
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
         "metadata": {"component": about, "properties": [
-            # What is required depends on both.
-            {"name": "bewust:python", "value": platform.python_version()},
-            {"name": "bewust:platform", "value": sys.platform},
+            {"name": f"bewust:{name}", "value": value} for name, value in properties.items()
         ]},
-        "components": [*(_package(name, part) for name, part in sorted(found.items())), *vendored],
+        "components": [*(_package(name, part) for name, part in sorted(found.items()) if name != ROOT), *ours],
         "dependencies": [
             {"ref": refs[name], "dependsOn": sorted(refs.get(other, other) for other in others)}
-            for name, others in sorted(needs.items())
+            for name, others in sorted(whole.items())
         ],
     }  # fmt: skip
+
+
+def is_there(part: Distribution) -> bool:
+    """Whether anything of a distribution but its papers is on the disk: our packages leave out what is never used."""
+    rows = csv.reader((part.read_text("RECORD") or "").splitlines())
+    listed = [name for name, *_ in rows if ".dist-info/" not in name and "/bin/" not in name]
+    return not listed or any(Path(str(part.locate_file(name))).exists() for name in listed)
 
 
 def _installed() -> tuple[dict[str, Distribution], dict[str, set[str]]]:
@@ -64,13 +85,16 @@ def _installed() -> tuple[dict[str, Distribution], dict[str, set[str]]]:
             continue
         seen.add((name, extras))
         try:
-            found[name] = distribution(name)
+            part = distribution(name)
         except PackageNotFoundError as error:
             raise SbomError(f"{name} is not installed, and {asked_by} requires it. Install Bewust anew.") from error
+        if not is_there(part):
+            continue
+        found[name] = part
         required = list(_required(found[name].requires or (), extras))
         needs.setdefault(name, set()).update(each for each, _ in required)
         todo += [(each, wanted, name) for each, wanted in required]
-    return found, needs
+    return found, {name: others & set(found) for name, others in needs.items()}
 
 
 def _required(texts: Iterable[str], extras: frozenset[str]) -> Iterable[tuple[str, frozenset[str]]]:
@@ -105,10 +129,6 @@ def _licence(part: Distribution) -> Mapping[str, Any]:
     written = part.metadata.get("License") or ""
     names = classified or ([written] if written and "\n" not in written else [])
     return {"licenses": [{"license": {"name": name}} for name in names]} if names else {}
-
-
-def _vendored_list() -> str:
-    return files("bewust.page").joinpath("static", "VENDORED.md").read_text(encoding="utf-8")
 
 
 def _npm(row: re.Match[str]) -> dict[str, Any]:

@@ -75,6 +75,21 @@ def test_an_archive_that_an_installer_noted_is_in_it(tmp_path: Path, monkeypatch
     assert "licenses" not in parts[0]  # a whole text is no name
 
 
+def test_what_a_package_left_out_is_not_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(tmp_path, "bewust", "Requires-Dist: pip\nRequires-Dist: kept", {})
+    for name in ("pip", "kept"):
+        installed(tmp_path, name, "Requires-Dist: gone", {}) if name == "pip" else installed(tmp_path, name, "", {})
+        record = f"{name}/__init__.py,,\n{name}-1.0.dist-info/METADATA,,\n"
+        (tmp_path / f"{name}-1.0.dist-info" / "RECORD").write_text(record)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "__init__.py").write_text("")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    made = sbom.sbom()
+    assert "pip" not in {part["name"] for part in made["components"]}
+    assert all("pip@1.0" not in entry["dependsOn"] for entry in made["dependencies"])
+    assert "kept" in {part["name"] for part in made["components"]}
+
+
 def installed(folder: Path, name: str, about: str, origin: object) -> None:
     info = folder / f"{name}-1.0.dist-info"
     info.mkdir()
