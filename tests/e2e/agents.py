@@ -137,3 +137,20 @@ def wait_for(
         assert alive(), f"{complaint}: the process has ended"
         time.sleep(0.05)
     raise AssertionError(complaint)
+
+
+def ports_of(pid: int) -> set[int]:
+    """The TCP ports on which a process listens."""
+    inodes = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        kind, _, number = str(descriptor.readlink()).partition(":")
+        if kind == "socket":
+            inodes.add(number.strip("[]"))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                assert fields[1].startswith("0100007F:"), f"{fields[1]}: not on loopback alone"
+                found.add(int(fields[1].partition(":")[2], 16))
+    return found

@@ -3,13 +3,12 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from agent.somebody import BERT, needs_root, play, said
 from bewust.authority import KEY_FILE
-from e2e.agents import RunningAgent
+from e2e.agents import RunningAgent, ports_of
 from e2e.conftest import settings
 from e2e.world import World
 
@@ -33,23 +32,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAgent]:
         part.chmod(0o755)  # nothing but the agent's own modes is in the way
     with World() as world, RunningAgent(settings(world, folder)) as agent:
         yield agent
-
-
-def ports_of(pid: int) -> set[int]:
-    """The TCP ports on which a process listens."""
-    inodes = set()
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        kind, _, number = str(descriptor.readlink()).partition(":")
-        if kind == "socket":
-            inodes.add(number.strip("[]"))
-    found = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and fields[9] in inodes:
-                assert fields[1].startswith("0100007F:"), f"{fields[1]}: not on loopback alone"
-                found.add(int(fields[1].partition(":")[2], 16))
-    return found
 
 
 def test_the_agent_and_its_inspector_listen_on_loopback_alone(running: RunningAgent) -> None:

@@ -25,7 +25,7 @@ import h2.connection
 import httpx
 import msgspec
 
-from e2e.agents import RunningAgent
+from e2e.agents import RunningAgent, ports_of
 from e2e.conftest import settings
 from e2e.world import World
 from fuzz.bombs import BOMBS
@@ -34,6 +34,7 @@ SECONDS = 2.0  # for one connection; a peer that only waits is no finding
 EVERY = 25  # connections between two looks at the agent
 AGENT_MB, INSPECTOR_MB = 160, 260  # resident; idle they have about 50 and 70
 WORKERS = 6
+MITMPROXYS = ("mitmproxy", "bewust_addons.connections")  # where an exception of mitmproxy's ends one connection
 HOST = "www.google.nl"
 STRANGE = (b"\x00", b"\xff" * 4, b"\r\n\r\n", b"\r\n", b":", b" ", b"0" * 20, b"-1", b"\x7f\xff\xff\xff", b"chunked",
            b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"A" * 70_000, "é".encode(),
@@ -154,8 +155,8 @@ class Fuzzer:
         self.heard: Counter[str] = Counter()
         self.trust = ssl.create_default_context(cafile=str(agent.root_pem))
         self.kinds: Sequence[Callable[[], None]] = (
-            self.heads, self.records, self.requests, self.frames, self.messages, self.responses, self.origin_frames,
-            self.origin_messages, self.origin_records, self.bombs,
+            self.heads, self.doors, self.records, self.requests, self.frames, self.messages, self.responses,
+            self.origin_frames, self.origin_messages, self.origin_records, self.bombs,
         )  # fmt: skip
 
     def some(self, data: bytes) -> bytes:
@@ -165,6 +166,13 @@ class Fuzzer:
 
     def heads(self) -> None:
         self._say(self._plain(), self.some(self.chance.choice((*REQUESTS, _connect(HOST), _connect("chatgpt.com")))))
+
+    def doors(self) -> None:
+        """The inspector's own port, where only the front should be."""
+        (port,) = ports_of(self.agent.inspector_pid())
+        with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection:
+            said = self._say(connection, self.some(_connect(HOST) + client_hello()))
+            assert b" 200 " not in said[:20], "a stranger was let in"
 
     def records(self) -> None:
         with self._tunnel(HOST) as tunnel:
@@ -270,7 +278,7 @@ def look(agent: RunningAgent, world: World) -> int:
             assert client.get(url).status_code == 200, "an ordinary client is not served"
     status = agent.status()
     assert status["inspector_starts"] == 1, f"the inspector ended: {status['problems']}"
-    ours = {place: n for place, n in status["failures"].items() if not place.startswith("mitmproxy")}
+    ours = {place: n for place, n in status["failures"].items() if not place.startswith(MITMPROXYS)}
     assert not ours, ours
     return max(_resident(agent.process.pid, AGENT_MB), _resident(agent.inspector_pid(), INSPECTOR_MB))
 
