@@ -19,7 +19,7 @@ import msgspec
 
 from bewust import catalogue, editions, policy
 from bewust.matching import Matcher
-from bewust.model import Alive, Failed, Message, Ping, Start
+from bewust.model import Alive, Detected, Failed, Message, Ping, Seen, Start
 from bewust.schema import parse_duration
 from bewust_addons import lean, pipes, roots
 from bewust_addons.door import Outward
@@ -42,16 +42,19 @@ class Lines:
         self._waiting: list[bytes] = []
 
     def send(self, message: Message) -> None:
-        """Write a message, with what is told right after it, unless the front has stopped reading."""
+        """Write a message, unless the front has stopped reading; what only counts, with what is told right after it."""
         if self._transport.get_write_buffer_size() >= PIPE_LIMIT:
             return
-        if not self._waiting:
-            asyncio.get_running_loop().call_later(0 if isinstance(message, Alive) else TOGETHER_SECONDS, self._write)
         self._waiting.append(self._encoder.encode(message))
+        if not isinstance(message, Detected | Seen):
+            self._write()
+        elif len(self._waiting) == 1:
+            asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self._write)
 
     def _write(self) -> None:
-        self._transport.write(b"\n".join([*self._waiting, b""]))
-        self._waiting.clear()
+        if self._waiting:
+            self._transport.write(b"\n".join([*self._waiting, b""]))
+            self._waiting.clear()
 
 
 class Errors(logging.Handler):

@@ -1,5 +1,6 @@
 """The real inspector process: Start on its input, then a real TLS connection through it."""
 
+import asyncio
 import http.client
 import ssl
 import subprocess
@@ -14,8 +15,9 @@ import pytest
 from addons.inspectors import SECRET, door, inspector, told
 from agent.bundles import SHIPPED, signed
 from bewust import authority, editions
-from bewust.model import Ping, Start
+from bewust.model import Alive, Ping, Seen, Start
 from bewust.relay import SECRET_HEADER, shown
+from bewust_addons import run
 from e2e.world import World
 
 
@@ -101,3 +103,29 @@ def test_only_what_the_job_needs_is_loaded(tmp_path: Path) -> None:
         "['mitmproxy.addons.next_layer', 'mitmproxy.addons.tlsconfig']",
         "[]",
     ]
+
+
+def test_what_only_counts_is_written_together_and_the_rest_at_once() -> None:
+    class Transport:
+        def __init__(self) -> None:
+            self.written: list[bytes] = []
+
+        def write(self, data: bytes) -> None:
+            self.written.append(data)
+
+        def get_write_buffer_size(self) -> int:
+            return 0
+
+    async def tell() -> list[bytes]:
+        transport = Transport()
+        lines = run.Lines(transport)
+        lines.send(Seen(1, "a"))
+        lines.send(Seen(2, "b"))
+        assert transport.written == []
+        await asyncio.sleep(3 * run.TOGETHER_SECONDS)
+        lines.send(Seen(3, "c"))
+        lines.send(Alive(4))
+        await asyncio.sleep(3 * run.TOGETHER_SECONDS)
+        return transport.written
+
+    assert [written.count(b"\n") for written in asyncio.run(tell())] == [2, 2]
