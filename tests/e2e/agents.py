@@ -45,9 +45,13 @@ class RunningAgent:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        wait_for(self.started, self.alive, "the agent did not start")
-        ready = ("running", "not needed")
-        wait_for(lambda: self.status()["inspector"].startswith(ready), self.alive, "the inspector did not start")
+        try:
+            wait_for(self.started, self.alive, "the agent did not start")
+            ready = ("running", "not needed")
+            wait_for(lambda: self.status()["inspector"].startswith(ready), self.alive, "the inspector did not start")
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(
