@@ -5,6 +5,7 @@ Belongs here: the clock, the schedule of flushes, who hears what. Not here: any 
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import secrets
@@ -267,6 +268,7 @@ class Agent:
             if self.settings.socket is not None:
                 await self._listen(self.settings.socket)
             started()
+            gc.freeze()  # the catalogue stays: no connection shall have it looked through for garbage
             readiness.tell("READY=1")
             async with asyncio.TaskGroup() as group:
                 for work in (self.inspector.run(), self._flush(), self._watch(), self._live()):

@@ -85,7 +85,7 @@ class Site(Asked):
             self.answered.set_result(True)
 
     def passed(self, data: memoryview) -> None:
-        self.link.carried(len(data))
+        self.plain = not self.link.carried(len(data))
         super().passed(data)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -101,8 +101,8 @@ class InspectorEnd(Asked):
         self.link = link
 
     def passed(self, data: memoryview) -> None:
-        self.link.replay = None
-        self.link.carried(len(data))
+        self.link.replay, self.link.plain = None, True  # it cannot be spliced any more
+        self.plain = not self.link.carried(len(data))
         super().passed(data)
 
     def eof_received(self) -> bool:
@@ -312,7 +312,7 @@ class Link(End):
         else:
             self.way = self._undecrypted()  # the inspector may have told meanwhile that the site refuses it
             self.other, end.other = end, self
-            said, self.replay = self.replay, None
+            said, self.replay, self.plain = self.replay, None, True
             end.send(bytes(said or b""))
             self._welcome()
             end.go_on()
@@ -320,15 +320,15 @@ class Link(End):
     def _undecrypted(self) -> Way:
         return "failed-open" if self._looked_into() else "spliced"
 
-    def carried(self, count: int) -> None:
-        """Note bytes that came back; a visit where they are enough, unless we failed open."""
+    def carried(self, count: int) -> bool:
+        """Note bytes that came back; a visit where they are enough. False where none will ever count."""
         if not self._visits or self.way == "failed-open":
-            return
+            return False
         self._back += count
-        now = self.front.loop.time()
-        if self._back >= VISIT_BYTES and now - self._touched >= TOUCH_SECONDS:
+        if self._back >= VISIT_BYTES and (now := self.front.loop.time()) - self._touched >= TOUCH_SECONDS:
             self._touched = now
             self.front.listener.visited(self.host, self.client)
+        return True
 
     @property
     def client(self) -> tuple[str, int] | None:

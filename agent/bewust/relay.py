@@ -10,7 +10,8 @@ import socket
 import struct
 from typing import Literal
 
-BUFFER = 256 << 10  # bytes read at a time, and held for a slow reader before its writer is paused
+BUFFER = 256 << 10  # bytes read at a time, and so held for a slow reader while its writer is paused
+SPARES = 4  # buffers kept that a slow reader has done with
 HEAD_LIMIT = 16 << 10  # bytes of a request or response head; what h11 and most servers allow
 RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)  # SO_LINGER: on, for no time at all
 
@@ -26,29 +27,42 @@ def shown(secret: str) -> str:
 class Buffer:
     """One read buffer for all connections: the event loop fills and empties it in one go.
 
-    A transport that could not send everything keeps a view of it, so it is then left to it.
+    A transport that could not send everything keeps a view of it, so it is then lent to it.
     """
 
     def __init__(self) -> None:
-        self.renew()
-
-    def renew(self) -> None:
+        self._spares: list[memoryview] = []
         self.view = memoryview(bytearray(BUFFER))
+
+    def lend(self) -> memoryview:
+        """Leave the buffer to a transport, and read into another from now on."""
+        lent, self.view = self.view, self._spares.pop() if self._spares else memoryview(bytearray(BUFFER))
+        return lent
+
+    def take_back(self, lent: memoryview) -> None:
+        """Have a buffer again that a transport has done with."""
+        if len(self._spares) < SPARES:
+            self._spares.append(lent)
 
 
 class End(asyncio.BufferedProtocol):
-    """One end of a relay: what it reads goes to `other`, which slows it down when full."""
+    """One end of a relay: what it reads goes to `other`, which stops it until it could send all.
+
+    `plain`: nobody looks at what is read, so it goes to `other` without a detour.
+    """
 
     def __init__(self, buffer: Buffer) -> None:
         self.buffer = buffer
+        self.plain = False
         self.other: End | None = None
         self.transport: asyncio.Transport | None = None
         self.ended = False
+        self._lent: memoryview | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        transport.set_write_buffer_limits(high=BUFFER)
+        transport.set_write_buffer_limits(high=0)
         sock: socket.socket = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
@@ -61,30 +75,40 @@ class End(asyncio.BufferedProtocol):
         return self.buffer.view
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.received(self.buffer.view[:nbytes])
+        data = self.buffer.view[:nbytes]
+        if self.plain and self.other is not None:
+            self.other.send(data)
+        else:
+            self.received(data)
 
     def received(self, data: memoryview) -> None:
         if self.other is not None:
             self.other.send(data)
 
     def send(self, data: memoryview | bytes) -> None:
-        if self.transport is None or self.transport.is_closing():
+        transport = self.transport
+        if transport is None or transport.is_closing():
             return
-        if self.transport.get_write_buffer_size():
-            # It will be kept, so as large as it is: a view would keep a whole buffer for each piece.
-            self.transport.write(bytes(data))
-            return
-        self.transport.write(data)
-        if self.transport.get_write_buffer_size():
-            self.buffer.renew()
+        if self._lent is not None:
+            data = bytes(data)  # it is kept too, and the buffer is not lent for it
+        transport.write(data)
 
     def pause_writing(self) -> None:
+        """Called from within `write`, where that could not send everything and keeps the rest."""
+        self._lent = self.buffer.lend()
         if self.other is not None and self.other.transport is not None:
             self.other.transport.pause_reading()
 
     def resume_writing(self) -> None:
+        """Called when all that was kept is sent."""
+        self._give_back()
         if self.other is not None and self.other.transport is not None:
             self.other.transport.resume_reading()
+
+    def _give_back(self) -> None:
+        if self._lent is not None:
+            self.buffer.take_back(self._lent)
+            self._lent = None
 
     def eof_received(self) -> bool:
         """Pass the half-close on; keep our own half until the other side ends too."""
@@ -97,11 +121,13 @@ class End(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None  # asyncio may raise where a closed one is aborted
-        if self.other is not None and self.other.transport is not None:
+        self._give_back()
+        other, self.other = self.other, None  # two that know each other would wait for the collector
+        if other is not None and other.transport is not None:
             if error is None:
-                self.other.transport.close()
+                other.transport.close()
             else:
-                self.other.abort()
+                other.abort()
 
     def abort(self) -> None:
         """End at once and with a reset, so that nobody takes a part for the whole."""

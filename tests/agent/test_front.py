@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agent.fronts import BY_NAME, DECRYPTED, Stage, connect, stage
+from agent.fronts import BY_NAME, DECRYPTED, MATCHER, Listener, Page, Stage, connect, stage
 from agent.test_link import answering, hush, play
+from bewust.front import Front
+from bewust.link import Link, Site
 from bewust.schema import is_here
 
 
@@ -190,5 +192,34 @@ def test_a_port_that_is_held_for_us_stays_open_when_we_go() -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", port)  # waits in the queue for the next one
         writer.close()
         held.close()
+
+    asyncio.run(main())
+
+
+def test_a_name_is_reached_at_another_address_where_the_first_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        both = [
+            (family, socket.SOCK_STREAM, 6, "", (address, port))
+            for family, address in ((socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1"))
+        ]
+
+        async def look_up(*asked: object, **how: object) -> object:
+            return both
+
+        front = Front(MATCHER, Listener(), Page)
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+        link = Link(front)
+        end = await front._reach("site.test", port, lambda: Site(link, direct=True))
+        assert end.port_at("peername") == port
+        end.abort()
+        both.pop()
+        with pytest.raises(OSError, match=r"refused|failed"):
+            await front._reach("site.test", port, lambda: Site(link, direct=True))
+        server.close()
 
     asyncio.run(main())

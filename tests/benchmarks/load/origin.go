@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -58,7 +59,8 @@ func origin(leaf, pages string) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
 	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
-	server := http.Server{Handler: mux, TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}}}
+	quiet := log.New(io.Discard, "", 0)
+	server := http.Server{ErrorLog: quiet, Handler: mux, TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}}}
 	check(server.ServeTLS(listener, "", ""))
 }
 
