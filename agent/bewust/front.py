@@ -157,7 +157,7 @@ class Front:
 
         Raises OSError where none answers.
         """
-        if _is_address(host):  # no name to look up
+        if ":" in host or host[-1].isdigit():  # an address
             return (await self.loop.create_connection(make, host, port))[1]
         first: dict[int, str] = {}
         for family, _, _, _, found in await self.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
@@ -206,12 +206,6 @@ def _exclusive(port: int) -> socket.socket:
         made.close()
         raise
     return made
-
-
-def _is_address(host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return bool(ipaddress.ip_address(host))
-    return False
 
 
 def _names_here(host: str) -> bool:

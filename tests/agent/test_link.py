@@ -116,6 +116,42 @@ def test_a_site_that_cannot_be_reached_is_a_502(monkeypatch: pytest.MonkeyPatch)
     play(test)
 
 
+async def never(link: object) -> link.Site:
+    """A site that does not answer, not even with a refusal."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def test_a_site_that_does_not_answer_is_a_502_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "DIAL_SECONDS", 0.1)
+
+    async def test(made: Stage) -> None:
+        monkeypatch.setattr(made.front, "dial", never)
+        reader, _ = await made.browser(connect(BY_NAME))
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 502")
+
+    play(test)
+
+
+def test_a_site_that_does_not_answer_matters_no_more_once_the_inspector_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(link, "DIAL_SECONDS", 0.1)
+
+    async def test(made: Stage) -> None:
+        made.front.inspector_down()
+        monkeypatch.setattr(made.front, "dial", never)
+        reader, writer = await made.browser(connect(DECRYPTED))
+        await until(lambda: made.front.ways() == {"failed-open": 1})
+        made.front.inspector_up(made.inspector_port)
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.2)
+        writer.write(b"hi")
+        assert await reader.readexactly(12) == b"inspected:hi"
+
+    play(test, answering(echo))
+
+
 def test_a_host_to_look_into_goes_to_the_inspector_and_others_do_not() -> None:
     async def test(made: Stage) -> None:
         for host, expected in [(DECRYPTED, b"inspected:hi"), (BY_NAME, b"site:hi"), (f"{DECRYPTED}:8443", b"site:hi")]:
