@@ -298,33 +298,24 @@ class Link(End):
         if self._welcomed:
             self.abort()
         else:
-            assert self._timer is not None
-            self._timer.cancel()  # it was for the site
             self._begin(self._hand_over())
 
     async def _splice(self) -> None:
         self.way = self._undecrypted()
-        self._timer = self.front.loop.call_later(DIAL_SECONDS, self._late)
         try:
-            end = await self.front.dial(self)
+            async with asyncio.timeout(DIAL_SECONDS):
+                end = await self.front.dial(self)
         except PermissionError:
             self.refuse("403 Forbidden")
-        except (OSError, ValueError):  # the second: a name that is none
+        except (OSError, ValueError):  # a time-out is the first, a name that is none the second
             self.refuse("502 Bad Gateway")
         else:
-            self._timer.cancel()
             self.way = self._undecrypted()  # the inspector may have told meanwhile that the site refuses it
             self.other, end.other = end, self
             said, self.replay, self.plain = self.replay, None, True
             end.send(bytes(said or b""))
             self._welcome()
             end.go_on()
-
-    def _late(self) -> None:
-        """Give up a site that does not answer."""
-        assert self._task is not None
-        self._task.cancel()
-        self.refuse("502 Bad Gateway")
 
     def _undecrypted(self) -> Way:
         return "failed-open" if self._looked_into() else "spliced"
