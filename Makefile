@@ -33,15 +33,16 @@ e2e: setup ## only the tests with real browsers and a real desktop
 	@dev/setup system test
 	@$(run)pytest tests/e2e
 
-packages: setup ## the packages for IT into artefacts/: .deb, .rpm, .pkg
+packages: setup ## the packages for IT into artefacts/: .deb, .rpm, .msi, .pkg
 	@dev/setup python fleet package
 	@dev/setup system package
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(run)python -m installer.linux.build
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(run)python -m installer.windows.build --out artefacts
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(run)python -m installer.macos.build --out artefacts
 
 test-packages: packages ## installed, used, upgraded and purged on clean machines; as root
 	@dev/setup system machines
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(run)pytest tests/packages -o python_files='linux.py macos.py' --timeout=1800 -s
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(run)pytest tests/packages -o python_files='linux.py windows.py macos.py' --timeout=1800 -s
 
 bench: setup ## speed and size beside direct, mitmdump and squid: ONLY=splice, QUICK=1, LONG=1
 	@dev/setup system bench

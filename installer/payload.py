@@ -26,7 +26,12 @@ UNUSED = (
     "mitmproxy_linux/mitmproxy-linux-redirector",
     "bin",
 )
-UNUSED_PATTERNS = ("**/tests", "**/test", "**/*.pyi", "**/*.h", "**/*.pxd", "**/*.pyx", "**/*.c")
+UNUSED_PATTERNS = (
+    "**/tests", "**/test", "**/*.pyi", "**/*.h", "**/*.pxd", "**/*.pyx", "**/*.c",
+    # Drivers that catch a whole machine's traffic, and what speaks to them: we never do that.
+    "pydivert/windivert_dll/*.dll", "pydivert/windivert_dll/*.sys", "mitmproxy_windows/*.exe",
+    "mitmproxy_windows/WinDivert*",
+)  # fmt: skip
 
 
 def version() -> str:

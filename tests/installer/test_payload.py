@@ -1,5 +1,10 @@
 """What is left out of a package, and that the rest stays. A whole payload: make packages."""
 
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
@@ -16,15 +21,51 @@ def test_what_nobody_uses_goes_and_the_rest_stays(tmp_path: Path) -> None:
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == sorted(kept)
 
 
-def test_what_is_left_out_is_not_imported_by_any_process_of_ours() -> None:
-    import subprocess
-    import sys
+# Every process that a workstation runs, and what commands import late.
+PROCESSES = (
+    "bewust_addons.run", "bewust_addons.flowfile", "bewust.app", "bewust.session", "bewust.desk", "bewust.notify",
+    "bewust.cli", "bewust.page", "bewust.tables", "bewust.inspection", "bewust.papers.writing",
+    "bewust.doctor.examination", "bewust.doctor.bundle", "bewust.admin.trying", "bewust.proving", "bewust.bringing",
+)  # fmt: skip
 
-    unused = [name.replace("/", ".") for name in payload.UNUSED if "-" not in name]
-    for module in ("bewust_addons.run", "bewust_addons.flowfile", "bewust.app", "bewust.tables", "bewust.page"):
-        code = f"import sys, {module}; print(sorted(set(sys.modules) & set({unused!r})))"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        assert done.stdout.strip() == "[]", module
+
+def test_what_is_left_out_is_not_missed_by_any_process_of_ours(tmp_path: Path) -> None:
+    """In a copy of what they import, pruned as a package is: folders, with links to the files."""
+    here = Path(sysconfig.get_path("purelib"))
+    for name in {module.partition(".")[0] for module in imported(here)}:
+        if (here / name).is_dir():
+            shutil.copytree(here / name, tmp_path / name, copy_function=os.symlink)
+    for path in here.iterdir():  # single modules and libraries, and what packages say of themselves
+        if path.is_file() or path.suffix == ".dist-info":
+            (tmp_path / path.name).symlink_to(path)
+    payload.prune(tmp_path)
+    found = imported(tmp_path)
+    assert "mitmproxy.contrib.click" in found and "cryptography" in found
+    assert not found & {name.replace("/", ".") for name in payload.UNUSED}
+
+
+def imported(site: Path) -> set[str]:
+    """Import every process of ours with the packages of this folder only; return every module that came of it."""
+    search = [str(site), *(str(payload.ROOT / one) for one in ("agent", "addons", "config"))]
+    code = f"import sys; sys.path[:0] = sys.argv[1:]; import {', '.join(PROCESSES)}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-ISc", code, *search], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_a_windows_package_has_no_driver_but_what_speaks_of_it(tmp_path: Path) -> None:
+    kept = [
+        "pydivert/windivert_dll/__init__.py",
+        "mitmproxy_windows/__init__.py",
+        "mitmproxy/contrib/click/__init__.py",
+    ]
+    gone = ["pydivert/windivert_dll/WinDivert64.sys", "pydivert/windivert_dll/WinDivert64.dll",
+            "mitmproxy_windows/windows-redirector.exe", "mitmproxy_windows/WinDivert64.sys"]  # fmt: skip
+    for name in kept + gone:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    payload.prune(tmp_path)
+    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()) == sorted(kept)
 
 
 def test_the_version_is_the_products() -> None:
@@ -36,8 +77,6 @@ def test_the_version_is_the_products() -> None:
 
 
 def test_sources_are_compiled_and_stay(tmp_path: Path) -> None:
-    import sys
-
     (tmp_path / "a.py").write_text("x = 1\n")
     payload.compiled(sys.executable, tmp_path)
     assert (tmp_path / "a.py").exists() and list(tmp_path.glob("__pycache__/a.*.pyc"))

@@ -1,0 +1,161 @@
+"""The templates for group policy and Intune: Bewust.admx, and its words in Dutch and English (.adml).
+
+Belongs here: the keys of the policy as settings. They follow from its JSON Schema, so from the policy's types;
+what has no fixed keys (services, contexts, keepers) is set by the one value that holds TOML. Not here: what is
+read of the registry (bewust.managed). Source: Microsoft's ADMX schema, [MS-GPREG] section 7 and the
+"PolicyDefinitions schema" reference.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from bewust import managed, policy_schema
+
+NAMESPACE = "http://schemas.microsoft.com/GroupPolicy/2006/07/PolicyDefinitions"
+LANGUAGES = {"nl": "nl-NL", "en": "en-US"}
+ROOT = "bewust"  # the category; its others are the policy's tables
+_HEAD = {"xmlns": NAMESPACE, "revision": "1.0", "schemaVersion": "1.0"}
+_WORDS = Path(__file__).parent / "words.toml"
+
+type Node = Mapping[str, Any]
+
+
+def write(folder: Path) -> None:
+    """Write the template and its words, as they lie in a PolicyDefinitions folder."""
+    _write(folder / "Bewust.admx", template())
+    for language, place in LANGUAGES.items():
+        _write(folder / place / "Bewust.adml", resources(language))
+
+
+def keys(schema: Node | None = None) -> dict[str, Node]:
+    """Return each key of a policy that a single registry value can hold, dotted, with what its type says."""
+    whole = policy_schema.schema() if schema is None else schema
+    return dict(_keys(whole, whole["$defs"], ""))
+
+
+def _keys(node: Node, definitions: Node, below: str) -> Iterator[tuple[str, Node]]:
+    for name, inner in node.get("properties", {}).items():
+        if "$ref" in inner:
+            yield from _keys(definitions[inner["$ref"].rpartition("/")[2]], definitions, f"{below}{name}.")
+        elif inner.get("type") == "object":
+            yield from _keys(inner, definitions, f"{below}{name}.")
+        elif "$ref" not in inner.get("items", {}):  # a list of tables is for TOML
+            yield below + name, inner
+
+
+def template() -> Element:
+    """Return the .admx: every setting with its registry value, and no words."""
+    root = Element("policyDefinitions", _HEAD)
+    SubElement(SubElement(root, "policyNamespaces"), "target", {"prefix": "bewust", "namespace": "Bewust.Policies"})
+    SubElement(root, "resources", {"minRequiredRevision": "1.0"})
+    definitions = SubElement(SubElement(root, "supportedOn"), "definitions")
+    SubElement(definitions, "definition", {"name": "SUPPORTED", "displayName": "$(string.general_supported)"})
+    categories = SubElement(root, "categories")
+    for name in words()["category"]:
+        category = SubElement(categories, "category", {"name": name, "displayName": f"$(string.category_{name})"})
+        if name != ROOT:
+            SubElement(category, "parentCategory", {"ref": ROOT})
+    policies = SubElement(root, "policies")
+    for key, node in keys().items():
+        table = key.partition(".")[0]
+        _setting(policies, key, node, table if "." in key else ROOT)
+    _setting(policies, managed.TEXT, {"type": "array"}, ROOT)
+    return root
+
+
+def _setting(policies: Element, key: str, node: Node, category: str) -> None:
+    name = key.replace(".", "_")
+    about = {"name": name, "class": "Machine", "displayName": f"$(string.{name})",
+             "explainText": f"$(string.{name}_about)", "key": managed.KEY}  # fmt: skip
+    yes_or_no = node.get("type") == "boolean"
+    about |= {"valueName": key} if yes_or_no else {"presentation": f"$(presentation.{name})"}
+    policy = SubElement(policies, "policy", about)
+    SubElement(policy, "parentCategory", {"ref": category})
+    SubElement(policy, "supportedOn", {"ref": "SUPPORTED"})
+    if yes_or_no:
+        SubElement(SubElement(policy, "enabledValue"), "decimal", {"value": "1"})
+        SubElement(SubElement(policy, "disabledValue"), "decimal", {"value": "0"})
+        return
+    elements = SubElement(policy, "elements")
+    value = {"id": name, "valueName": key}
+    if "enum" in node:
+        choice = SubElement(elements, "enum", value | {"required": "true"})
+        for item in node["enum"]:
+            one = SubElement(choice, "item", {"displayName": f"$(string.{name}_{item})"})
+            SubElement(SubElement(one, "value"), "string").text = item
+    elif node["type"] == "integer":
+        limits = {"minValue": str(node["minimum"]), "maxValue": str(node["maximum"])}
+        SubElement(elements, "decimal", value | limits | {"required": "true"})
+    else:
+        SubElement(elements, {"array": "multiText", "string": "text"}[node["type"]], value | {"required": "true"})
+
+
+def resources(language: str) -> Element:
+    """Return the .adml of a language: the words of every setting, and how its value is asked for."""
+    said = words()
+    root = Element("policyDefinitionResources", _HEAD)
+    SubElement(root, "displayName").text = "Bewust"
+    SubElement(root, "description").text = said["category"][ROOT][language]
+    inside = SubElement(root, "resources")
+    table = SubElement(inside, "stringTable")
+    shown = SubElement(inside, "presentationTable")
+    for name, text in said["category"].items():
+        _string(table, f"category_{name}", text[language])
+    _string(table, "general_supported", said["general"]["supported"][language])
+    for key, node in keys().items():
+        _words(table, shown, key, node, language)
+    _string(table, managed.TEXT, said["policy"][language])
+    _string(table, f"{managed.TEXT}_about", said["policy"][f"about_{language}"])
+    _asked(shown, managed.TEXT, {"type": "array"}, said["general"]["toml"][language])
+    return root
+
+
+def _words(table: Element, shown: Element, key: str, node: Node, language: str) -> None:
+    said, name = words(), key.replace(".", "_")
+    general, own = said["general"], said["key"][key]
+    about = own["about_nl"] if language == "nl" else f"{node['description'][:1].upper()}{node['description'][1:]}."
+    ours = json.dumps(node.get("default", ""), ensure_ascii=False)
+    lines = [about, "", f"{general['key'][language]} {key}", f"{general['ours'][language]} {ours}"]
+    _string(table, name, own[language])
+    _string(table, f"{name}_about", "\n".join(lines))
+    for item in node.get("enum", ()):
+        _string(table, f"{name}_{item}", item)
+    if node.get("type") != "boolean":
+        _asked(shown, name, node, general["lines" if node.get("type") == "array" else "value"][language])
+
+
+def _asked(shown: Element, name: str, node: Node, label: str) -> None:
+    """Add the field that a value is typed into. A list's field has no label of its own."""
+    asked = SubElement(shown, "presentation", {"id": name})
+    if "enum" in node:
+        SubElement(asked, "dropdownList", {"refId": name, "noSort": "true", "defaultItem": "0"}).text = label
+    elif node["type"] == "integer":
+        SubElement(asked, "decimalTextBox", {"refId": name, "defaultValue": str(node["default"])}).text = label
+    elif node["type"] == "array":
+        SubElement(asked, "text").text = label
+        SubElement(asked, "multiTextBox", {"refId": name, "defaultHeight": "8"})
+    else:
+        box = SubElement(asked, "textBox", {"refId": name})
+        SubElement(box, "label").text = label
+        if node.get("default"):
+            SubElement(box, "defaultValue").text = node["default"]
+
+
+def words() -> dict[str, Any]:
+    """Return what an administrator reads."""
+    return tomllib.loads(_WORDS.read_text("utf-8"))
+
+
+def _string(table: Element, name: str, text: str) -> None:
+    SubElement(table, "string", {"id": name}).text = text
+
+
+def _write(file: Path, root: Element) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    ElementTree.indent(root)
+    file.write_bytes(ElementTree.tostring(root, "utf-8", xml_declaration=True) + b"\n")

@@ -1,0 +1,70 @@
+"""The folder that becomes C:\\Program Files\\Bewust: an interpreter, the packages, the command.
+
+Belongs here: which file lies where, and compiling. Not here: where the interpreter comes from (interpreter),
+the package (package). The version is a folder, as on Linux: a new one is laid beside the one that runs.
+"""
+
+import compileall
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+from installer import payload
+from installer.windows import interpreter
+from installer.windows.interpreter import InterpreterError
+
+TARGET = "x86_64-pc-windows-msvc"
+PROGRAMS = r"C:\Program Files\Bewust"  # where it lies on nearly every Windows; only tracebacks say it
+# What is imported from where, and nothing else: no registry, no environment, no folder of a person's.
+SEARCH = f"python{payload.PYTHON.replace('.', '')}.zip\r\n.\r\n..\\site\r\n"
+COMMAND = """\
+@echo off
+"%~dp0{version}\\python\\python.exe" -c "from bewust.cli import main; main(prog_name='bewust')" %*
+"""
+
+
+def stage(folder: Path, version: str, python: Path | None, sha256: str | None) -> None:
+    """Write all of it into an empty folder. Raises InterpreterError."""
+    home = folder / version
+    interpreter.put(home / "python", python, sha256)
+    (home / "python" / f"python{interpreter.TAG}._pth").write_text(SEARCH, encoding="ascii", newline="")
+    packages(home / "site", rf"{PROGRAMS}\{version}\site")
+    foreign(home)
+    (folder / "bewust.cmd").write_text(COMMAND.format(version=version).replace("\n", "\r\n"), "ascii", newline="")
+    (folder / "LICENSE.txt").write_bytes((payload.ROOT / "LICENSE").read_bytes())
+
+
+def packages(site: Path, place: str) -> None:
+    """Install what the lock says, for Windows, with the hashes checked, and Bewust itself; `place` is where it will be.
+
+    Raises InterpreterError.
+    """
+    if f"{sys.version_info.major}.{sys.version_info.minor}" != payload.PYTHON:
+        raise InterpreterError(f"the package is built with Python {payload.PYTHON}: .pyc files are of one version")
+    with tempfile.TemporaryDirectory() as work:
+        try:
+            payload.install(site, Path(work), ["--python-platform", TARGET])
+        except subprocess.CalledProcessError as error:
+            raise InterpreterError(f"uv: exit code {error.returncode}, for the reason above.") from None
+    (site / ".lock").unlink(missing_ok=True)
+    # Nobody who runs the program may write there. Sources stay, to be read.
+    mode = PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(site, quiet=2, workers=0, stripdir=str(site), prependdir=place, invalidation_mode=mode)
+
+
+def foreign(home: Path) -> None:
+    """Refuse a binary that Windows on x64 cannot load, and a driver, which we never bring. Raises InterpreterError."""
+    for path in sorted(home.rglob("*")):
+        if not path.is_file():
+            continue
+        with path.open("rb") as file:
+            start = file.read(4096)
+        name = path.relative_to(home)
+        if path.suffix == ".sys":
+            raise InterpreterError(f"{name}: is a driver. Leave it out: payload.UNUSED_PATTERNS.")
+        if start.startswith((b"\x7fELF", b"\xcf\xfa\xed\xfe")) or interpreter.machine(start) not in (
+            None, interpreter.MACHINE
+        ):  # fmt: skip
+            raise InterpreterError(f"{name}: is for another system. Look at the lock's wheels for Windows.")

@@ -1,0 +1,124 @@
+"""A Windows of Wine's, in a network of its own with a loopback and nothing else; needs root and Wine 8.
+
+Belongs here: making one, asking it, and what Wine lacks. Not here: what is expected of Bewust. What Wine is
+not: docs/support.md says what it cannot show.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from packages.machines import ADDRESS
+
+PROGRAMS = ("wine", "x86_64-w64-mingw32-gcc", "unshare", "nsenter")
+SHIM = Path(__file__).with_name("bcryptprimitives.c")
+HOSTS, ROOTS = "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt"  # Wine resolves names and trusts as this system does
+# A loopback with the address of the world; then this process is what others enter.
+BOOT = f"""
+set -e
+mount --make-rprivate /
+mount --bind "$1/hosts" {HOSTS}
+mount --bind "$1/roots.pem" {ROOTS}
+ip link set lo up
+ip address add {ADDRESS}/32 dev lo
+echo ready
+exec sleep infinity
+"""
+
+
+def prepare(folder: Path) -> None:
+    """Make a clean Windows 10 in `folder`; takes half a minute."""
+    environment = _environment(folder)
+    for command in (["wineboot", "--init"], ["winecfg", "-v", "win10"]):
+        subprocess.run(["wine", *command], env=environment, check=True, timeout=180, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    library = folder / "drive_c/windows/system32/bcryptprimitives.dll"
+    command = ["x86_64-w64-mingw32-gcc", "-shared", "-O2", "-s", "-o", str(library), str(SHIM), "-ladvapi32"]
+    subprocess.run(command, check=True)
+    subprocess.run(["wineserver", "--wait"], env=environment, check=True, timeout=60)
+
+
+def _environment(prefix: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**kept, "WINEPREFIX": str(prefix), "WINEARCH": "win64", "WINEDEBUG": "-all"}
+
+
+class Windows:
+    """A context manager around a copy of a prepared one, so that that stays clean."""
+
+    def __init__(self, clean: Path, folder: Path) -> None:
+        self.prefix = folder / "prefix"
+        self.drive = self.prefix / "drive_c"
+        self._folder = folder
+        subprocess.run(["cp", "-a", "--reflink=auto", str(clean), str(self.prefix)], check=True)
+        shutil.copyfile(HOSTS, folder / "hosts")
+        shutil.copyfile(ROOTS, folder / "roots.pem")
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            ["unshare", "--net", "--mount", "sh", "-c", BOOT, "sh", str(self._folder)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        assert self._process.stdout is not None and self._process.stdout.readline() == b"ready\n"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Ends what runs in this Windows, and in no other.
+        subprocess.run(self.enter("wineserver", "--kill"), env=_environment(self.prefix), check=False, timeout=60)
+        self._process.send_signal(signal.SIGKILL)
+        self._process.communicate()
+        shutil.rmtree(self.prefix, ignore_errors=True)
+
+    def enter(self, *command: str) -> list[str]:
+        """Return the command that runs `command`, a program of this system, in the network of that Windows."""
+        return ["nsenter", "-t", str(self._process.pid), "-n", "-m", *command]
+
+    def reach(self, hosts: str, root_pem: str) -> None:
+        """Have these names lead to the world there, and its root trusted. In place: they are mounted."""
+        with (self._folder / "hosts").open("a") as file:
+            file.write(f"\n{ADDRESS} {hosts}\n")
+        with (self._folder / "roots.pem").open("a") as file:
+            file.write(f"\n{root_pem}")
+
+    def run(self, *command: str, seconds: float = 240) -> tuple[int, str]:
+        """Run a program of Windows; return its exit code (modulo 256) and what it wrote.
+
+        Its standard input and output are pipes: CPython ends at once where they are not.
+        """
+        process = subprocess.Popen(
+            self.enter("wine", *command), env=_environment(self.prefix), text=True, errors="replace",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.drive,
+        )  # fmt: skip
+        try:
+            said, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return process.returncode, said
+
+    def msiexec(self, *words: str) -> int:
+        """Have Windows Installer do something without a question; return its exit code modulo 256."""
+        code, _ = self.run("msiexec", *words, "/qn", "/norestart")
+        return code
+
+    def registry(self, key: str, *words: str) -> str:
+        """Return what `reg query` says of a key, "" where it is not there."""
+        code, said = self.run("reg", "query", key, *words, seconds=60)
+        return said if code == 0 else ""
+
+    def files(self, below: str) -> Sequence[str]:
+        """Return every file below a folder of drive C."""
+        root = self.drive / below
+        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+    @staticmethod
+    def path(file: Path) -> str:
+        """Return the name that a file of this system has in there."""
+        return "Z:" + str(file).replace("/", "\\")
