@@ -74,6 +74,7 @@ def _run(name: str, verb: str, sequence: int, condition: str, kind: int = 0) -> 
 
 def write(target: Path, stage: Path, version: str, work: Path) -> None:
     """Write the package of a staged folder; `work` is an empty folder. Raises PackageError."""
+    target, work = target.resolve(), work.resolve()  # wixl is run in another folder
     files = work / "files.wxs"
     ElementTree.ElementTree(listing(stage / version, version)).write(files, "utf-8", xml_declaration=True)
     (stage / "bewust.ico").write_bytes((payload.ROOT / "agent/bewust/icons/bewust.ico").read_bytes())
@@ -153,4 +154,5 @@ def _command(command: Sequence[str], folder: Path) -> None:
         raise PackageError(f"{command[0]}: is not installed. Install it: dev/setup system package") from None
     # wixl goes on after some mistakes and says so on stderr only.
     if done.returncode or "CRITICAL" in done.stderr or "WARNING" in done.stderr:
-        raise PackageError(f"{command[0]}: {(done.stderr or done.stdout).strip()}")
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise PackageError(f"{command[0]}: {said[0] if said else f'exit code {done.returncode}'}")

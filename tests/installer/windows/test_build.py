@@ -16,7 +16,8 @@ def test_package_templates_and_detection_are_written(tmp_path: Path, monkeypatch
             (folder / name).write_text(name)
 
     monkeypatch.setattr(staging, "stage", stage)
-    made = build.build(None, None, tmp_path / "out", "0.2.0")
+    monkeypatch.chdir(tmp_path)
+    made = build.build(None, None, Path("out"), "0.2.0")
     found = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert made.name in found and found == {
         "bewust-0.2.0-x64.msi", "bewust-0.2.0-detect.ps1", "PolicyDefinitions/Bewust.admx",
