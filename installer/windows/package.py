@@ -4,7 +4,7 @@ Belongs here: what Windows Installer is told. Not here: what is staged (staging)
 (`bewust admin`). Sources: Microsoft's documentation of the database tables and of custom action types.
 
 When an old version is replaced, the new one is laid beside it and set up first, and only then is the old one
-removed: where the new one fails, the old one was never touched.
+removed: where the new one fails, the old one was never touched. So no two versions share a file or a value.
 """
 
 import subprocess
@@ -23,12 +23,14 @@ _WIX = "http://schemas.microsoft.com/wix/2006/wi"
 # Public properties and the option of `bewust admin install` that each one is; PURGE is uninstall's.
 OPTIONS = {"PORT": "--port", "UPSTREAM": "--upstream"}
 PURGE = "PURGE"
+COMMAND = "Command"  # the component of what lies in the version's folder itself
 # Custom action types: run a program of a folder we installed; as the system, in the transaction.
 _PROGRAM, _SET = 34, 51
 _DEFERRED, _ROLLBACK, _AS_SYSTEM = 1024, 256, 2048
 _FRESH = "NOT Installed AND NOT WIX_UPGRADE_DETECTED"
-# Windows says by UPGRADINGPRODUCTCODE that another version takes over; INFORCE says it too, as Wine says nothing.
-_GOES = 'REMOVE="ALL" AND NOT UPGRADINGPRODUCTCODE AND (NOT INFORCE OR INFORCE=ProductVersion)'
+# Windows says by UPGRADINGPRODUCTCODE that another version takes over. So does INFORCE, the command of the service,
+# which is then no longer in our folder (>< reads "contains"): Wine says nothing.
+_GOES = 'REMOVE="ALL" AND NOT UPGRADINGPRODUCTCODE AND (NOT INFORCE OR INFORCE >< HOME)'
 _STAYS = 'NOT (REMOVE="ALL")'
 
 
@@ -92,18 +94,18 @@ def listing(home: Path, version: str) -> Element:
     root = Element("Wix", {"xmlns": _WIX})
     fragment = SubElement(root, "Fragment")
     components: list[str] = []
-    _folder(SubElement(fragment, "DirectoryRef", {"Id": "HOME"}), home, Path(version), components)
+    _folder(SubElement(fragment, "DirectoryRef", {"Id": "HOME"}), home, Path(version), components, home)
     group = SubElement(fragment, "ComponentGroup", {"Id": "Files"})
     for name in components:
         SubElement(group, "ComponentRef", {"Id": name})
     return root
 
 
-def _folder(element: Element, folder: Path, place: Path, components: list[str]) -> None:
+def _folder(element: Element, folder: Path, place: Path, components: list[str], home: Path) -> None:
     inside = sorted(folder.iterdir())
     if files := [path for path in inside if path.is_file()]:
         identity = uuid.uuid5(UPGRADE_CODE, place.as_posix())
-        components.append(f"c{identity.hex}")
+        components.append(COMMAND if folder == home else f"c{identity.hex}")
         about = {"Id": components[-1], "Guid": str(identity).upper(), "Win64": "yes"}
         component = SubElement(element, "Component", about)
         for number, path in enumerate(files):
@@ -112,7 +114,7 @@ def _folder(element: Element, folder: Path, place: Path, components: list[str]) 
     for path in inside:
         if path.is_dir():
             below = SubElement(element, "Directory", {"Id": _name("d", place / path.name), "Name": path.name})
-            _folder(below, path, place / path.name, components)
+            _folder(below, path, place / path.name, components, home)
 
 
 def _name(kind: str, path: Path) -> str:
@@ -130,7 +132,7 @@ def queries() -> Sequence[str]:
         "`Value` CHAR(255) LOCALIZABLE, `Component_` CHAR(72) NOT NULL PRIMARY KEY `Environment`)",
         # "=-*": the machine's, set at installation and removed with it; "[~];" keeps what is there.
         "INSERT INTO `Environment` (`Environment`, `Name`, `Value`, `Component_`) "
-        "VALUES ('Path', '=-*Path', '[~];[INSTALLDIR]', 'Command')",
+        f"VALUES ('Path', '=-*Path', '[~];[HOME]', '{COMMAND}')",
     ]
     for name, sequence in (("RemoveEnvironmentStrings", 3300), ("WriteEnvironmentStrings", 5200)):
         found.append(f"INSERT INTO `InstallExecuteSequence` (`Action`, `Sequence`) VALUES ('{name}', {sequence})")

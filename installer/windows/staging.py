@@ -21,7 +21,7 @@ PROGRAMS = r"C:\Program Files\Bewust"  # where it lies on nearly every Windows; 
 SEARCH = f"python{payload.PYTHON.replace('.', '')}.zip\r\n.\r\n..\\site\r\n"
 COMMAND = """\
 @echo off
-"%~dp0{version}\\python\\python.exe" -c "from bewust.cli import main; main(prog_name='bewust')" %*
+"%~dp0python\\python.exe" -c "from bewust.cli import main; main(prog_name='bewust')" %*
 """
 
 
@@ -32,8 +32,8 @@ def stage(folder: Path, version: str, python: Path | None, sha256: str | None) -
     (home / "python" / f"python{interpreter.TAG}._pth").write_text(SEARCH, encoding="ascii", newline="")
     packages(home / "site", rf"{PROGRAMS}\{version}\site")
     foreign(home)
-    (folder / "bewust.cmd").write_text(COMMAND.format(version=version).replace("\n", "\r\n"), "ascii", newline="")
-    (folder / "LICENSE.txt").write_bytes((payload.ROOT / "LICENSE").read_bytes())
+    (home / "bewust.cmd").write_text(COMMAND, "ascii", newline="\r\n")
+    (home / "LICENSE.txt").write_bytes((payload.ROOT / "LICENSE").read_bytes())
 
 
 def packages(site: Path, place: str) -> None:

@@ -17,19 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from packages.machines import ADDRESS, Machine, bootstrap, mirror, tree, wait
+from packages.machines import ADDRESS, Machine, bootstrap, internet, mirror, tree, wait
 
 ROOT = Path(__file__).parents[2]
 SUITES = {"bookworm": "Debian 12", "trixie": "Debian 13"}
 CACHE = Path(os.environ.get("BEWUST_MACHINES", ROOT / "artefacts" / "machines"))
 NEEDED = ("debootstrap", "unshare", "nsenter", "pivot_root", "lintian", "rpm")
-WORLD = """
-import sys
-from e2e.world import World
-with World(port=443, address=sys.argv[1]) as world:
-    print(world.root_pem.read_text(), " ".join(world.hosts), sep="----hosts----", flush=True)
-    sys.stdin.read()
-"""
 # What `useradd` and `userdel` of any package leave: the copy of before of each list of accounts.
 BACKUPS = {"etc/passwd-", "etc/shadow-", "etc/group-", "etc/gshadow-", "etc/.pwd.lock", "etc/subuid-", "etc/subgid-"}
 # An empty /opt belongs to no package of Debian, so it goes with the last one that used it.
@@ -84,24 +77,11 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]
 @contextlib.contextmanager
 def world(machine: Machine) -> Iterator[None]:
     """The internet of this machine: our origin under the real names, vouched for by a root the system trusts."""
-    process = subprocess.Popen(
-        machine.enter(sys.executable, "-c", WORLD, ADDRESS, network_only=True), cwd=ROOT / "tests", text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": f"{ROOT}/tests"},
-    )  # fmt: skip
-    assert process.stdin is not None and process.stdout is not None
-    try:
-        said = ""
-        while "----hosts----" not in said:
-            said += process.stdout.readline()
-        pem, _, hosts = said.partition("----hosts----")
+    with internet(partial(machine.enter, network_only=True)) as (pem, hosts):
         machine.put("/usr/local/share/ca-certificates/world.crt", pem)
         machine.put("/etc/hosts", f"127.0.0.1 localhost\n{ADDRESS} {hosts}\n")
         machine.run("update-ca-certificates")
         yield
-    finally:
-        process.stdin.close()
-        process.wait(20)
-        process.stdout.close()
 
 
 def there(machine: Machine, path: str) -> bool:

@@ -4,13 +4,15 @@ It is a folder made by debootstrap, entered through namespaces of the kernel, so
 other program. Its network has a loopback and nothing else. Belongs here: making, booting and asking it.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +22,14 @@ PACKAGES = (
     "chromium", "firefox-esr", "xvfb", "dunst", "libnotify-bin", "x11-utils",
 )  # fmt: skip
 ADDRESS = "192.0.2.10"  # of the world in there: one for documentation, on its loopback (RFC 5737)
+WORLD = """
+import sys
+from e2e.world import World
+with World(port=443, address=sys.argv[1]) as world:
+    print(world.root_pem.read_text(), " ".join(world.hosts), sep="----hosts----", flush=True)
+    sys.stdin.read()
+"""
+TESTS = Path(__file__).parents[1]
 # A new mount table, the folder as its root, then systemd as the first process of new namespaces.
 BOOT = """
 set -e
@@ -108,6 +118,29 @@ class Machine:
         file = self.root / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+
+
+@contextlib.contextmanager
+def internet(enter: Callable[..., list[str]]) -> Iterator[tuple[str, str]]:
+    """Play the internet in a network that `enter` leads into: our origin under the real names.
+
+    Yield the root that vouches for it (PEM), and the names, with spaces between them.
+    """
+    process = subprocess.Popen(
+        enter(sys.executable, "-c", WORLD, ADDRESS), cwd=TESTS, text=True, env={**os.environ, "PYTHONPATH": str(TESTS)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        said = ""
+        while "----hosts----" not in said:
+            said += process.stdout.readline()
+        pem, _, hosts = said.partition("----hosts----")
+        yield pem, hosts.strip()
+    finally:
+        process.stdin.close()
+        process.wait(20)
+        process.stdout.close()
 
 
 def _child(pid: int) -> int:

@@ -12,8 +12,8 @@ from installer.windows import build, package, staging
 def test_package_templates_and_detection_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stage(folder: Path, version: str, python: Path | None, sha256: str | None) -> None:
         (folder / version / "python").mkdir(parents=True)
-        for name in ("bewust.cmd", "LICENSE.txt", f"{version}/python/python.exe"):
-            (folder / name).write_text(name)
+        for name in ("bewust.cmd", "python/python.exe"):
+            (folder / version / name).write_text(name)
 
     monkeypatch.setattr(staging, "stage", stage)
     monkeypatch.chdir(tmp_path)

@@ -31,7 +31,7 @@ def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_version_is_a_folder_with_its_python_and_packages(staged: Path) -> None:
     found = {path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file()}
     assert found == {
-        "bewust.cmd", "LICENSE.txt", "0.2.0/python/python.exe", "0.2.0/python/python313._pth",
+        "0.2.0/bewust.cmd", "0.2.0/LICENSE.txt", "0.2.0/python/python.exe", "0.2.0/python/python313._pth",
         "0.2.0/site/bewust/cli.py", "0.2.0/site/bewust/__pycache__/cli.cpython-313.pyc",
     }  # fmt: skip
 
@@ -41,9 +41,9 @@ def test_nothing_is_imported_from_elsewhere(staged: Path) -> None:
     assert text == "python313.zip\r\n.\r\n..\\site\r\n" and "import site" not in text
 
 
-def test_the_command_runs_this_version_and_has_lines_as_windows_wants_them(staged: Path) -> None:
-    text = (staged / "bewust.cmd").read_bytes()
-    assert rb'"%~dp00.2.0\python\python.exe" -c' in text and b"%*" in text
+def test_the_command_runs_the_python_beside_it_and_has_lines_as_windows_wants_them(staged: Path) -> None:
+    text = (staged / "0.2.0/bewust.cmd").read_bytes()
+    assert rb'"%~dp0python\python.exe" -c' in text and b"%*" in text
     assert text.count(b"\n") == text.count(b"\r\n") == 2
 
 

@@ -1,0 +1,189 @@
+"""The .msi on a Windows of Wine's, without a network: installed, used, upgraded, rolled back, removed.
+
+A page with an AI answer is asked for through the installed service, from a loopback server that plays the
+internet. Run by `make test-packages`, as root. What Wine cannot show is in docs/support.md.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+
+from installer.windows import package
+from packages import wine
+from packages.machines import internet, wait
+from packages.wine import Windows
+
+ROOT = Path(__file__).parents[2]
+CACHE = Path(os.environ.get("BEWUST_MACHINES", ROOT / "artefacts" / "machines"))
+VERSIONS = ("0.1.0", "0.1.1")
+PORT = 8899
+PROGRAMS = "Program Files/Bewust"
+DATA = "ProgramData/Bewust"
+SEARCH = "https://www.google.nl/search?q=inline"
+# What Windows Installer ends with; Wine hands on the lower eight bits.
+DONE, FAILED = 0, 1627 % 256
+ASK = (
+    """
+import sys, httpx, ssl
+with httpx.Client(proxy="http://127.0.0.1:%d", verify=ssl.create_default_context(cafile=sys.argv[1])) as client:
+    answer = client.get(sys.argv[2], timeout=60)
+    print(answer.status_code, len(answer.content), "the tide turns twice a day" in answer.text)
+"""
+    % PORT
+)  # noqa: UP031 - braces are Python's in there
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or any(not shutil.which(program) for program in wine.PROGRAMS),
+    reason=f"needs root and {', '.join(wine.PROGRAMS)}",
+)
+
+
+@pytest.fixture(scope="module")
+def packages() -> dict[str, Path]:
+    """Both versions; the second is the same with another number."""
+    for version in VERSIONS:
+        if not (ROOT / "artefacts" / f"bewust-{version}-x64.msi").exists():
+            command = [sys.executable, "-m", "installer.windows.build", "--version", version]
+            subprocess.run(command, cwd=ROOT, check=True)
+    return {version: ROOT / "artefacts" / f"bewust-{version}-x64.msi" for version in VERSIONS}
+
+
+@pytest.fixture
+def windows(tmp_path: Path, packages: dict[str, Path]) -> Iterator[Windows]:
+    """A clean Windows that has both packages, and nothing of ours installed."""
+    clean = CACHE / "wine"
+    if not (clean / "prepared").exists():
+        shutil.rmtree(clean, ignore_errors=True)
+        clean.mkdir(parents=True)
+        wine.prepare(clean)
+        (clean / "prepared").touch()
+    with Windows(clean, tmp_path) as booted:
+        for file in packages.values():
+            shutil.copy(file, booted.drive / file.name)
+        yield booted
+
+
+@contextlib.contextmanager
+def world(windows: Windows) -> Iterator[None]:
+    """The internet of this Windows."""
+    with internet(windows.enter) as (pem, hosts):
+        windows.reach(hosts, pem)
+        yield
+
+
+def msi(version: str) -> str:
+    return rf"C:\bewust-{version}-x64.msi"
+
+
+def bewust(windows: Windows, version: str, *words: str) -> tuple[int, str]:
+    """Run our command as it was installed."""
+    python = rf"C:\Program Files\Bewust\{version}\python\python.exe"
+    return windows.run(python, "-m", "bewust.cli", *words)
+
+
+def counts(windows: Windows, version: str) -> dict[tuple[str, str], int]:
+    code, said = bewust(windows, version, "--state", r"C:\ProgramData\Bewust\state", "stats", "--json")
+    assert code == 0, said
+    return {(row["service"], row["kind"]): row["n"] for row in json.loads(said[said.index("[") :])}
+
+
+def fingerprint(windows: Windows) -> str:
+    """The root that browsers trust, which is made once on each machine."""
+    return (windows.drive / DATA / "root.pem").read_text()
+
+
+def ask(windows: Windows, root: Path) -> str:
+    """Ask for the search page through the agent, from beside that Windows, trusting only its own root."""
+    done = subprocess.run(
+        windows.enter(sys.executable, "-c", ASK, str(root), SEARCH), capture_output=True, text=True, check=False,
+        timeout=90,
+    )  # fmt: skip
+    return done.stdout.strip() or done.stderr
+
+
+def log(windows: Windows) -> str:
+    file = windows.drive / DATA / "Logs" / "admin.log"
+    return file.read_text(errors="replace") if file.exists() else "no log"
+
+
+def running(windows: Windows) -> bool:
+    _, said = windows.run("sc", "query", "Bewust", seconds=60)
+    return "RUNNING" in said
+
+
+def nothing_of_ours(windows: Windows) -> None:
+    """Neither files nor settings of ours are on this Windows, whatever is kept in the data folder."""
+    assert windows.files(PROGRAMS) == []
+    assert windows.registry(r"HKLM\Software\Bewust") == ""
+    assert windows.registry(r"HKLM\Software\Policies\Google\Chrome") == ""
+    assert (
+        windows.registry(
+            rf"HKLM\{'Software'}\Microsoft\Windows\CurrentVersion\Uninstall\{package.product_code('0.1.0')}"
+        )
+        == ""
+    )
+    code, _ = windows.run("sc", "query", "Bewust", seconds=60)
+    assert code != 0
+
+
+def test_the_package_is_small(packages: dict[str, Path]) -> None:
+    assert packages["0.1.0"].stat().st_size < 35e6
+
+
+def test_a_workstation_from_install_to_removal(windows: Windows) -> None:
+    with world(windows):
+        code = windows.msiexec("/i", msi("0.1.0"), f"PORT={PORT}", "/l*v", r"C:\install.log")
+        assert code == DONE, log(windows)
+        code, said = bewust(windows, "0.1.0", "admin", "status", "--json")
+        status = json.loads(said[said.index("{") :])
+        assert set(status.values()) == {None}, status
+        assert running(windows)
+        assert f"127.0.0.1:{PORT}" in windows.registry(r"HKLM\Software\Policies\Google\Chrome", "/s")
+
+        root = windows.drive / DATA / "root.pem"
+        assert ask(windows, root).startswith("200") and ask(windows, root).endswith("True")
+        wait(lambda: counts(windows, "0.1.0").get(("google-ai-overview", "use"), 0) >= 1)
+
+        kept, trusted = counts(windows, "0.1.0"), fingerprint(windows)
+        assert windows.msiexec("/i", msi("0.1.1"), "/l*v", r"C:\upgrade.log") == DONE, log(windows)
+        assert {name.split("/")[0] for name in windows.files(PROGRAMS)} == {"0.1.1", "bewust.cmd", "LICENSE.txt"}
+        assert re.search(r"Version\s+REG_SZ\s+0\.1\.1", windows.registry(r"HKLM\Software\Bewust"))
+        assert fingerprint(windows) == trusted and counts(windows, "0.1.1") == kept
+        wait(partial(running, windows))
+        assert ask(windows, root).startswith("200")  # at the port that was chosen for the first version
+
+        assert windows.msiexec("/x", msi("0.1.1")) == DONE, log(windows)
+        nothing_of_ours(windows)
+        assert fingerprint(windows) == trusted
+        assert windows.msiexec("/i", msi("0.1.1")) == DONE, log(windows)
+        assert fingerprint(windows) == trusted
+        assert windows.msiexec("/x", msi("0.1.1"), "PURGE=1") == DONE, log(windows)
+        nothing_of_ours(windows)
+        assert not (windows.drive / DATA / "state").exists()
+
+
+def test_an_installation_that_fails_leaves_nothing(windows: Windows) -> None:
+    assert windows.msiexec("/i", msi("0.1.0"), "PORT=80") == FAILED
+    nothing_of_ours(windows)
+
+
+def test_an_upgrade_that_fails_leaves_the_version_that_was(windows: Windows) -> None:
+    with world(windows):
+        assert windows.msiexec("/i", msi("0.1.0"), f"PORT={PORT}") == DONE, log(windows)
+        before = windows.files(PROGRAMS)
+        assert windows.msiexec("/i", msi("0.1.1"), "PORT=80") == FAILED
+        assert windows.files(PROGRAMS) == before
+        assert re.search(r"Version\s+REG_SZ\s+0\.1\.0", windows.registry(r"HKLM\Software\Bewust"))
+        wait(partial(running, windows))
+        assert ask(windows, windows.drive / DATA / "root.pem").startswith("200")
