@@ -8,10 +8,11 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from packages.machines import ADDRESS
 
@@ -48,6 +49,11 @@ def _environment(prefix: Path) -> dict[str, str]:
     return {**kept, "WINEPREFIX": str(prefix), "WINEARCH": "win64", "WINEDEBUG": "-all"}
 
 
+def _read(pipe: int, said: list[bytes]) -> None:
+    while data := os.read(pipe, 1 << 16):
+        said.append(data)
+
+
 class Windows:
     """A context manager around a copy of a prepared one, so that that stays clean."""
 
@@ -55,6 +61,7 @@ class Windows:
         self.prefix = folder / "prefix"
         self.drive = self.prefix / "drive_c"
         self._folder = folder
+        self._pipes: tuple[IO[bytes], ...] = ()
         subprocess.run(["cp", "-a", "--reflink=auto", str(clean), str(self.prefix)], check=True)
         shutil.copyfile(HOSTS, folder / "hosts")
         shutil.copyfile(ROOTS, folder / "roots.pem")
@@ -74,6 +81,8 @@ class Windows:
         subprocess.run(self.enter("wineserver", "--kill"), env=_environment(self.prefix), check=False, timeout=60)
         self._process.send_signal(signal.SIGKILL)
         self._process.communicate()
+        for pipe in self._pipes:
+            pipe.close()
         shutil.rmtree(self.prefix, ignore_errors=True)
 
     def enter(self, *command: str) -> list[str]:
@@ -87,21 +96,27 @@ class Windows:
         with (self._folder / "roots.pem").open("a") as file:
             file.write(f"\n{root_pem}")
 
-    def run(self, *command: str, seconds: float = 240) -> tuple[int, str]:
+    def run(self, *command: str, seconds: float = 400) -> tuple[int, str]:
         """Run a program of Windows; return its exit code (modulo 256) and what it wrote.
 
-        Its standard input and output are pipes: CPython ends at once where they are not.
+        Its standard input and output are pipes: CPython ends at once where they are not. They are not waited for,
+        since a service that was started meanwhile holds them too.
         """
         process = subprocess.Popen(
-            self.enter("wine", *command), env=_environment(self.prefix), text=True, errors="replace",
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.drive,
+            self.enter("wine", *command), env=_environment(self.prefix), cwd=self.drive,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
+        assert process.stdin is not None and process.stdout is not None
+        self._pipes += (process.stdin, process.stdout)
+        said: list[bytes] = []
+        reader = threading.Thread(target=_read, args=(process.stdout.fileno(), said), daemon=True)
+        reader.start()
         try:
-            said, _ = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
+            code = process.wait(seconds)
+        finally:
             process.kill()
-            raise
-        return process.returncode, said
+        reader.join(1)
+        return code, b"".join(said).decode(errors="replace").replace("\r\n", "\n")
 
     def msiexec(self, *words: str) -> int:
         """Have Windows Installer do something without a question; return its exit code modulo 256."""
