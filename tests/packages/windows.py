@@ -7,14 +7,17 @@ internet. Run by `make test-packages`, as root. What Wine cannot show is in docs
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from bewust import managed
 from installer.windows import package
 from packages import wine
 from packages.machines import internet, wait
@@ -26,6 +29,7 @@ VERSIONS = ("0.1.0", "0.1.1")
 PORT = 8899
 PROGRAMS = "Program Files/Bewust"
 DATA = "ProgramData/Bewust"
+RUN = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Run"
 UNINSTALL = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall"
 BROWSERS = (r"Google\Chrome", r"Microsoft\Edge", r"BraveSoftware\Brave", r"Mozilla\Firefox")
 SEARCH = "https://www.google.nl/search?q=inline"
@@ -37,6 +41,13 @@ proxy, root, url = sys.argv[1:]
 with httpx.Client(proxy=proxy, verify=ssl.create_default_context(cafile=root)) as client:
     answer = client.get(url, timeout=60)
     print(answer.status_code, "the tide turns twice a day" in answer.text)
+"""
+VISIT = """
+import ssl, sys, urllib.request
+proxy, root, url = sys.argv[1:]
+trusting = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=root))
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({"https": proxy}), trusting)
+print(opener.open(url, timeout=60).status)
 """
 
 pytestmark = pytest.mark.skipif(
@@ -106,9 +117,28 @@ def ask(windows: Windows, root: Path) -> str:
     return done.stdout.strip() or done.stderr
 
 
+def log_in(windows: Windows) -> None:
+    """What Windows does when a person logs in: it starts what stands in the Run key."""
+    (command,) = re.findall(r"Bewust\s+REG_SZ\s+(.*)", windows.registry(f"HKLM\\{RUN}"))
+    windows.start(*(quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', command)))
+
+
+def visit(windows: Windows, version: str) -> None:
+    """Ask for the search page as a browser of that Windows would: by a process whose owner is known."""
+    python = rf"C:\Program Files\Bewust\{version}\python\python.exe"
+    code, said = windows.run(python, "-c", VISIT, f"http://127.0.0.1:{PORT}", r"C:\ProgramData\Bewust\root.pem", SEARCH)
+    assert code == 0 and said.strip() == "200", said
+
+
+def reminded(windows: Windows, version: str) -> bool:
+    """Whether the session of who visits has been sent a reminder; they visit until it is."""
+    visit(windows, version)
+    return counts(windows, version).get(("google-ai-overview", "reminded"), 0) >= 1
+
+
 def log(windows: Windows) -> str:
     """What the steps said, for when one fails."""
-    file = windows.drive / "windows" / "Logs" / "Bewust" / "admin.log"
+    file = windows.drive / "windows" / "logs" / "Bewust" / "admin.log"
     return file.read_text(errors="replace") if file.exists() else "no log"
 
 
@@ -127,7 +157,7 @@ def nothing_of_ours(windows: Windows) -> None:
     assert versions(windows) == set()
     for browser in BROWSERS:
         assert windows.registry(rf"HKLM\SOFTWARE\Policies\{browser}", "/s") == ""
-    assert "Bewust" not in windows.registry(r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run")
+    assert "Bewust" not in windows.registry(f"HKLM\\{RUN}")
     for version in VERSIONS:
         assert windows.registry(rf"HKLM\{UNINSTALL}\{package.product_code(version)}") == ""
     code, _ = windows.run("sc", "query", "Bewust", seconds=60)
@@ -151,6 +181,13 @@ def test_a_workstation_from_install_to_removal(windows: Windows) -> None:
         root = windows.drive / DATA / "root.pem"
         assert ask(windows, root) == "200 True"
         wait(lambda: counts(windows, "0.1.0").get(("google-ai-overview", "use"), 0) >= 1)
+        log_in(windows)
+        wait(partial(reminded, windows, "0.1.0"), 120)
+
+        # What the template of group policy would write is read.
+        windows.run("reg", "add", rf"HKLM\{managed.KEY}", "/v", "reminders.daily", "/t", "REG_DWORD", "/d", "5")
+        _, said = bewust(windows, "0.1.0", "policy", "show", "--origin")
+        assert re.search(r"reminders\.daily\s.*5.*HKLM", said), said
 
         kept, trusted = counts(windows, "0.1.0"), fingerprint(windows)
         assert windows.msiexec("/i", msi("0.1.1")) == DONE, log(windows)
@@ -168,13 +205,31 @@ def test_a_workstation_from_install_to_removal(windows: Windows) -> None:
         assert not (windows.drive / DATA).exists()
 
 
-def test_an_installation_that_fails_leaves_nothing(windows: Windows) -> None:
-    windows.run("reg", "add", rf"HKLM\SOFTWARE\Policies\{BROWSERS[0]}", "/v", "ProxyMode", "/d", "system")
-    assert windows.msiexec("/i", msi("0.1.0")) == FAILED  # another's decision, which is not overwritten
-    assert "ProxyMode" in windows.registry(rf"HKLM\SOFTWARE\Policies\{BROWSERS[0]}")
-    windows.run("reg", "delete", rf"HKLM\SOFTWARE\Policies\{BROWSERS[0]}", "/f")
+def test_an_installation_that_is_refused_leaves_nothing(windows: Windows) -> None:
+    theirs = rf"HKLM\SOFTWARE\Policies\{BROWSERS[0]}"
+    windows.run("reg", "add", theirs, "/v", "ProxyMode", "/d", "system")
+    assert windows.msiexec("/i", msi("0.1.0")) == FAILED  # another's decision is not overwritten
+    assert "system" in windows.registry(theirs) and "ProxyMode" in log(windows)
+    windows.run("reg", "delete", theirs, "/f")
     nothing_of_ours(windows)
-    assert not (windows.drive / DATA / "state").exists()
+
+
+def test_an_installation_that_fails_half_way_leaves_nothing(windows: Windows) -> None:
+    with taken(windows, PORT):  # the service is there, and ends at once
+        assert windows.msiexec("/i", msi("0.1.0"), f"PORT={PORT}") == FAILED
+    assert "service" in log(windows)
+    nothing_of_ours(windows)
+
+
+@contextlib.contextmanager
+def taken(windows: Windows, port: int) -> Iterator[None]:
+    """Another program of that machine listens at a port."""
+    code = f"import socket, sys; s = socket.create_server(('127.0.0.1', {port})); print('ready', flush=True); input()"
+    command = windows.enter(sys.executable, "-c", code)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+    yield
+    process.communicate(b"\n", timeout=20)
 
 
 def test_an_upgrade_that_fails_leaves_the_version_that_was(windows: Windows) -> None:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from packages.machines import ADDRESS
 
@@ -61,7 +61,7 @@ class Windows:
         self.prefix = folder / "prefix"
         self.drive = self.prefix / "drive_c"
         self._folder = folder
-        self._pipes: tuple[IO[bytes], ...] = ()
+        self._started: list[subprocess.Popen[bytes]] = []
         subprocess.run(["cp", "-a", "--reflink=auto", str(clean), str(self.prefix)], check=True)
         shutil.copyfile(HOSTS, folder / "hosts")
         shutil.copyfile(ROOTS, folder / "roots.pem")
@@ -81,8 +81,12 @@ class Windows:
         subprocess.run(self.enter("wineserver", "--kill"), env=_environment(self.prefix), check=False, timeout=60)
         self._process.send_signal(signal.SIGKILL)
         self._process.communicate()
-        for pipe in self._pipes:
-            pipe.close()
+        for process in self._started:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
         shutil.rmtree(self.prefix, ignore_errors=True)
 
     def enter(self, *command: str) -> list[str]:
@@ -102,13 +106,9 @@ class Windows:
         Its standard input and output are pipes: CPython ends at once where they are not. They are not waited for,
         since a service that was started meanwhile holds them too.
         """
-        process = subprocess.Popen(
-            self.enter("wine", *command), env=_environment(self.prefix), cwd=self.drive,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        assert process.stdin is not None and process.stdout is not None
-        self._pipes += (process.stdin, process.stdout)
+        process = self.start(*command)
         said: list[bytes] = []
+        assert process.stdout is not None
         reader = threading.Thread(target=_read, args=(process.stdout.fileno(), said), daemon=True)
         reader.start()
         try:
@@ -117,6 +117,15 @@ class Windows:
             process.kill()
         reader.join(1)
         return code, b"".join(said).decode(errors="replace").replace("\r\n", "\n")
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a program of Windows, which ends with that Windows."""
+        process = subprocess.Popen(
+            self.enter("wine", *command), env=_environment(self.prefix), cwd=self.drive,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self._started.append(process)
+        return process
 
     def msiexec(self, *words: str) -> int:
         """Have Windows Installer do something without a question; return its exit code modulo 256."""
@@ -132,8 +141,3 @@ class Windows:
         """Return every file below a folder of drive C."""
         root = self.drive / below
         return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-
-    @staticmethod
-    def path(file: Path) -> str:
-        """Return the name that a file of this system has in there."""
-        return "Z:" + str(file).replace("/", "\\")
