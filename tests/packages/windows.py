@@ -58,12 +58,13 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def packages() -> dict[str, Path]:
-    """Both versions; the second is the same with another number."""
-    for version in VERSIONS:
-        if not (ROOT / "artefacts" / f"bewust-{version}-x64.msi").exists():
+    """Both versions; the second is the same with another number, made anew whenever the first is."""
+    files = {version: ROOT / "artefacts" / f"bewust-{version}-x64.msi" for version in VERSIONS}
+    for before, version in (("0.1.0", "0.1.0"), VERSIONS):
+        if not files[version].exists() or files[version].stat().st_mtime < files[before].stat().st_mtime:
             command = [sys.executable, "-m", "installer.windows.build", "--version", version]
             subprocess.run(command, cwd=ROOT, check=True)
-    return {version: ROOT / "artefacts" / f"bewust-{version}-x64.msi" for version in VERSIONS}
+    return files
 
 
 @pytest.fixture
@@ -152,6 +153,11 @@ def versions(windows: Windows) -> set[str]:
     return {name.split("/")[0] for name in windows.files(PROGRAMS)}
 
 
+def sessions(windows: Windows) -> set[str]:
+    """The versions of the sessions that run."""
+    return {found[1] for one in windows.programs() if (found := re.search(r"([0-9.]+)\\python\\pythonw\.exe", one))}
+
+
 def nothing_of_ours(windows: Windows) -> None:
     """Neither files nor settings of ours are on this Windows, whatever is kept in the data folder."""
     assert versions(windows) == set()
@@ -194,9 +200,11 @@ def test_a_workstation_from_install_to_removal(windows: Windows) -> None:
         assert versions(windows) == {"0.1.1"}
         assert fingerprint(windows) == trusted and counts(windows, "0.1.1") == kept
         assert running(windows) and ask(windows, root) == "200 True"  # at the port chosen for the first version
+        wait(lambda: sessions(windows) == {"0.1.1"}, 120)  # that of who is logged in has handed on
 
         assert windows.msiexec("/x", msi("0.1.1")) == DONE, log(windows)
         nothing_of_ours(windows)
+        wait(lambda: sessions(windows) == set())
         assert windows.msiexec("/i", msi("0.1.1"), f"PORT={PORT}") == DONE, log(windows)
         again = counts(windows, "0.1.1")  # the page that was asked for after the upgrade is in it too
         assert fingerprint(windows) == trusted and all(again[key] >= number for key, number in kept.items())

@@ -4,6 +4,7 @@ Belongs here: making one, asking it, and what Wine lacks. Not here: what is expe
 not: docs/support.md says what it cannot show.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -141,3 +142,12 @@ class Windows:
         """Return every file below a folder of drive C."""
         root = self.drive / below
         return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+    def programs(self) -> list[str]:
+        """Return the command line of every process of this Windows."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                if f"WINEPREFIX={self.prefix}\0".encode() in (folder / "environ").read_bytes():
+                    found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        return found
