@@ -193,7 +193,7 @@ def test_a_workstation_from_install_to_removal(windows: Windows) -> None:
         # What the template of group policy would write is read.
         windows.run("reg", "add", rf"HKLM\{managed.KEY}", "/v", "reminders.daily", "/t", "REG_DWORD", "/d", "5")
         _, said = bewust(windows, "0.1.0", "policy", "show", "--origin")
-        assert re.search(r"reminders\.daily\s.*5.*HKLM", said), said
+        assert re.search(r"reminders\.daily\s+\|5\s+\|registry", said), said
 
         kept, trusted = counts(windows, "0.1.0"), fingerprint(windows)
         assert windows.msiexec("/i", msi("0.1.1")) == DONE, log(windows)
