@@ -49,6 +49,13 @@ trusting = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({"https": proxy}), trusting)
 print(opener.open(url, timeout=60).status)
 """
+# Every module that imports mitmproxy, so nothing of it was left out that is missed; and what shows a toast.
+IMPORTS = """
+import importlib, pkgutil, bewust_addons, bewust.notify, plyer.platforms.win.notification
+for module in pkgutil.iter_modules(bewust_addons.__path__, "bewust_addons."):
+    importlib.import_module(module.name)
+print("all")
+"""
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or any(not shutil.which(program) for program in wine.PROGRAMS),
@@ -181,6 +188,8 @@ def test_a_workstation_from_install_to_removal(windows: Windows) -> None:
         status = json.loads(said[said.index("{") :])
         assert code == 0 and set(status.values()) == {None}, status
         assert running(windows)
+        python = r"C:\Program Files\Bewust\0.1.0\python\python.exe"
+        assert windows.run(python, "-c", IMPORTS) == (0, "all\n")
         for browser in BROWSERS:
             assert f"127.0.0.1:{PORT}/proxy.pac" in windows.registry(rf"HKLM\SOFTWARE\Policies\{browser}", "/s")
 
