@@ -20,7 +20,8 @@ import msgspec
 from bewust.model import Alive, Failed, Message, Ping, Start
 
 # -P: nothing from the current folder; -O: mitmproxy checks the type of each field of each event otherwise.
-COMMAND = (sys.executable, "-P", "-O", "-m", "bewust_addons.run")
+# -B on Windows: what an installer does not know of it does not remove.
+COMMAND = (sys.executable, "-P", "-O", *(["-B"] if sys.platform == "win32" else []), "-m", "bewust_addons.run")
 PING_SECONDS = 0.6  # with ANSWER_SECONDS less than the two that are promised; each costs some 0.3 ms of CPU
 ANSWER_SECONDS = 1.0
 GRACE_TURNS = 10  # of the event loop, a hundredth of a second each

@@ -36,7 +36,9 @@ exec sleep infinity
 def prepare(folder: Path) -> None:
     """Make a clean Windows 10 in `folder`; takes half a minute."""
     environment = _environment(folder)
-    for command in (["wineboot", "--init"], ["winecfg", "-v", "win10"]):
+    # On Windows a service has thirty seconds to begin with, and ten here: too few on a busy machine.
+    patience = ["reg", "add", r"HKLM\SYSTEM\CurrentControlSet\Control", "/v", "ServicesPipeTimeout", "/d", "120000"]
+    for command in (["wineboot", "--init"], ["winecfg", "-v", "win10"], patience):
         subprocess.run(["wine", *command], env=environment, check=True, timeout=180, stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     library = folder / "drive_c/windows/system32/bcryptprimitives.dll"
