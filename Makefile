@@ -13,7 +13,7 @@ demo: ## the main job, end to end, in about half a minute; contacts no other mac
 
 test: setup lint ## everything: checks, unit tests, real browsers, a real desktop
 	@dev/setup system test
-	@$(run)pytest -n 2 --dist loadgroup
+	@$(run)pytest -n 2 --dist loadscope
 
 test-all: test ## and the long ones: privacy audits, 100,000 workstations, Spark
 	@dev/setup python fleet spark
@@ -27,7 +27,7 @@ lint: setup ## ruff, mypy, import-linter
 	@$(run)lint-imports --no-cache >/dev/null || $(run)lint-imports --no-cache
 
 unit: setup ## the tests that need no browser and no desktop
-	@$(run)pytest --ignore=tests/e2e -n 2
+	@$(run)pytest --ignore=tests/e2e -n 2 --dist loadscope
 
 e2e: setup ## only the tests with real browsers and a real desktop
 	@dev/setup system test

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # Parts of reasons. CI runs as root, which no file mode keeps from reading, and has nothing beside the repository.
 EXPECTED_SKIPS: frozenset[str] = frozenset(
@@ -30,6 +32,17 @@ def no_configuration_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BEWUST_CONFIG", str(tmp_path_factory.mktemp("no-configuration")))
         yield
+
+
+class OneScreen(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Has the tests with browsers run one after another, beside the rest: they share a port and a screen."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "e2e" if nodeid.startswith("tests/e2e/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneScreen:
+    return OneScreen(config, log)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -24,16 +24,6 @@ class Browser(Protocol):
     def evaluate(self, js: str, /) -> Any: ...
 
 
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One after another, also where the other tests run beside them: they share a port and a screen."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group("one port, one screen"))
-
-
 type Open = Callable[[RunningAgent], AbstractContextManager[Browser]]
 
 
