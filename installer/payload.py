@@ -4,12 +4,14 @@ Belongs here: installing into a folder, and leaving out what no workstation need
 interpreter, which is each platform's own affair.
 """
 
+import compileall
 import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 ROOT = Path(__file__).parents[1]
 PYTHON = "3.13"
@@ -21,8 +23,13 @@ UNUSED = (
     "tornado",
     "wcwidth",
     "pygments",
-    "mitmproxy/tools/console",
-    "mitmproxy/tools/web",
+    "flask",  # from here: of mitmproxy's addons that the inspector does not load (docs/decisions/0019)
+    "werkzeug",
+    "itsdangerous",
+    "blinker",
+    "ldap3",
+    "argon2",
+    "mitmproxy/tools",
     "mitmproxy_linux/mitmproxy-linux-redirector",
     "bin",
 )
@@ -82,11 +89,12 @@ def prune(site: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def compiled(python: str | Path, folder: Path) -> None:
+def compiled(folder: Path, place: str) -> None:
     """Write the .pyc files: nobody who runs the program may write there. Sources stay, to be read.
 
-    Twice: the inspector runs with -O, all else without.
+    `place` is where the folder will be on the machine. Twice: the inspector runs with -O, all else without.
     """
-    command = [str(python), "-m", "compileall", "-q", "-j", "0", "-o", "0", "-o", "1"]
-    command += ["--invalidation-mode", "unchecked-hash", str(folder)]
-    subprocess.run(command, check=False)  # some libraries bring files that are no Python of today
+    compileall.compile_dir(
+        folder, quiet=2, workers=0, stripdir=str(folder), prependdir=place, optimize=[0, 1],  # type: ignore[arg-type]  # typeshed knows one only
+        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+    )  # fmt: skip

@@ -73,7 +73,7 @@ def tree(stage: Path, version: str) -> None:
         subprocess.run(["strip", "--strip-unneeded", str(path)], check=False, stderr=subprocess.DEVNULL)
     entry = home / "bin" / "bewust"
     entry.write_text(ENTRY.format(version=version, python=payload.PYTHON), encoding="utf-8")
-    payload.compiled(home / "bin" / f"python{payload.PYTHON}", home / "lib")
+    payload.compiled(home / "lib", f"/opt/bewust/{version}/lib")
     modes(stage / "tree", {entry, home / "bin" / f"python{payload.PYTHON}"})
 
 

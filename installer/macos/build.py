@@ -5,7 +5,6 @@ lies where (staging), the package itself (package), signing (docs/macos.md).
 """
 
 import argparse
-import compileall
 import hashlib
 import re
 import shutil
@@ -15,7 +14,6 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
-from py_compile import PycInvalidationMode
 
 from bewust import __version__
 from installer import materials, payload
@@ -105,11 +103,9 @@ def packages(folder: Path) -> None:
         except subprocess.CalledProcessError as error:
             raise PackageError(f"uv: exit code {error.returncode}, for the reason above.") from None
     (folder / ".lock").unlink(missing_ok=True)
-    # Root's: nobody can write beside the sources later, and each start would compile them again.
+    # .pyc files are of one version.
     if f"{sys.version_info.major}.{sys.version_info.minor}" == payload.PYTHON:
-        place = f"{staging.PACKAGES}/"
-        mode = PycInvalidationMode.UNCHECKED_HASH
-        compileall.compile_dir(folder, quiet=2, stripdir=str(folder), prependdir=place, invalidation_mode=mode)
+        payload.compiled(folder, f"{staging.PACKAGES}/")
 
 
 def foreign(stage: Path) -> None:

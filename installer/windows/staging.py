@@ -4,12 +4,10 @@ Belongs here: which file lies where, and compiling. Not here: where the interpre
 the package (package). The version is a folder, as on Linux: a new one is laid beside the one that runs.
 """
 
-import compileall
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from py_compile import PycInvalidationMode
 
 from installer import payload
 from installer.windows import interpreter
@@ -49,9 +47,7 @@ def packages(site: Path, place: str) -> None:
         except subprocess.CalledProcessError as error:
             raise InterpreterError(f"uv: exit code {error.returncode}, for the reason above.") from None
     (site / ".lock").unlink(missing_ok=True)
-    # Nobody who runs the program may write there. Sources stay, to be read.
-    mode = PycInvalidationMode.UNCHECKED_HASH
-    compileall.compile_dir(site, quiet=2, workers=0, stripdir=str(site), prependdir=place, invalidation_mode=mode)
+    payload.compiled(site, place)
 
 
 def foreign(home: Path) -> None:

@@ -48,7 +48,11 @@ def test_what_is_left_out_is_not_missed_by_any_process_of_ours(tmp_path: Path) -
 def imported(site: Path) -> set[str]:
     """Import every process of ours with the packages of this folder only; return every module that came of it."""
     search = [str(site), *(str(payload.ROOT / one) for one in ("agent", "addons", "config"))]
-    code = f"import sys; sys.path[:0] = sys.argv[1:]; import {', '.join(PROCESSES)}; print(*sys.modules)"
+    code = (
+        "import sys; sys.path[:0] = sys.argv[1:]; import bewust_addons.flowfile, bewust_addons.lean\n"
+        "assert 'mitmproxy.addons' not in sys.modules; bewust_addons.lean.skip()  # as the inspector begins\n"
+        f"import {', '.join(PROCESSES)}; print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-ISc", code, *search], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
@@ -77,7 +81,10 @@ def test_the_version_is_the_products() -> None:
         assert tomllib.load(file)["project"]["version"] == __version__
 
 
-def test_sources_are_compiled_and_stay(tmp_path: Path) -> None:
+def test_sources_are_compiled_for_both_ways_of_running_and_stay(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("x = 1\n")
-    payload.compiled(sys.executable, tmp_path)
-    assert (tmp_path / "a.py").exists() and list(tmp_path.glob("__pycache__/a.*.pyc"))
+    payload.compiled(tmp_path, "/opt/bewust")
+    assert (tmp_path / "a.py").exists()
+    made = sorted((tmp_path / "__pycache__").iterdir())
+    assert [path.name.partition(".cpython-")[2].partition(".")[2] for path in made] == ["opt-1.pyc", "pyc"]
+    assert all(b"/opt/bewust/a.py" in path.read_bytes() for path in made)
