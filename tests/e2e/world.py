@@ -282,6 +282,10 @@ class World:
         # Only idle connections end by themselves; whoever still talks is cut off.
         await asyncio.wait({server}, timeout=0.3)
         server.cancel()
+        # The server leaves their sockets to the garbage collector, whose complaint meets some later test.
+        for transport in list(getattr(self._loop, "_transports", {}).values()):
+            transport.abort()
+        await asyncio.sleep(0.01)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
