@@ -69,6 +69,7 @@ class Markup:
         self._plain = _plain(tuple(sorted({prefix for prefix, _ in self._comments})))
         self._longest = max([2, *(len(prefix) for prefix, _ in self._comments)])
         self._closing: re.Pattern[bytes] | None = None
+        self._named = False
         self._buffer = b""
         self._need = 0
 
@@ -78,6 +79,8 @@ class Markup:
         found: set[tuple[int, int]] = set()
         if len(self._buffer) < self._need and not last:
             return found
+        # Almost no page has any of the names: one fast look spares the tags.
+        self._named = any(value in self._buffer for value in self._values)
         position = 0
         while (step := self._step(position, last)) is not None:
             position, here = step
@@ -91,7 +94,7 @@ class Markup:
         if self._closing is not None:
             return self._leave(start)
         if (plain := self._plain.match(self._buffer, start)) and plain.end() > start:
-            return plain.end(), self._in_tags(plain[0])
+            return plain.end(), self._in_tags(plain[0]) if self._named else _NOTHING
         if self._buffer.startswith(b"<!--", start):
             return self._enter_comment(start, last)
         if raw := _RAW_OPEN.match(self._buffer, start):
@@ -121,7 +124,6 @@ class Markup:
         return start, {token for prefix, token in self._comments if head.startswith(prefix)}
 
     def _in_tags(self, region: bytes) -> Set[tuple[int, int]]:
-        # Almost every stretch of a page has none of the names: one fast look spares the tags.
         if not any(value in region for value in self._values):
             return _NOTHING
         return {token for tag in _TAGS.finditer(region) if tag[1] for token in self._fitting(tag[1])}
