@@ -29,7 +29,7 @@ LAYERS: dict[str, Any] = {
     "body_size_limit": None, "keep_host_header": False, "proxy_debug": False,
     "normalize_outbound_headers": True, "validate_inbound_headers": True,
 }  # fmt: skip
-TIDY_SECONDS = 30.0
+TIDY_SECONDS = 10.0
 TIDY_ENDED = 10  # connections; one of a WebSocket holds most of a megabyte of zlib's, which Python does not count
 LEAVES = 1000  # kept; more than there are names to mint for (the policy allows 150)
 

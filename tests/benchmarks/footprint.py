@@ -19,7 +19,8 @@ from benchmarks.rivals import free_port
 from bewust.settings import Settings
 from e2e import desktop
 
-SETTLE = 3.0  # seconds until what a start or a load left behind has been given back
+SETTLE = 3.0  # seconds until what a start left behind has been given back
+TIDY = 12.0  # the same of a load: the inspector tidies up every ten
 IDLE = 20.0  # seconds for which an idle agent is watched
 type Tell = Callable[[str], None]
 # (kind, path, host, how many, how many at a time, other options): the load mix of the goals
@@ -82,7 +83,7 @@ def loaded(world: World, tell: Tell) -> list[Figure]:
             tell(f"the load mix: {count} of {kind} {path}")
             seconds = 6 if options.get("slow") else 0
             world.load(proxy, host, seconds, 300, kind=kind, path=path, count=count, clients=clients, **options)
-        time.sleep(SETTLE)
+        time.sleep(TIDY)
         assert pid == agent.inspector_pid(), "the inspector was started again"
         return [Figure("memory-mix", "inspector after the load mix", (memory(pid),), 80, unit="MB")]
 
@@ -94,12 +95,12 @@ def endured(world: World, tell: Tell) -> list[Figure]:
         proxy, pid = Proxy("bewust", agent.root_pem, agent.port, by_name=True), agent.inspector_pid()
         world.load(proxy, DECRYPTED, 1)  # what the first connection takes is not what a million take
         for words, loads in LONG.items():
-            time.sleep(SETTLE)
+            time.sleep(TIDY)
             before = memory(agent.process.pid) + memory(pid)
             for kind, path, host, count, clients, options in loads:
                 tell(f"{words}: {count} of {kind}")
                 world.load(proxy, host, 0, 1200, kind=kind, path=path, count=count, clients=clients, **options)
-            time.sleep(SETTLE)
+            time.sleep(TIDY)
             grown = memory(agent.process.pid) + memory(pid) - before
             found.append(Figure("memory-long", f"agent grew by {words}", (grown,), 10, unit="MB"))
     return found
