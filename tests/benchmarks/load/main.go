@@ -76,6 +76,9 @@ func main() {
 			defer finished.Done()
 			results[i] = work(i, func() { ready.Done(); <-start })
 		}(i)
+		if *clients > 100 { // all in one moment, and the front would let some pass by a busy inspector
+			time.Sleep(15 * time.Millisecond)
+		}
 	}
 	ready.Wait()
 	done, received = 0, 0 // what warmed the connections up
