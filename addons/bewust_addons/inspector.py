@@ -30,7 +30,6 @@ LAYERS: dict[str, Any] = {
     "normalize_outbound_headers": True, "validate_inbound_headers": True,
 }  # fmt: skip
 TIDY_SECONDS = 10.0
-TIDY_ENDED = 10  # connections; one of a WebSocket holds most of a megabyte of zlib's, which Python does not count
 LEAVES = 1000  # kept; more than there are names to mint for (the policy allows 150)
 
 
@@ -67,10 +66,13 @@ async def listen(setup: Setup) -> tuple[asyncio.Server, int]:
 
 
 async def tidy(setup: Setup) -> None:
-    """Give memory back after many connections have ended: their layers refer to each other, and C keeps what it had."""
+    """Give memory back after connections have ended: their layers refer to each other, and C keeps what it had.
+
+    One may have carried thousands of requests, or hold most of a megabyte of zlib's that Python does not count.
+    """
     while True:
         await asyncio.sleep(TIDY_SECONDS)
-        if setup.ended >= TIDY_ENDED:
+        if setup.ended:
             setup.ended = 0
             gc.collect()
             if sys.platform == "linux":
