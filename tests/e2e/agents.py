@@ -147,9 +147,10 @@ def ports_of(pid: int) -> set[int]:
     """The TCP ports on which a process listens."""
     inodes = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        kind, _, number = str(descriptor.readlink()).partition(":")
-        if kind == "socket":
-            inodes.add(number.strip("[]"))
+        with contextlib.suppress(FileNotFoundError):  # closed just now
+            kind, _, number = str(descriptor.readlink()).partition(":")
+            if kind == "socket":
+                inodes.add(number.strip("[]"))
     found = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
