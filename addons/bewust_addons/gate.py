@@ -22,7 +22,7 @@ from mitmproxy.tls import ClientHello
 from bewust.model import Demoted
 from bewust.schema import normalise_host
 
-MISTRUSTED = "the client does not accept our certificate"
+MISTRUSTED = "a program does not accept our certificate, and it alone is let through"
 UNVERIFIED = "the site's certificate cannot be verified"
 REFUSED = "the site refuses our TLS"
 # What mitmproxy says of a handshake when the site has answered that it will not.

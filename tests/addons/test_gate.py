@@ -92,7 +92,11 @@ def test_a_site_that_refuses_is_demoted_for_everybody(error: str | None, reason:
 def test_a_program_that_mistrusts_us_is_let_through_and_no_other(error: str | None, refused: bool) -> None:
     made, told = gate()
     made.tls_failed_client(ended(hello(made, suites=(0x1A1A, 1, 2)), error))  # type: ignore[arg-type]
-    assert told == ([Demoted(HOST, "the client does not accept our certificate", one_program=True)] if refused else [])
+    assert told == (
+        [Demoted(HOST, "a program does not accept our certificate, and it alone is let through", one_program=True)]
+        if refused
+        else []
+    )
     assert hello(made, suites=(2, 1, 0xFAFA)).ignore_connection is refused, "the same, in another order"
     assert not hello(made, suites=(1, 2, 3)).ignore_connection
     assert not hello(made, MORE[0]).ignore_connection

@@ -183,10 +183,16 @@ def test_a_host_that_refuses_is_left_alone_for_a_day_and_shown_as_the_catalogue_
 
 def test_for_one_program_a_host_is_shown_and_still_handed_over(tmp_path: Path) -> None:
     made = agent(tmp_path)
-    made.message(Demoted("www.google.nl", "the client does not accept our certificate", one_program=True))
+    made.message(
+        Demoted(
+            "www.google.nl", "a program does not accept our certificate, and it alone is let through", one_program=True
+        )
+    )
     assert made.handed("www.google.nl")
     status = made.answers.status()
-    assert dict(status.demoted) == {"www.google.nl": "the client does not accept our certificate"}
+    assert dict(status.demoted) == {
+        "www.google.nl": "a program does not accept our certificate, and it alone is let through"
+    }
     assert "www.google.nl" in status.decrypted
 
 

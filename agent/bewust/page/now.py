@@ -10,7 +10,7 @@ from bewust.policy import PERIOD_WEEKS
 
 # Why a host is known by name only for a while, as the inspector says it.
 REASONS = {
-    "the client does not accept our certificate": "client",
+    "a program does not accept our certificate, and it alone is let through": "client",
     "the site's certificate cannot be verified": "certificate",
     "the site refuses our TLS": "site",
 }
