@@ -56,7 +56,6 @@ class ChromiumPolicies:
             raise AdminError(f"{claimed}. {REMEDY}")
         record = self._place.record
         record.folders = _with_new(record.folders, self._folder)
-        record.files = list(dict.fromkeys([*record.files, str(self._file)]))
         self._place.remember(back)
         files.write(self._file, _json(self._wanted()), 0o644, back)
 

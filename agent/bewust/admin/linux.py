@@ -163,15 +163,7 @@ class Files:
         files.made(machine.state, 0o700, back)
         machine.give(machine.state)
         files.made(machine.config / "policy.d", 0o755, back)
-        upstream = machine.choices.upstream
-        if upstream:
-            text = (
-                f'# Written by bewust admin install --upstream; removed with it.\n[network]\nupstream = "{upstream}"\n'
-            )
-            files.write(self._policy, text.encode(), 0o644, back)
-        else:
-            files.remove(self._policy, back)
-        machine.record.choices = machine.choices
+        record.choose(machine.record, machine.choices, self._policy, back)
         machine.remember(back)
 
     def undo(self) -> None:

@@ -165,12 +165,7 @@ class Files:
         if not log.exists():
             files.write(log, b"", 0o640, back)
             machine.give(log)
-        if machine.choices.upstream:
-            text = f'# Written by bewust admin install.\n[network]\nupstream = "{machine.choices.upstream}"\n'
-            files.write(self._policy, text.encode(), 0o644, back)
-        else:
-            files.remove(self._policy, back)
-        machine.record.choices = machine.choices
+        record.choose(machine.record, machine.choices, self._policy, back)
         machine.remember(back)
 
     def undo(self) -> None:

@@ -35,7 +35,7 @@ class Laid(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct):
-    """`folders` we made, `files` that are wholly ours, `laid` by path: others' files with keys of ours.
+    """`folders` we made, `laid` by path: others' files with keys of ours.
 
     On Windows also `keys` of the registry that we made, values that we set, by name, and the SHA-1 of each root that
     we had trusted.
@@ -43,7 +43,6 @@ class Record(msgspec.Struct):
 
     choices: Choices = Choices()
     folders: list[str] = []
-    files: list[str] = []
     laid: dict[str, Before] = {}
     account: bool = False  # whether we made the service's account
     keys: list[str] = []
@@ -67,3 +66,13 @@ def load(folder: Path) -> Record:
 def save(folder: Path, record: Record, back: ExitStack) -> None:
     """Write the record. Raises OSError."""
     files.write(folder / FILE, msgspec.json.format(msgspec.json.encode(record)) + b"\n", 0o600, back)
+
+
+def choose(record: Record, choices: Choices, policy: Path, back: ExitStack) -> None:
+    """Put an administrator's choices into the record and into `policy`, the file of ours. Raises OSError."""
+    if choices.upstream:
+        head = "# Written by bewust admin install --upstream; removed with it."
+        files.write(policy, f'{head}\n[network]\nupstream = "{choices.upstream}"\n'.encode(), 0o644, back)
+    else:
+        files.remove(policy, back)
+    record.choices = choices

@@ -129,12 +129,7 @@ class Folders:
             machine.system.protect(folder, access)
         for path in machine.folder.rglob("*"):
             self._refuse_foreign(path)
-        if machine.choices.upstream:
-            text = f'# Written by bewust admin install.\n[network]\nupstream = "{machine.choices.upstream}"\n'
-            files.write(self._policy, text.encode(), 0o644, back)
-        else:
-            files.remove(self._policy, back)
-        machine.record.choices = machine.choices
+        record.choose(machine.record, machine.choices, self._policy, back)
         machine.remember(back)
 
     def _refuse_foreign(self, path: Path) -> None:
