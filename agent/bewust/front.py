@@ -47,13 +47,13 @@ class Front:
         self.page = page
         self.buffer = Buffer()
         self.links: MutableSet[Link] = set()
+        self.waiting: MutableSet[Link] = set()
         self.pages: MutableSet[asyncio.Transport] = weakref.WeakSet()
         self.inspector_port: int | None = None
         self.upstream = upstream
         self.secret = secret
         self.most = crowd.places()
         self.port = 0
-        self._waiting = 0
         self._crowd = Crowd(lambda: owners_of((HERE, self.port)))
         self._resolver = resolver or {}
         self._server: asyncio.Server | None = None
@@ -80,17 +80,13 @@ class Front:
     @property
     def crowded(self) -> bool:
         """Whether so many connections are there that each new one is looked at before it is heard."""
-        return len(self.links) > self.most // 2
+        return len(self.links) + len(self.waiting) > self.most // 2
 
     async def has_room(self, link: Link, pages: int = 0) -> bool:
         """Whether whoever is at the other end may have one more connection, or one more of `pages` to our page."""
         if not pages:
-            self._waiting += 1
-            try:
-                fair = await self._crowd.has_room(link.client, self.most // crowd.SHARE)
-            finally:
-                self._waiting -= 1
-            return fair and len(self.links) - self._waiting <= self.most
+            fair = await self._crowd.has_room(link.client, self.most // crowd.SHARE)
+            return fair and len(self.links) < self.most
         if len(self._at_page()) <= pages // 2:
             return True
         fair = await self._crowd.has_room(link.client, pages // 4, self._at_page)
@@ -185,7 +181,7 @@ class Front:
         """Stop listening and end every connection."""
         if self._server is not None:
             self._server.close()
-        for link in list(self.links):
+        for link in [*self.links, *self.waiting]:
             link.abort()
             if link.other is not None:
                 link.other.abort()

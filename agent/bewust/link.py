@@ -55,6 +55,7 @@ class Front(Protocol):
     page: Callable[[], asyncio.Protocol]
     buffer: Buffer
     links: MutableSet["Link"]
+    waiting: MutableSet["Link"]
     pages: MutableSet[asyncio.Transport]
     inspector_port: int | None
     secret: str
@@ -129,36 +130,36 @@ class Link(End):
         super().__init__(front.buffer)
         self.front = front
         self.way: Way = "head"
-        self.host = ""
-        self.port = 0
+        self.host, self.port = "", 0
         self.replay: bytearray | None = None
         self.inspector: InspectorEnd | None = None
         self._head, self._welcomed = b"", False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._back = 0
-        self._touched = -math.inf
+        self._back, self._touched = 0, -math.inf
         self._visits = self._deeper = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.front.links.add(self)
-        self._timer = self.front.loop.call_later(HEAD_SECONDS, self.abort)
         if self.front.crowded:
-            assert self.transport is not None
-            self.transport.pause_reading()
-            self._task = self.front.loop.create_task(self._wait_for_room())
+            self.front.waiting.add(self)
+            self._begin(self._wait_for_room())
+        else:
+            self.front.links.add(self)
+        self._timer = self.front.loop.call_later(HEAD_SECONDS, self.abort)
 
     async def _wait_for_room(self) -> None:
         """Be heard only if there is room; a browser that is not goes on without us."""
         if not await self.front.has_room(self):
-            self.front.links.discard(self)
             self.abort()
         elif self.transport is not None:
+            self.front.waiting.discard(self)
+            self.front.links.add(self)
             self.transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.front.links.discard(self)
+        self.front.waiting.discard(self)
         self._stop_waiting()
         self.replay = None  # there is nobody left to splice
         if self.other is None:

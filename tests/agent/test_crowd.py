@@ -63,6 +63,29 @@ def test_there_are_as_many_places_as_file_descriptors_allow(
     assert asked == ([(4096, 4096)] if soft < hard else [])
 
 
+def test_who_waits_to_be_looked_at_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(made: Stage) -> None:
+        looked = asyncio.Event()
+
+        async def look(*asked: object) -> bool:
+            await looked.wait()
+            return True
+
+        made.front.most = 4
+        monkeypatch.setattr(made.front._crowd, "has_room", look)
+        for _ in range(3):
+            await made.connect(BY_NAME)
+        for _ in range(20):
+            await made.browser(connect(BY_NAME))
+        await until(lambda: len(made.front.waiting) == 20)
+        assert len(made.front.links) == 3
+        looked.set()
+        await until(lambda: not made.front.waiting)
+        assert len(made.front.links) == 4
+
+    on_stage(test)
+
+
 HOLD = """
 kept = []
 print('in', flush=True)
@@ -111,6 +134,9 @@ def test_one_login_cannot_take_all_places(
             for _ in range(5):
                 reader, _ = await made.browser(ours)
                 assert (await asyncio.wait_for(reader.read(100), 10)).startswith(answer)
-            assert len(made.front.links) - made.front._waiting <= 200 and len(made.front._at_page()) < link.PAGES
+            assert len(made.front.links) <= 200 and len(made.front._at_page()) < link.PAGES
+        for _ in range(10):  # asyncio forgets to close what it accepts in the very turn in which a server closes
+            await asyncio.sleep(0.01)
+        await until(lambda: len(made.front.links) <= 5 and not made.front.waiting)
 
     on_stage(test)

@@ -97,6 +97,7 @@ class Heads(Streams):
     def __init__(self) -> None:
         super().__init__()
         self.links: set[Link] = set()
+        self.waiting: set[Link] = set()
         self.pages: set[asyncio.Transport] = set()
 
     def page(self) -> asyncio.Protocol:
