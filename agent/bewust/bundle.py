@@ -6,8 +6,6 @@ Ed25519 signature (RFC 8032) over MAGIC and all that follows it, and one JSON ob
 object before the signature was found right. The names of files in it never become names on a disk.
 """
 
-import base64
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
@@ -17,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from bewust.catalogue import FILE_LIMIT
+from bewust.keys import key_bytes, key_id
 
 SUFFIX = ".bewust-catalogue"
 MAGIC = b"bewust-catalogue/1\n"
@@ -41,26 +40,12 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     services: Mapping[str, str]
 
 
-def key_text(public: Ed25519PublicKey) -> str:
-    """Return a public key as it stands in policy.toml: its 32 bytes in base64."""
-    return base64.b64encode(public.public_bytes_raw()).decode()
-
-
-def key_id(public: Ed25519PublicKey) -> str:
-    """Return what a public key is called where it is shown: 16 hex digits of its SHA-256."""
-    return hashlib.sha256(public.public_bytes_raw()).hexdigest()[:16]
-
-
 def parse_key(text: str) -> Ed25519PublicKey:
     """Return the public key that `key_text` wrote. Raises BundleError."""
-    remedy = "Copy the line that `bewust catalogue keygen` wrote"
     try:
-        raw = base64.b64decode(text, validate=True)
-    except ValueError:
-        raise BundleError(f"key {text[:60]!r} is not base64. {remedy}.") from None
-    if len(raw) != 32:
-        raise BundleError(f"key {text[:60]!r} has {len(raw)} bytes instead of 32. {remedy}.")
-    return Ed25519PublicKey.from_public_bytes(raw)
+        return Ed25519PublicKey.from_public_bytes(key_bytes(text))
+    except ValueError as error:
+        raise BundleError(f"{error}. Copy the line that `bewust catalogue keygen` wrote.") from None
 
 
 def mistaken_keys(texts: Iterable[str]) -> Iterator[str]:

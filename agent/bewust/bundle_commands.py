@@ -26,7 +26,7 @@ def keygen(out: Path, as_json: bool) -> None:
     The passphrase is asked for, or taken from BEWUST_SIGNING_PASSPHRASE. Keep the key off workstations.
     """
     from bewust import signing
-    from bewust.bundle import key_id, key_text
+    from bewust.keys import key_id, key_text
 
     with clear_errors():
         public = signing.new_key(out, passphrase(PASSPHRASE, new=True)).public_key()
@@ -53,7 +53,8 @@ def bundle(folder: Path | None, key_file: Path, out: Path, version: str | None, 
     from datetime import UTC, datetime
 
     from bewust import bringing, signing
-    from bewust.bundle import key_id, signed
+    from bewust.bundle import signed
+    from bewust.keys import key_id
 
     now = datetime.now(UTC)
     with clear_errors():

@@ -67,7 +67,7 @@ def new(_options: Options, name: str, out: Path | None, as_json: bool) -> None:
     added up. Keep both, together. Nobody can make a lost passphrase again.
     """
     from bewust import vault
-    from bewust.sharing import key_text
+    from bewust.keys import key_text
 
     with _clear_errors():
         key = vault.new_key(name, passphrase(PASSPHRASE, new=True), out or Path(f"{name}.key.json"))

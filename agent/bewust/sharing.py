@@ -8,7 +8,6 @@ bound to: the public API of cryptography has no `aad` (pyca/cryptography#14203).
 """
 
 import base64
-import hashlib
 import secrets
 import struct
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
+from bewust.keys import key_bytes, key_id
 from bewust.reports import BOUNDS, WIDTH, ReportError, SplitReport, blocks_of, header
 
 MODULUS = 1 << 64  # shares and sums are integers modulo this, far above any number of workstations
@@ -36,26 +36,13 @@ def generate() -> X25519PrivateKey:
     return X25519PrivateKey.generate()
 
 
-def id_of(public: X25519PublicKey) -> str:
-    """Return what a public key is called in reports and sums: 16 hex digits of its SHA-256."""
-    return hashlib.sha256(public.public_bytes_raw()).hexdigest()[:16]
-
-
-def key_text(public: X25519PublicKey) -> str:
-    """Return a public key as it stands in policy.toml: its 32 bytes in base64."""
-    return base64.b64encode(public.public_bytes_raw()).decode()
-
-
 def parse_key(text: str) -> X25519PublicKey:
     """Return the public key that `key_text` wrote. Raises PublicKeyError."""
     remedy = "Copy the line that `bewust keeper new` wrote"
     try:
-        raw = base64.b64decode(text, validate=True)
-    except ValueError:
-        raise PublicKeyError(f"key {text[:60]!r} is not base64. {remedy}.") from None
-    if len(raw) != 32:
-        raise PublicKeyError(f"key {text[:60]!r} has {len(raw)} bytes instead of 32. {remedy}.")
-    public = X25519PublicKey.from_public_bytes(raw)
+        public = X25519PublicKey.from_public_bytes(key_bytes(text))
+    except ValueError as error:
+        raise PublicKeyError(f"{error}. {remedy}.") from None
     try:
         generate().exchange(public)
     except ValueError:  # one of the few points that make every secret the same, known one
@@ -83,9 +70,9 @@ def seal_report(draft: SplitReport, presence: Sequence[int], keys: Sequence[X255
     none or exceeds a bound of BOUNDS, PublicKeyError for keys that are not two different ones.
     """
     _check_bounds(presence)
-    if len(keys) != 2 or len({id_of(key) for key in keys}) != 2:
+    if len(keys) != 2 or len({key_id(key) for key in keys}) != 2:
         raise PublicKeyError("shares need two different keys. Each keeper makes one of their own: bewust keeper new.")
-    bound = msgspec.structs.replace(draft, keepers=(id_of(keys[0]), id_of(keys[1])), shares=("", ""))
+    bound = msgspec.structs.replace(draft, keepers=(key_id(keys[0]), key_id(keys[1])), shares=("", ""))
     info = _INFO + header(bound)
     one, other = (
         base64.b64encode(_SUITE.encrypt(_SHARE.pack(*share), key, info)).decode()
@@ -106,7 +93,7 @@ def open_share(report: SplitReport, which: int, private: X25519PrivateKey) -> li
 
     Raises ReportError for a share that is sealed to another key, damaged, or moved to another report.
     """
-    mine = id_of(private.public_key())
+    mine = key_id(private.public_key())
     if report.keepers[which] != mine:
         raise ReportError(f"is sealed to the key {report.keepers[which][:40]!r}, not to {mine}")
     text = report.shares[which]

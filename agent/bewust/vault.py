@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bewust import memory
-from bewust.sharing import generate, id_of, key_text
+from bewust.keys import key_id, key_text
+from bewust.sharing import generate
 
 if sys.platform == "win32":
     import msvcrt
@@ -75,7 +76,7 @@ def new_key(name: str, passphrase: str, path: Path) -> KeeperKey:
         raise KeeperError(f"{name!r} is no name for a keeper. Use at most 40 letters, digits, - and _.")
     check_passphrase(passphrase)
     private = generate()
-    key = KeeperKey(name, id_of(private.public_key()), private, path)
+    key = KeeperKey(name, key_id(private.public_key()), private, path)
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
         serialization.BestAvailableEncryption(passphrase.encode()),
@@ -118,7 +119,7 @@ def load_key(path: Path, passphrase: str) -> KeeperKey:
 def _public_of(key: KeeperKey) -> tuple[str, str, str]:
     """Return what a key file must say for the private key in it; no name where it is none."""
     public = key.private.public_key()
-    return key.name if _NAME.fullmatch(key.name) else "", id_of(public), key_text(public)
+    return key.name if _NAME.fullmatch(key.name) else "", key_id(public), key_text(public)
 
 
 def load_ledger(key: KeeperKey) -> Ledger:

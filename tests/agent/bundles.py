@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bewust import bundle, catalogue
 from bewust.bundle import Bundle
+from bewust.keys import key_text
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32))
@@ -33,7 +34,7 @@ def organisation(folder: Path, more: str = "", keys: tuple[Ed25519PrivateKey, ..
     """An organisation's folder whose policy believes `keys`."""
     config = folder / "config"
     config.mkdir(exist_ok=True)
-    listed = ", ".join(f'"{bundle.key_text(key.public_key())}"' for key in keys)
+    listed = ", ".join(f'"{key_text(key.public_key())}"' for key in keys)
     (config / "policy.toml").write_text(f"[catalogue]\nkeys = [{listed}]\n{more}", encoding="utf-8")
     return config
 

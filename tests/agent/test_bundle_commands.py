@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 from agent.bundles import NEW, PRIVATE, SHIPPED, STRANGER, delivered, files_of, organisation, signed
 from agent.keepers import PASSPHRASE
 from bewust import __version__
-from bewust.bundle import key_id, key_text
 from bewust.bundle_commands import PASSPHRASE as VARIABLE
 from bewust.cli import main
+from bewust.keys import key_id, key_text
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import pytest
 
 from agent.bundles import NEW, PRIVATE, SHIPPED, STRANGER, WITH_NEW, files_of, signed
 from bewust import __version__, editions
-from bewust.bundle import SUFFIX, BundleError, key_id, key_text
+from bewust.bundle import SUFFIX, BundleError
 from bewust.editions import FOLDER, POINTER, Pointer
+from bewust.keys import key_id, key_text
 
 KEYS = (key_text(PRIVATE.public_key()),)
 FIRST, SECOND = signed(version="1"), signed(made="2026-12-02T10:00:00Z", version="2")

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from agent.keepers import batch, estimates, sealed
 from bewust import keeping, reports, vault
 from bewust.keeping import open_sums, sum_batch
+from bewust.keys import key_id
 from bewust.reports import BLOCKS, BOUNDS, WIDTH, Sum
-from bewust.sharing import generate, id_of
+from bewust.sharing import generate
 from bewust.vault import KeeperError, KeeperKey
 
 
@@ -46,7 +47,7 @@ def test_sums_are_exact_before_noise(keys: tuple[KeeperKey, KeeperKey]) -> None:
 @settings(max_examples=20)
 @given(st.lists(st.sets(st.integers(0, 25), max_size=3), min_size=1, max_size=8))
 def test_whatever_the_workstations_have_it_sums_exactly(held: list[set[int]]) -> None:
-    keys = [KeeperKey(name, id_of(key.public_key()), key, Path(name)) for name, key in
+    keys = [KeeperKey(name, key_id(key.public_key()), key, Path(name)) for name, key in
             (("a", generate()), ("b", generate()))]  # fmt: skip
     found = [sealed(keys, n, [place + 1 for place in places if place < 25]) for n, places in enumerate(held)]
     with pytest.MonkeyPatch.context() as patch:

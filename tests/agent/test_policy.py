@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bewust import catalogue, managed, policy, sharing
+from bewust.keys import key_text
 from bewust.managed import Layer
 from bewust.model import Context, Depth, Service, Status
 from bewust.policy import Decision, Policy, PolicyError, ReleaseRules
@@ -264,7 +265,7 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
 
 # What leaves the machine.
 
-PUBLIC = [sharing.key_text(sharing.generate().public_key()) for _ in range(2)]
+PUBLIC = [key_text(sharing.generate().public_key()) for _ in range(2)]
 KEEPERS = "".join(f'[[release.keepers]]\nname = "k{n}"\nkey = "{key}"\n' for n, key in enumerate(PUBLIC))
 
 

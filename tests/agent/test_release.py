@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from bewust import release, reports, sharing
 from bewust.counters import Key
+from bewust.keys import key_id, key_text
 from bewust.model import Kind
 from bewust.policy import EPSILONS, Keeper, Mechanism, Policy, ReleaseRules
 from bewust.release import BudgetError, Presence
@@ -35,9 +36,7 @@ OTHER, INTERNAL, REMINDED = 1 + SERVICES, WIDTH - 2, WIDTH - 1  # places in a pr
 KEYS = (sharing.generate(), sharing.generate())
 SPLIT = Policy(
     mechanism="split",
-    release=ReleaseRules(
-        keepers=tuple(Keeper(n, sharing.key_text(k.public_key())) for n, k in zip("ab", KEYS, strict=True))
-    ),
+    release=ReleaseRules(keepers=tuple(Keeper(n, key_text(k.public_key())) for n, k in zip("ab", KEYS, strict=True))),
 )
 LOCAL = Policy()
 POLICIES: dict[str, tuple[Policy, str]] = {"local": (LOCAL, PERIOD), "split": (SPLIT, WEEK)}
@@ -270,7 +269,7 @@ def test_a_split_report_has_these_keys_in_this_order() -> None:
     keys = ["schema", "period", "mechanism", "domain", "services", "blocks", "keepers", "shares", "id"]
     assert list(found) == keys
     assert found["blocks"] == {name: {"epsilon": e} for name, e in EPSILONS["split"].items()}
-    assert found["keepers"] == [sharing.id_of(key.public_key()) for key in KEYS]
+    assert found["keepers"] == [key_id(key.public_key()) for key in KEYS]
 
 
 @both

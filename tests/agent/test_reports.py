@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from bewust import release, reports, sharing
 from bewust.counters import Key
+from bewust.keys import key_text
 from bewust.model import Kind
 from bewust.policy import Keeper, Policy, ReleaseRules
 from bewust.reports import BLOCKS, SERVICES, WIDTH, ReportError, decode, decode_opened, decode_sum, encode
 
 NAMES = tuple(f"service-{n}" for n in range(SERVICES))
 KEYS = (sharing.generate(), sharing.generate())
-KEEPERS = tuple(Keeper(n, sharing.key_text(k.public_key())) for n, k in zip("ab", KEYS, strict=True))
+KEEPERS = tuple(Keeper(n, key_text(k.public_key())) for n, k in zip("ab", KEYS, strict=True))
 SPLIT = Policy(mechanism="split", release=ReleaseRules(keepers=KEEPERS))
 
 

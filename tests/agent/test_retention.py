@@ -10,6 +10,7 @@ import pytest
 
 from bewust import catalogue, counters, policy, reports, sharing
 from bewust.counters import Key
+from bewust.keys import key_text
 from bewust.model import Kind
 from bewust.policy import Keeper, Policy, ReleaseRules
 from bewust.reports import LocalReport, SplitReport
@@ -68,7 +69,7 @@ def test_a_policy_changed_in_mid_period_does_not_change_what_its_report_names(tm
 
 
 def split_rules() -> Policy:
-    keys = [sharing.key_text(sharing.generate().public_key()) for _ in range(2)]
+    keys = [key_text(sharing.generate().public_key()) for _ in range(2)]
     keepers = tuple(Keeper(f"keeper {n}", key) for n, key in enumerate(keys))
     return msgspec.structs.replace(
         RULES, mechanism="split", release=msgspec.structs.replace(RULES.release, keepers=keepers)

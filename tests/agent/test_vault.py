@@ -12,8 +12,9 @@ import pytest
 from agent.keepers import PASSPHRASE, batch, posix, sealed
 from bewust import keeping, reports, vault
 from bewust.keeping import seal_sum, sum_batch, tally
+from bewust.keys import key_text
 from bewust.reports import BLOCKS, SplitReport
-from bewust.sharing import generate, key_text
+from bewust.sharing import generate
 from bewust.vault import KeeperError, KeeperKey
 
 # Keys.

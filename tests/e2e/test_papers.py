@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from bewust import sharing
+from bewust.keys import key_text
 from bewust.papers.rendering import LANGUAGES, PAPERS
 from bewust.papers.writing import write
 from bewust.settings import load_rules
 from e2e.chromium import Chromium
 from e2e.test_page import OVERFLOW, axe
 
-KEYS = [sharing.key_text(sharing.generate().public_key()) for _ in range(2)]
+KEYS = [key_text(sharing.generate().public_key()) for _ in range(2)]
 # Long values everywhere, for what must fit on one sheet.
 FULL = f"""mechanism = "split"
 internal_hosts = ["intranet.voorbeeld.nl"]

@@ -17,6 +17,7 @@ from agent.bundles import PRIVATE, signed
 from bewust import bundle, catalogue, policy, recordings, release, reports
 from bewust.bundle import BundleError
 from bewust.inspection import Bench
+from bewust.keys import key_text
 from bewust.matching import compile_services
 from bewust.model import Depth
 from bewust.policy import PolicyError
@@ -151,7 +152,7 @@ class Bundles(Target):
         yield msgspec.json.encode(bundle.Bundle("bewust-catalogue/1", "1", "2026-12-01T10:00:00Z", {"a.toml": ""}))
 
     def test(self, data: bytes) -> None:
-        keys = [bundle.key_text(PRIVATE.public_key())]
+        keys = [key_text(PRIVATE.public_key())]
         whole = bundle.MAGIC + PRIVATE.sign(bundle.MAGIC + data) + data
         for made in (data, whole):
             try:

@@ -14,6 +14,7 @@ import pytest
 
 from bewust import keeping, release, reports, sharing
 from bewust.counters import Key
+from bewust.keys import key_id, key_text
 from bewust.model import Kind
 from bewust.policy import Keeper, Policy, ReleaseRules
 from bewust.reports import BOUNDS, SplitReport
@@ -150,7 +151,7 @@ def test_what_was_audited_is_what_a_keeper_adds_to_a_real_batch(tmp_path: Path) 
     that with probability 1e-24), and not nought in all 28 cells (all nought with probability below 1e-25).
     """
     keys = (sharing.generate(), sharing.generate())
-    publics = [sharing.key_text(key.public_key()) for key in keys]
+    publics = [key_text(key.public_key()) for key in keys]
     rules = Policy(mechanism="split", release=ReleaseRules(keepers=(Keeper("a", publics[0]), Keeper("b", publics[1]))))
     chance, batch, total = seeded(5), [], [0] * reports.WIDTH
     for n in range(50):
@@ -159,7 +160,7 @@ def test_what_was_audited_is_what_a_keeper_adds_to_a_real_batch(tmp_path: Path) 
         assert isinstance(report, SplitReport)
         batch.append(report)
         total = [a + b for a, b in zip(total, release.presence(counts, WEEK, auditing.NAMES), strict=True)]
-    mine = KeeperKey("a", sharing.id_of(keys[0].public_key()), keys[0], tmp_path / "a.key")
+    mine = KeeperKey("a", key_id(keys[0].public_key()), keys[0], tmp_path / "a.key")
     noisy = [int(text) for text in keeping.sum_batch(batch, mine).sum]
     for report in batch:
         noisy = [a + b for a, b in zip(noisy, sharing.open_share(report, 1, keys[1]), strict=True)]

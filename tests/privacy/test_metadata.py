@@ -20,13 +20,14 @@ import pytest
 
 from bewust import delivery, retention, sharing
 from bewust.counters import Key, period_end
+from bewust.keys import key_text
 from bewust.model import Kind
 from bewust.policy import Keeper, Policy, ReleaseRules
 from bewust.storage import FILE, Store
 
 PEOPLE = 200
 NAMES = tuple(f"service-{n}" for n in range(30))  # more than a release names
-KEEPERS = tuple(Keeper(name, sharing.key_text(sharing.generate().public_key())) for name in "ab")
+KEEPERS = tuple(Keeper(name, key_text(sharing.generate().public_key())) for name in "ab")
 POLICIES = {
     "local": (Policy(release=ReleaseRules(services=NAMES[:24])), "2026-P12"),
     "split": (Policy(mechanism="split", release=ReleaseRules(services=NAMES[:5], keepers=KEEPERS)), "2026-W47"),

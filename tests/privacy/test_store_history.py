@@ -18,6 +18,7 @@ from bewust import catalogue, counters, delivery, retention, sharing, texts
 from bewust.counters import Key
 from bewust.detection import observe
 from bewust.inspection import Bench
+from bewust.keys import key_text
 from bewust.model import Kind
 from bewust.pipeline import Pipeline
 from bewust.policy import Keeper, Mechanism, Policy, ReleaseRules
@@ -180,7 +181,7 @@ def test_no_canary_is_in_any_file_that_is_written(tmp_path: Path, mechanism: Mec
     state, share = tmp_path / "state", tmp_path / "share"
     state.mkdir()
     share.mkdir()
-    keepers = tuple(Keeper(name, sharing.key_text(sharing.generate().public_key())) for name in "ab")
+    keepers = tuple(Keeper(name, key_text(sharing.generate().public_key())) for name in "ab")
     rules = Policy(mechanism=mechanism, release=ReleaseRules(keepers=keepers))
     services = {service.id: service for service in catalogue.load()}
     bench, now = Bench.load(None, None), datetime(2026, 11, 23, 9, tzinfo=UTC)

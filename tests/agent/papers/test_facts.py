@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bewust import routing, sharing, storage, texts
+from bewust.keys import key_text
 from bewust.model import Depth
 from bewust.page.words import Words
 from bewust.papers import facts
@@ -14,7 +15,7 @@ from bewust.papers.facts import WORDS
 from bewust.papers.rendering import LANGUAGES, PAPERS, markdown
 from bewust.settings import Rules, load_rules
 
-KEYS = [sharing.key_text(sharing.generate().public_key()) for _ in range(2)]
+KEYS = [key_text(sharing.generate().public_key()) for _ in range(2)]
 SPLIT = f"""mechanism = "split"
 [release]
 folder = "/srv/berichten"
