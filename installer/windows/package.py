@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from installer import payload
+from installer.payload import PackageError
 
 HERE = Path(__file__).parent
 UPGRADE_CODE = uuid.UUID("7a0b1f0e-5a53-4f5b-9c64-2f4f1f3f7f00")  # of every version, for ever
@@ -32,10 +33,6 @@ _FRESH = "NOT Installed AND NOT WIX_UPGRADE_DETECTED"
 # which is then no longer in our folder (>< reads "contains"): Wine says nothing.
 _GOES = 'REMOVE="ALL" AND NOT UPGRADINGPRODUCTCODE AND (NOT INFORCE OR INFORCE >< HOME)'
 _STAYS = 'NOT (REMOVE="ALL")'
-
-
-class PackageError(RuntimeError):
-    """The package cannot be made: says why and what to do."""
 
 
 class Action(NamedTuple):

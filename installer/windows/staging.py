@@ -4,14 +4,11 @@ Belongs here: which file lies where, and compiling. Not here: where the interpre
 the package (package). The version is a folder, as on Linux: a new one is laid beside the one that runs.
 """
 
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 from installer import payload
+from installer.payload import PackageError
 from installer.windows import interpreter
-from installer.windows.interpreter import InterpreterError
 
 TARGET = "x86_64-pc-windows-msvc"
 PROGRAMS = r"C:\Program Files\Bewust"  # where it lies on nearly every Windows; only tracebacks say it
@@ -24,34 +21,18 @@ COMMAND = """\
 
 
 def stage(folder: Path, version: str, python: Path | None, sha256: str | None) -> None:
-    """Write all of it into an empty folder. Raises InterpreterError."""
+    """Write all of it into an empty folder. Raises PackageError."""
     home = folder / version
     interpreter.put(home / "python", python, sha256)
     (home / "python" / f"python{interpreter.TAG}._pth").write_text(SEARCH, encoding="ascii", newline="")
-    packages(home / "site", rf"{PROGRAMS}\{version}\site")
+    payload.install_for(TARGET, home / "site", rf"{PROGRAMS}\{version}\site")
     foreign(home)
     (home / "bewust.cmd").write_text(COMMAND, "ascii", newline="\r\n")
     (home / "LICENSE.txt").write_bytes((payload.ROOT / "LICENSE").read_bytes())
 
 
-def packages(site: Path, place: str) -> None:
-    """Install what the lock says, for Windows, with the hashes checked, and Bewust itself; `place` is where it will be.
-
-    Raises InterpreterError.
-    """
-    if f"{sys.version_info.major}.{sys.version_info.minor}" != payload.PYTHON:
-        raise InterpreterError(f"the package is built with Python {payload.PYTHON}: .pyc files are of one version")
-    with tempfile.TemporaryDirectory() as work:
-        try:
-            payload.install(site, Path(work), ["--python-platform", TARGET])
-        except subprocess.CalledProcessError as error:
-            raise InterpreterError(f"uv: exit code {error.returncode}, for the reason above.") from None
-    (site / ".lock").unlink(missing_ok=True)
-    payload.compiled(site, place)
-
-
 def foreign(home: Path) -> None:
-    """Refuse a binary that Windows on x64 cannot load, and a driver, which we never bring. Raises InterpreterError."""
+    """Refuse a binary that Windows on x64 cannot load, and a driver, which we never bring. Raises PackageError."""
     for path in sorted(home.rglob("*")):
         if not path.is_file():
             continue
@@ -59,8 +40,8 @@ def foreign(home: Path) -> None:
             start = file.read(4096)
         name = path.relative_to(home)
         if path.suffix == ".sys":
-            raise InterpreterError(f"{name}: is a driver. Leave it out: payload.UNUSED_PATTERNS.")
+            raise PackageError(f"{name}: is a driver. Leave it out: payload.UNUSED_PATTERNS.")
         if start.startswith((b"\x7fELF", b"\xcf\xfa\xed\xfe")) or interpreter.machine(start) not in (
             None, interpreter.MACHINE
         ):  # fmt: skip
-            raise InterpreterError(f"{name}: is for another system. Look at the lock's wheels for Windows.")
+            raise PackageError(f"{name}: is for another system. Look at the lock's wheels for Windows.")

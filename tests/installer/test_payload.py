@@ -8,6 +8,9 @@ import sysconfig
 import tomllib
 from pathlib import Path
 
+import pytest
+from installer.payload import PackageError
+
 from installer import payload
 
 
@@ -19,6 +22,27 @@ def test_what_nobody_uses_goes_and_the_rest_stays(tmp_path: Path) -> None:
         (tmp_path / name).write_text("x")
     payload.prune(tmp_path)
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == sorted(kept)
+
+
+def test_what_uv_cannot_do_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(payload, "ROOT", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PackageError, match=r"^uv: is not installed\. Install it: make setup$"):
+        payload.uv("build")
+    private = tmp_path / ".uv" / "bin" / "uv"
+    private.parent.mkdir(parents=True)
+    private.write_text("#!/bin/sh\nexit 3\n")
+    private.chmod(0o755)
+    with pytest.raises(PackageError, match=r"^uv build: exit code 3, for the reason above\.$"):
+        payload.uv("build")
+
+
+def test_a_package_for_another_system_is_built_with_the_python_it_brings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(payload, "PYTHON", "3.11")
+    with pytest.raises(PackageError, match=r"is built with Python 3\.11"):
+        payload.install_for("x86_64-pc-windows-msvc", tmp_path, "")
 
 
 # Every process that a workstation runs, what commands import late, and all that imports mitmproxy.

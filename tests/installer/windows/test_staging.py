@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from installer.windows.interpreter import InterpreterError
+from installer.payload import PackageError
 
 from installer import payload
 from installer.windows import interpreter, staging
@@ -68,5 +68,5 @@ def test_what_windows_cannot_load_and_drivers_are_refused(tmp_path: Path, name: 
     (tmp_path / "text.py").write_bytes(b"pass\n")
     staging.foreign(tmp_path)
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(InterpreterError, match=rf"^{name}: {wrong}"):
+    with pytest.raises(PackageError, match=rf"^{name}: {wrong}"):
         staging.foreign(tmp_path)
