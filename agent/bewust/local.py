@@ -19,6 +19,8 @@ from bewust.owners import peer_of
 if sys.platform == "win32":
     from bewust import windows_pipes
 
+FULL_SECONDS = 10.0  # how long to knock where many others do
+KNOCK_SECONDS = 0.02
 TURN = 32  # connections taken from the queue before the loop does anything else
 
 type Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -137,13 +139,33 @@ async def connect(path: Path, limit: int) -> Streams:
     """Connect to the service. OSError where nobody listens, or another than the service."""
     if sys.platform == "win32":
         return await windows_pipes.connect(path, limit)
-    reader, writer = await asyncio.open_unix_connection(path, limit=limit)
+    connection = await _connected(path)
     try:
-        check_service(writer.get_extra_info("socket"), path)
+        check_service(connection, path)
+        return await asyncio.open_unix_connection(sock=connection, limit=limit)
     except BaseException:
-        writer.transport.abort()
+        connection.close()
         raise
-    return reader, writer
+
+
+async def _connected(path: Path) -> socket.socket:
+    """Connect, and while the queue is full again. asyncio would take that for a connection, with nobody at its end."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.setblocking(False)
+    try:
+        async with asyncio.timeout(FULL_SECONDS):
+            while True:
+                try:
+                    connection.connect(str(path))
+                except BlockingIOError:
+                    await asyncio.sleep(KNOCK_SECONDS)
+                else:
+                    return connection
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, TimeoutError):
+            raise TimeoutError(f"{path}: so many knock there that there was no room for us") from None
+        raise
 
 
 def check_service(connection: socket.socket, path: Path) -> None:

@@ -1,5 +1,6 @@
 """Whom a session believes: the service, and nobody who could put something in its place."""
 
+import asyncio
 import os
 import socket
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.somebody import ANNE, BERT, needs_root, play
+from bewust import local
 from bewust.local import NotOursError, check_service
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="tests/packages tries Windows' own")
@@ -50,3 +52,26 @@ def test_a_socket_of_another_account_than_its_folder_is_not_believed(tmp_path: P
             with pytest.raises(NotOursError, match="another account"):
                 check_service(client, folder / "s.sock")
         anne.communicate()
+
+
+def test_where_the_queue_is_full_it_knocks_until_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o755)
+    path = tmp_path / "s.sock"
+
+    async def main(listener: socket.socket, first: socket.socket) -> None:
+        first.connect(str(path))  # the one place that there is
+        knocking = asyncio.create_task(local.connect(path, 1000))
+        await asyncio.sleep(0.1)
+        assert not knocking.done()
+        listener.accept()[0].close()
+        _, writer = await asyncio.wait_for(knocking, 10)
+        monkeypatch.setattr(local, "FULL_SECONDS", 0.1)
+        with pytest.raises(TimeoutError, match="no room"):
+            await local.connect(path, 1000)
+        writer.transport.abort()
+        await asyncio.sleep(0)
+
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(str(path))
+        listener.listen(0)
+        asyncio.run(main(listener, first))

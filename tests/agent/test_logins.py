@@ -19,7 +19,7 @@ from bewust.logins import GONE, Logins
 from bewust.model import Context, Memory, Span
 from bewust.notify import NOBODY, REFUSED, Toast
 from bewust.people import ME
-from bewust.session import Hello, Session
+from bewust.session import LINE_LIMIT, Hello, Session
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sessions need local sockets with credentials")
 TOAST = Toast("AI-antwoord in Google Zoeken", "Open de bronnen.")
@@ -73,7 +73,7 @@ async def until(holds: Callable[[], object]) -> None:
 
 
 async def connect(house: House, *lines: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    reader, writer = await asyncio.open_unix_connection(house.path)
+    reader, writer = await local.connect(house.path, LINE_LIMIT)
     house.writers.append(writer)
     writer.writelines(lines)
     return reader, writer
