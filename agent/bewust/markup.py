@@ -6,6 +6,7 @@ scripts and style sheets of pages that have none.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import cache
 
@@ -15,10 +16,9 @@ _ATTRIBUTES = (
     rb"(?:[ \t\n\f\r/]++|[^ \t\n\f\r/>][^ \t\n\f\r/>=]*+"
     rb"(?:[ \t\n\f\r]*+=[ \t\n\f\r]*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^ \t\n\f\r\"'>][^ \t\n\f\r>]*+))?+)*+"
 )
-_RAW = rb"(?=[stxinSTXIN])(?i:script|style|textarea|title|xmp|iframe|noembed|noframes|noscript)"
-_SIMPLE = (
-    rb"/?[a-zA-Z][a-zA-Z0-9]*+(?: [a-zA-Z-]++=(?:\"[^\"]*+\"|'[^']*+'|[a-zA-Z0-9_-]++))*+>"  # as most are; only faster
-)
+_RAW_NAMES = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "noscript")
+_RAW = rb"(?=[stxinSTXIN])(?i:%b)" % "|".join(_RAW_NAMES).encode()
+_SIMPLE = rb"(?: [a-zA-Z-]++=(?:\"[^\"]*+\"|'[^']*+'|[a-zA-Z0-9_-]++))*+>"  # as most are; only faster
 _TAG = rb"/?[a-zA-Z][^ \t\n\f\r/>]*+" + _ATTRIBUTES + rb">"
 _BOGUS = rb"(?:!(?!--)|\?|/(?![a-zA-Z]))[^>]*+>"
 _COMMENT = rb"(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+--!?>)"  # from behind its "<!--"
@@ -44,13 +44,28 @@ _NOTHING: Set[tuple[int, int]] = frozenset()
 _PATIENCE = 64 << 10  # an open tag longer than this is tried again only when it has grown a quarter
 
 
+def _whole(name: str) -> bytes:
+    """A raw text element up to its end tag; of scripts only one without a comment, within which end tags mislead."""
+    first, rest = f"[{name[0]}{name[0].upper()}]".encode(), name[1:].encode()
+    inside = b"|!--" if name == "script" else b""
+    end = rb"/%b(?i:%b)[\s/>]" % (first, rest)
+    head = rb"%b(?i:%b)(?:%b|%b>)" % (first, rest, _SIMPLE, _ATTRIBUTES)
+    return head + rb"(?:[^<]++|<(?!%b%b))*+(?=<%b)" % (end, inside, end)
+
+
 @cache
-def _plain(comments: tuple[bytes, ...]) -> re.Pattern[bytes]:
-    """What is passed over in one go: text, whole tags, whole comments but those that begin as one of `comments`."""
+def _passed(comments: tuple[bytes, ...]) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """What is passed over in one go: text, whole tags, whole comments but those that begin as one of `comments`.
+
+    The second takes whole raw text elements too.
+    """
     wanted = b"".join(b"(?!" + re.escape(prefix) + b")" for prefix in comments)
     comment = rb"!--" + wanted + _COMMENT
-    tag = rb"<(?!" + _RAW + rb"[ \t\n\f\r/>])(?:" + _SIMPLE + rb"|" + _TAG + rb"|" + comment + rb"|" + _BOGUS
-    return re.compile(rb"(?:[^<]++|" + tag + rb"|(?=[^a-zA-Z/!?])))*+")
+    tag = rb"/[a-zA-Z][a-zA-Z0-9]*+>|(?!" + _RAW + rb"[ \t\n\f\r/>])(?:[a-zA-Z][a-zA-Z0-9]*+" + _SIMPLE
+    tag += rb"|" + _TAG + rb"|" + comment + rb"|" + _BOGUS + rb"|(?=[^a-zA-Z/!?]))"
+    raw = b"|".join(map(_whole, _RAW_NAMES))
+    one, other = (re.compile(rb"(?:[^<]*+<(?:%b))*+[^<]*+" % each) for each in (tag, tag + b"|" + raw))
+    return one, other
 
 
 class Markup:
@@ -66,10 +81,10 @@ class Markup:
         self._elements = [((m, *m.also), token) for token, m in each if m.place != "comment"]
         self._names = {statement.place.encode() for statements, _ in self._elements for statement in statements}
         self._values = tuple({max(m.value for m in statements).encode() for statements, _ in self._elements})
-        self._plain = _plain(tuple(sorted({prefix for prefix, _ in self._comments})))
+        self._plain, self._far = _passed(tuple(sorted({prefix for prefix, _ in self._comments})))
         self._longest = max([2, *(len(prefix) for prefix, _ in self._comments)])
         self._closing: re.Pattern[bytes] | None = None
-        self._named = False
+        self._near: Sequence[int] = ()
         self._buffer = b""
         self._need = 0
 
@@ -79,8 +94,7 @@ class Markup:
         found: set[tuple[int, int]] = set()
         if len(self._buffer) < self._need and not last:
             return found
-        # Almost no page has any of the names: one fast look spares the tags.
-        self._named = any(value in self._buffer for value in self._values)
+        self._near = self._occurrences()
         position = 0
         while (step := self._step(position, last)) is not None:
             position, here = step
@@ -93,8 +107,10 @@ class Markup:
         """Go on from `start`: return the new position and what was found on the way; None to wait."""
         if self._closing is not None:
             return self._leave(start)
+        if (far := self._far.match(self._buffer, start, self._first_near(start))) and far.end() > start:
+            return far.end(), _NOTHING
         if (plain := self._plain.match(self._buffer, start)) and plain.end() > start:
-            return plain.end(), self._in_tags(plain[0]) if self._named else _NOTHING
+            return plain.end(), self._in_tags(plain[0])
         if self._buffer.startswith(b"<!--", start):
             return self._enter_comment(start, last)
         if raw := _RAW_OPEN.match(self._buffer, start):
@@ -102,6 +118,23 @@ class Markup:
             self._closing = _SCRIPT if name == b"script" else re.compile(b"(?i)</" + name + rb"(?=[\s/>])")
             return raw.end(), _NOTHING
         return None
+
+    def _occurrences(self) -> Sequence[int]:
+        """Where in the buffer a value is, in a tag or not: all that is before the first is passed over in one go."""
+        if b"" in self._values:
+            return range(len(self._buffer))
+        found: list[int] = []
+        for value in self._values:
+            at = self._buffer.find(value)
+            while at >= 0:
+                found.append(at)
+                at = self._buffer.find(value, at + 1)
+        return sorted(found)
+
+    def _first_near(self, start: int) -> int:
+        """Return where the first of them is from `start` on; the end where there is none."""
+        index = bisect_left(self._near, start)
+        return self._near[index] if index < len(self._near) else len(self._buffer)
 
     def _leave(self, start: int) -> tuple[int, Set[tuple[int, int]]] | None:
         """Find the end of the comment or raw text; keep only what could be the start of it."""

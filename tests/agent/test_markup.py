@@ -11,6 +11,7 @@ from bewust.schema import parse_marker
 
 # What is a mark of an answer and what only looks like one.
 
+RAW = b"script style textarea title xmp iframe noembed noframes noscript".split()
 COUNTS = {
     "class": b'<p><div class="mZJni">',
     "one class of several": b"<div data-x=1 class='a mZJni\tb'>",
@@ -44,6 +45,9 @@ COUNTS = {
     "after a stray quote": b'<a " b>' + HIT,
     "after an empty value": b"<a b= c=>" + HIT,
     "after NUL": b"\0<\0 <a\0 b\0='\0'>" + HIT,
+    "after a script that has its name": b"<p>a</p><script>'mZJni'</script><style>.mZJni{}</style>" + HIT,
+    "after text that has its name": b"mZJni <p>mZJni" + HIT,
+    "after raw text of every kind": b"".join(b"<%b a='>'> mZJni </x> <b></%b>" % (n, n.upper()) for n in RAW) + HIT,
     "the first of two ids": b"<div id=folsrch id=x>",
     "beside what is no UTF-8": b'<div class="\xff mZJni \xc3">',
 }
@@ -55,6 +59,8 @@ DOES_NOT_COUNT = {
     "script commented out": b"<script><!-- <script></script>" + HIT + b"--></script>",
     "script in a script that starts anew": b"<script><!--<script>--></script><p></script>",
     "style": b"<style>.mZJni{}" + HIT + b"</style>",
+    "script with a comment, then one with a name": b"<script><!-- a --></script><script>" + HIT + b"</script>",
+    "raw text that looks ended by another": b"<xmp></style>" + HIT + b"</noembed></xmp>",
     "textarea": b"<textarea>" + HIT + b"</textarea>",
     "title": b"<TITLE>" + HIT + b"</TITLE>",
     "noscript, which browsers read as text": b"<noscript>" + HIT + b"</noscript>",
