@@ -89,7 +89,7 @@ class Agent:
         )  # fmt: skip
         self.inspector = Inspector(
             self._start(), up=self.front.inspector_up, down=self.front.inspector_down, message=self.message,
-            heavy=lambda: self.people.begin(self._replace()),
+            heavy=lambda: self.people.begin(self._replace()), busy=lambda: self.front.handing,
         )  # fmt: skip
         self.token = secrets.token_urlsafe(24)
         self.port = 0

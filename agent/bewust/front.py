@@ -82,6 +82,11 @@ class Front:
         """Whether so many connections are there that each new one is looked at before it is heard."""
         return len(self.links) + len(self.waiting) > self.most // 2
 
+    @property
+    def handing(self) -> bool:
+        """Whether anything goes by the inspector now."""
+        return any(link.inspector is not None for link in self.links)
+
     async def has_room(self, link: Link, pages: int = 0) -> bool:
         """Whether whoever is at the other end may have one more connection, or one more of `pages` to our page."""
         if not pages:

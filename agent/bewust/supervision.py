@@ -23,6 +23,7 @@ from bewust.model import Alive, Failed, Message, Ping, Start
 # -B on Windows: what an installer does not know of it does not remove.
 COMMAND = (sys.executable, "-P", "-O", *(["-B"] if sys.platform == "win32" else []), "-m", "bewust_addons.run")
 PING_SECONDS = 0.6  # with ANSWER_SECONDS less than the two that are promised; each costs some 0.3 ms of CPU
+QUIET_TURNS = 5  # of which one is used while nothing goes by the inspector
 ANSWER_SECONDS = 1.0
 GRACE_TURNS = 10  # of the event loop, a hundredth of a second each
 # A cold start on a busy disk; measured: under 2 s. On Windows a scanner looks at every file that is new.
@@ -45,7 +46,7 @@ _messages = msgspec.json.Decoder(Message)
 
 class Inspector:
     """The inspector child and its pipe. `up` gets its port, `down` is called when it is lost, `heavy` when it
-    should be replaced."""
+    should be replaced. `busy` is asked whether anything goes by it: only then it is pinged each turn."""
 
     def __init__(
         self,
@@ -55,10 +56,11 @@ class Inspector:
         down: Callable[[], None],
         message: Callable[[Message], None],
         heavy: Callable[[], None] = lambda: None,
+        busy: Callable[[], bool] = lambda: True,
         command: Sequence[str] = COMMAND,
     ) -> None:
         self._start = start
-        self._up, self._down, self._message, self._heavy = up, down, message, heavy
+        self._up, self._down, self._message, self._heavy, self._busy = up, down, message, heavy, busy
         self._command = command
         self._child: asyncio.subprocess.Process | None = None
         self._heard = asyncio.Event()
@@ -179,8 +181,15 @@ class Inspector:
                 await child.stdin.drain()
                 if not await self._answers():
                     break
-                await asyncio.sleep(PING_SECONDS)
+                await self._turn()
         return "the inspector stopped answering"
+
+    async def _turn(self) -> None:
+        """Wait until the next ping is due. What goes by it from now on is noticed as soon as ever."""
+        for _ in range(QUIET_TURNS):
+            await asyncio.sleep(PING_SECONDS)
+            if self._busy():
+                return
 
     async def _answers(self) -> bool:
         """Whether the ping is answered in time. It may be we who were busy: read what is there first."""

@@ -35,6 +35,7 @@ class Watched:
     """An inspector whose child is a small script, with what it told and when."""
 
     def __init__(self, script: str, folder: Path) -> None:
+        self.busy = True
         self.ports: list[int] = []
         self.downs = 0
         self.messages: list[Message] = []
@@ -42,7 +43,7 @@ class Watched:
         os.environ["NOTE"] = str(self.note)
         self.inspector = Inspector(
             Start(authority="x"), up=self.ports.append, down=self._down, message=self.messages.append,
-            command=[sys.executable, "-c", script],
+            command=[sys.executable, "-c", script], busy=lambda: self.busy,
         )  # fmt: skip
 
     def _down(self) -> None:
@@ -112,6 +113,44 @@ def test_one_that_answers_is_left_alone(tmp_path: Path) -> None:
         await until(lambda: watched.ports)
         await asyncio.sleep(2.5)
         assert (watched.downs, watched.inspector.starts) == (0, 1)
+
+    watched.run(test)
+
+
+def test_one_that_nothing_goes_by_is_asked_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "PING_SECONDS", 0.05)
+    watched = Watched(
+        ALIVE.replace("    alive()", '    alive(); open(os.environ["NOTE"] + "-asked", "a").write("x")'), tmp_path
+    )
+    asked = watched.note.with_name(watched.note.name + "-asked")
+
+    async def test() -> None:
+        async def counted() -> int:
+            before = len(asked.read_text())
+            await asyncio.sleep(1)
+            return len(asked.read_text()) - before
+
+        await until(asked.exists)
+        often = await counted()
+        watched.busy = False
+        assert 1 <= await counted() <= often // 2
+
+    watched.run(test)
+
+
+def test_one_that_froze_unnoticed_is_lost_within_two_seconds_of_its_first_use(tmp_path: Path) -> None:
+    watched = Watched(ALIVE, tmp_path)
+    watched.busy = False
+
+    async def test() -> None:
+        await until(lambda: watched.ports)
+        await asyncio.sleep(0.1)
+        os.kill(watched.pids()[0], signal.SIGSTOP)
+        watched.busy = True
+        async with asyncio.timeout(2):
+            await until(lambda: watched.downs)
+        watched.busy = False
+        await until(lambda: len(watched.ports) == 2)
 
     watched.run(test)
 
