@@ -47,7 +47,8 @@ COUNTS = {
     "after NUL": b"\0<\0 <a\0 b\0='\0'>" + HIT,
     "after a script that has its name": b"<p>a</p><script>'mZJni'</script><style>.mZJni{}</style>" + HIT,
     "after text that has its name": b"mZJni <p>mZJni" + HIT,
-    "after raw text of every kind": b"".join(b"<%b a='>'> mZJni </x> <b></%b>" % (n, n.upper()) for n in RAW_TEXT) + HIT,
+    "after raw text of every kind": b"".join(b"<%b a='>'> mZJni </x> <b></%b>" % (n, n.upper()) for n in RAW_TEXT)
+    + HIT,
     "the first of two ids": b"<div id=folsrch id=x>",
     "beside what is no UTF-8": b'<div class="\xff mZJni \xc3">',
 }
