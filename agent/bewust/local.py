@@ -139,8 +139,9 @@ async def connect(path: Path, limit: int) -> Streams:
     """Connect to the service. OSError where nobody listens, or another than the service."""
     if sys.platform == "win32":
         return await windows_pipes.connect(path, limit)
-    connection = await _connected(path)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        await _knock(connection, path)
         check_service(connection, path)
         return await asyncio.open_unix_connection(sock=connection, limit=limit)
     except BaseException:
@@ -148,9 +149,8 @@ async def connect(path: Path, limit: int) -> Streams:
         raise
 
 
-async def _connected(path: Path) -> socket.socket:
+async def _knock(connection: socket.socket, path: Path) -> None:
     """Connect, and while the queue is full again. asyncio would take that for a connection, with nobody at its end."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.setblocking(False)
     try:
         async with asyncio.timeout(FULL_SECONDS):
@@ -160,12 +160,9 @@ async def _connected(path: Path) -> socket.socket:
                 except BlockingIOError:
                     await asyncio.sleep(KNOCK_SECONDS)
                 else:
-                    return connection
-    except BaseException as error:
-        connection.close()
-        if isinstance(error, TimeoutError):
-            raise TimeoutError(f"{path}: so many knock there that there was no room for us") from None
-        raise
+                    return
+    except TimeoutError:
+        raise TimeoutError(f"{path}: so many knock there that there was no room for us") from None
 
 
 def check_service(connection: socket.socket, path: Path) -> None:

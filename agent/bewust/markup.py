@@ -157,8 +157,6 @@ class Markup:
         return start, {token for prefix, token in self._comments if head.startswith(prefix)}
 
     def _in_tags(self, region: bytes) -> Set[tuple[int, int]]:
-        if not any(value in region for value in self._values):
-            return _NOTHING
         return {token for tag in _TAGS.finditer(region) if tag[1] for token in self._fitting(tag[1])}
 
     def _fitting(self, attributes: bytes) -> Iterator[tuple[int, int]]:
