@@ -41,7 +41,9 @@ _IN_SCRIPT = {
 }
 _BLANKS = re.compile(r"[ \t\n\f\r]+")  # what separates tokens in HTML; a no-break space does not
 _NOTHING: Set[tuple[int, int]] = frozenset()
-_PATIENCE = 64 << 10  # an open tag longer than this is tried again only when it has grown a quarter
+_PATIENCE = (
+    4 << 10
+)  # bytes; an open tag longer than this is tried again only when it has doubled: the cost stays linear
 
 
 def _whole(name: str) -> bytes:
@@ -100,7 +102,7 @@ class Markup:
             position, here = step
             found |= here
         self._buffer = self._buffer[position:]
-        self._need = len(self._buffer) * 5 // 4 if len(self._buffer) > _PATIENCE else 0
+        self._need = len(self._buffer) * 2 if len(self._buffer) > _PATIENCE else 0
         return found
 
     def _step(self, start: int, last: bool) -> tuple[int, Set[tuple[int, int]]] | None:

@@ -5,7 +5,7 @@ verdict of the whole. Content codings are undone in decoding, HTML is read in ma
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple, Protocol
 
@@ -16,12 +16,14 @@ from bewust.model import Content, Marker
 UNFOLDED = 64 << 20  # bytes decoded of one body, of all its codings together; no rule reads more than a quarter
 STEP = 512  # bytes that each step counts for at least: an empty member of a gzip costs time too
 SPACES = 64  # blanks allowed around the colon of a JSON key; bounds the tail to be kept
+STEPS = 1 << 16  # brackets, and outermost strings, of a body that are followed; more of them is no request of a service
 STRING_LIMIT = 64  # bytes kept of a string or a form field: names and texts of markers are shorter
 
 _BLANK = rb"\s{0,%d}+" % SPACES
 _FILLED = rb'(?:"[^"]|[{\[]' + _BLANK + rb"[^\s}\]]|-?\d|true)"
 _STRUCTURE = re.compile(rb'["{}\[\]]')
-_IN_STRING = re.compile(rb'(?:[^"\\]|\\.)*+', re.DOTALL)
+_IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_NESTED = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)  # up to the next bracket or open string
 
 
 type Token = tuple[int, int]  # of which content, and which of its groups
@@ -130,17 +132,19 @@ def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _searches(wanted: Sequence[Content]) -> Iterator[_Open]:
-    """Yield the searches that contents need; HTML is read once for all that read equally far."""
-    markup: dict[int, dict[Token, list[Marker]]] = {}
+    """Yield the searches that contents need; HTML and fields are read once for all that read equally far."""
+    shared: dict[tuple[bool, int], dict[Token, list[Marker]]] = {}
     for index, content in enumerate(wanted):
         for group, markers in enumerate(content.groups):
-            for kind, of_kind in _SEARCHES.items():
+            for kind, of_kind in _ALONE.items():
                 if those := [marker for marker in markers if marker.place == kind]:
                     yield _Open(content.within, of_kind((index, group), those))
-            if those := [marker for marker in markers if marker.place not in _SEARCHES]:
-                markup.setdefault(content.within, {})[index, group] = those
-    for within, sets in markup.items():
-        yield _Open(within, Markup(sets))
+            for marker in markers:
+                if marker.place not in _ALONE:
+                    sets = shared.setdefault((marker.place == "field", content.within), {})
+                    sets.setdefault((index, group), []).append(marker)
+    for (fields, within), sets in shared.items():
+        yield _Open(within, Fields(sets) if fields else Markup(sets))
 
 
 class Keys:
@@ -171,45 +175,54 @@ def _key(marker: Marker) -> bytes:
 class Fields:
     """Fields of the body itself: keys of the outermost JSON object, or fields of a form.
 
-    What is nested, and what is in texts, does not count: a chat's own words may hold anything.
+    What is nested, and what is in texts, does not count: a chat's own words may hold anything. `sets` are markers by
+    the token that any of them stands for: the body is read once for all of them.
     """
 
-    def __init__(self, token: Token, markers: Sequence[Marker]) -> None:
-        self.tokens = (token,)
-        self._keys = Keys(token, markers)
-        self._named = [marker.value.encode().partition(b":")[::2] for marker in markers]
+    def __init__(self, sets: Mapping[Token, Sequence[Marker]]) -> None:
+        self.tokens = tuple(sets)
+        self._keys = [Keys(token, markers) for token, markers in sets.items()]
+        named = [(token, *m.value.encode().partition(b":")[::2]) for token, markers in sets.items() for m in markers]
+        self._named = {name: [(token, text) for token, each, text in named if each == name] for _, name, _ in named}
+        names = b"|".join(map(re.escape, self._named))
+        self._form_field = re.compile(rb"(?:\A|&)(%b)=([^&]++)" % names)
         self._is_form: bool | None = None
         self._rest = b""
         self._depth = 0
         self._string: int | None = None  # bytes of the string that were kept, None outside of one
         self._entered = False
+        self._steps = 0
 
     def feed(self, data: bytes, *, last: bool) -> Sequence[Token]:
-        """Take the next bytes; return the token once a field was found."""
+        """Take the next bytes; return the tokens whose field was found."""
         if self._is_form is None:
             data = data.lstrip(b"\xef\xbb\xbf \t\r\n")  # a mark of UTF-8, and blanks
             if not data:
                 return ()
             self._is_form = data[:1] not in b"{["
-        return self._form(data, last) if self._is_form else self._keys.feed(self._outline(data), last=last)
+        if self._is_form:
+            return self._form(data, last)
+        outline = self._outline(data)
+        return [token for keys in self._keys for token in keys.feed(outline, last=last)]
 
     def _form(self, data: bytes, last: bool) -> Sequence[Token]:
-        *whole, rest = (self._rest + data).split(b"&")
-        self._rest = rest[: 4 * STRING_LIMIT]
-        if last:
-            whole.append(self._rest)
-        for field in whole:
-            name, _, value = field.partition(b"=")
-            if any(name == wanted and (value == text if text else value) for wanted, text in self._named):
-                return self.tokens
-        return ()
+        data = self._rest + data
+        whole = len(data) if last else max(data.rfind(b"&"), 0)
+        self._rest = data[whole:][: 4 * STRING_LIMIT]
+        return [
+            token
+            for field in self._form_field.finditer(data, 0, whole)
+            for token, text in self._named[field[1]]
+            if text in (b"", field[2])
+        ]
 
     def _outline(self, data: bytes) -> bytes:
         """Return the outermost object alone: strings cut short, and of what is nested whether it is empty."""
         data, self._rest = self._rest + data, b""
         kept: list[bytes] = []
         at = 0
-        while at < len(data):
+        while at < len(data) and self._steps < STEPS:
+            self._steps += 1
             at = self._skip_string(data, at, kept) if self._string is not None else self._step(data, at, kept)
         return b"".join(kept)
 
@@ -232,7 +245,8 @@ class Fields:
         return found.end() + 1
 
     def _step(self, data: bytes, at: int, kept: list[bytes]) -> int:
-        found = _STRUCTURE.search(data, at)
+        nested = self._depth > 1 and not self._entered
+        found = _STRUCTURE.search(data, _NESTED.match(data, at).end() if nested else at)  # type: ignore[union-attr]
         end = found.start() if found else len(data)
         if self._depth <= 1:
             kept.append(data[at:end])
@@ -273,4 +287,4 @@ class Events:
         return ()
 
 
-_SEARCHES: dict[str, type[Keys] | type[Fields] | type[Events]] = {"key": Keys, "field": Fields, "event": Events}
+_ALONE: dict[str, type[Keys] | type[Events]] = {"key": Keys, "event": Events}

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "artefacts" / "fuzz"
 NAMES = (
     "catalogue", "policy", "har", "flows", "releases", "bundles", "heads", "page", "sessions", "pipe", "bodies",
-    "markup", "proxy",
+    "markup", "cost", "proxy",
 )  # fmt: skip
 PROXY = "proxy"  # no coverage is measured in it: it is real processes
 MEMORY_MB = 1024  # of a whole target process; a body is looked at in pieces of 64 KiB

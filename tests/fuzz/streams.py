@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -316,6 +317,54 @@ class Html(Target):
         return found | markup.feed(b"", last=True)
 
 
+class Cost(Target):
+    """What a body costs by the byte, whatever is in it: a piece is repeated, as an attacker would, and cut anyhow.
+
+    The first two bytes choose what is looked for and how the body is cut. Raises where a MiB takes longer than
+    SLOWEST, or where twice as much takes much more than twice as long.
+    """
+
+    SLOWEST = 3.0  # seconds of processor time a MiB; 0.02 to 0.2 without instruments
+    SIZE = 128 << 10
+    LOOKED_FOR: ClassVar[Sequence[Sequence[str]]] = (
+        ("field=messages", "field=action:next"), ("key=prompt",), ("event=delta",),
+        ("class~=mZJni", "id^=folsrch", "comment^=Sv6Kpe["), ("data-x^=", "class~=a & data-y^="),
+    )  # fmt: skip
+    CUTS = (1400, 16 << 10, 1 << 20)
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+
+    def seeds(self) -> Iterator[bytes]:
+        pieces = (
+            b"[", b"{", b'"', b"\\", b"[]", b'[{"', b'{"a":', b'"messages"   :', b"&", b"messages=&", b"\nevent: ",
+            b"<", b"</", b"<a ", b'<a x="', b"<a b c=d ", b"<!--", b"<!-- - ", b"-", b"<script>", b"<s\n",
+            b"<textarea>", b"<script><!--<script>", b'<a class="mZJni2" ', b"<p class=mZJnix>", b"Sv6Kpe[",
+        )  # fmt: skip
+        for kind in range(len(self.LOOKED_FOR)):
+            yield from (bytes([kind, number % 3]) + piece for number, piece in enumerate(pieces))
+
+    def test(self, data: bytes) -> None:
+        kind, cut, piece = data[:1] or b"\0", data[1:2] or b"\0", data[2:] or b"\0"
+        markers = tuple(map(parse_marker, self.LOOKED_FOR[kind[0] % len(self.LOOKED_FOR)]))
+        content = Content((markers,), 16 << 20, ())
+        once, twice = (
+            self._seconds(content, piece, self.CUTS[cut[0] % 3], size) for size in (self.SIZE, 2 * self.SIZE)
+        )
+        a_mib = twice / (2 * self.SIZE) * (1 << 20)
+        self.worst = max(self.worst, a_mib)
+        assert a_mib < self.SLOWEST, f"{a_mib:.2f} s a MiB"
+        assert twice < max(4 * once, 0.2), f"twice as much takes {twice / once:.1f} times as long"
+
+    def _seconds(self, content: Content, piece: bytes, cut: int, size: int) -> float:
+        body = (piece * (size // len(piece) + 1))[:size]
+        scanner, start = Scanner([content]), time.process_time()
+        for at in range(0, size, cut):
+            scanner.feed(body[at : at + cut])
+        scanner.end()
+        return time.process_time() - start
+
+
 TARGETS: dict[str, type[Target]] = {
-    "heads": Heads, "page": Pages, "sessions": Sessions, "pipe": Pipe, "bodies": Bodies, "markup": Html,
+    "heads": Heads, "page": Pages, "sessions": Sessions, "pipe": Pipe, "bodies": Bodies, "markup": Html, "cost": Cost,
 }  # fmt: skip
