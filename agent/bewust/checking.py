@@ -10,6 +10,7 @@ from datetime import date
 
 import msgspec
 
+from bewust.expressions import ExpressionError, whole
 from bewust.model import Depth, Level, Service, Signature
 from bewust.schema import CatalogueError
 
@@ -82,6 +83,10 @@ def _rules(service: Service) -> Iterator[Finding]:
     for number, signature in enumerate(service.signatures):
         if why := unreachable(signature):
             yield _in(service, signature, f"can never hold: {why}", "Correct or remove that clause.")
+        try:
+            whole(signature.path or "")
+        except ExpressionError as error:
+            yield _in(service, signature, f"path_regex {error}", "Shorten the expression; repeat less in it.")
         for earlier in service.signatures[:number]:
             if shadows(earlier, signature):
                 yield _in(service, signature, f"never speaks: signature {earlier.id!r} holds wherever it does",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 
 import msgspec
 
+from bewust.expressions import whole
 from bewust.model import ANY_HOST, Depth, Level, Observation, Service, Signature
 from bewust.schema import normalise_host
 
@@ -64,7 +65,7 @@ def _literal(path: str | None) -> str | None:
 
 def _clauses(signature: Signature) -> Iterator[tuple[str, Clause]]:
     if signature.path is not None and _literal(signature.path) is None:
-        path = re.compile(signature.path, re.DOTALL).fullmatch
+        path = whole(signature.path)
         yield "path", lambda seen: path(seen.path)
     if signature.methods:
         yield "method", lambda seen: seen.method in signature.methods
@@ -79,12 +80,12 @@ def _clauses(signature: Signature) -> Iterator[tuple[str, Clause]]:
 def _query(name: str, pattern: str | None) -> Clause:
     if pattern is None:
         return lambda seen: name not in seen.query
-    match = re.compile(pattern, re.DOTALL).fullmatch
+    match = whole(pattern)
     return lambda seen: any(map(match, seen.query.get(name, ())))
 
 
 def _header(name: str, pattern: str) -> Clause:
-    match = re.compile(pattern, re.DOTALL | re.IGNORECASE).fullmatch
+    match = whole(pattern, ignore_case=True)
     return lambda seen: match(seen.headers.get(name, ""))
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from bewust.expressions import ExpressionError, check, glob
 from bewust.model import (
     ANY_HOST,
     OBSERVED_HEADERS,
@@ -115,11 +116,6 @@ def normalise_host(host: str) -> str:
     return name if _NAME.fullmatch(name) else ""
 
 
-def glob(pattern: str) -> str:
-    """Translate a glob (`*` any text, `?` one character) to a regular expression."""
-    return "".join({"*": ".*", "?": "."}.get(c) or re.escape(c) for c in pattern)
-
-
 def parse_address(target: str) -> tuple[str, int] | None:
     """Return the normalised host and the port that CONNECT names; None where it names none."""
     name, _, port = target.rpartition(":")
@@ -209,9 +205,10 @@ def _path(raw: _RawSignature, where: str) -> str | None:
     if raw.path_regex is None:
         return None if raw.path is None else glob(raw.path)
     try:
-        re.compile(raw.path_regex)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise _wrong(raw, where, f"path_regex {error}", "Correct the expression.") from error
+        check(raw.path_regex)
+    except ExpressionError as error:
+        remedy = "Correct the expression; it is RE2's language, without references back and looks ahead."
+        raise _wrong(raw, where, f"path_regex {error}", remedy) from error
     return raw.path_regex
 
 

@@ -64,6 +64,10 @@ FINDINGS: dict[str, tuple[str, int, str, str]] = {
         SOUND + SIGNATURE + 'methods = ["get"]\nbody = { markers = ["key=x"] }', 10, "service 's', signature 'a'",
         "can never hold: a GET sends no body",
     ),
+    "expression too large": (
+        SOUND + SIGNATURE + 'path_regex = "/((a{100}){100})"', 10, "service 's', signature 'a'",
+        "path_regex invalid repetition size: {100}",
+    ),
     "the same twice": (
         SOUND + SIGNATURE + SIGNATURE.replace('"a"', '"b"'), 15, "service 's', signature 'b'",
         "never speaks: signature 'a' holds wherever it does",

@@ -22,9 +22,10 @@ from bewust.explaining import (
     reason,
     trials,
 )
+from bewust.expressions import glob
 from bewust.matching import Matcher, Rule, compile_services
 from bewust.model import OBSERVED_HEADERS, Content, Depth, Level, Observation, Service, Signature
-from bewust.schema import glob, parse_marker
+from bewust.schema import parse_marker
 
 
 def compiled(*services: Service) -> Matcher:

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from agent.entries import SERVICE, SIGNATURE, WHOLE, one
 from bewust.catalogue import parse
+from bewust.expressions import glob
 from bewust.model import Confidence, Context, Depth, Marker
-from bewust.schema import CatalogueError, glob, normalise_host, parse_duration, parse_marker
+from bewust.schema import CatalogueError, normalise_host, parse_duration, parse_marker
 
 
 def test_an_entry_becomes_a_service_with_all_its_facts() -> None:
@@ -101,6 +102,7 @@ MISTAKES = {
     "host with a port": (WHOLE.replace("a.example", "a.example:443"), "signature 'a' (line 10)", "not a normalised"),
     "path twice": (WHOLE + "path = '/x'\npath_regex = '/x'", "signature 'a' (line 10)", "has path and path_regex"),
     "path_regex broken": (WHOLE + "path_regex = '('", "signature 'a' (line 10)", "path_regex missing )"),
+    "path_regex that looks ahead": (WHOLE + "path_regex = '/(?!chat).*'", "signature 'a' (line 10)", "goes back"),
     "path_regex too large": (WHOLE + "path_regex = 'a{99999999999}'", "signature 'a' (line 10)", "path_regex"),
     "path_regex too deep": (WHOLE + f"path_regex = '{'(' * 9000}'", "signature 'a' (line 10)", "path_regex"),
     "query is true": (WHOLE + "query = { q = true }", "signature 'a' (line 10)", "query q = true"),
