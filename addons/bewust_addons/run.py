@@ -7,7 +7,6 @@ becomes a Failed message without the text.
 """
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from bewust import catalogue, editions, policy
+from bewust import catalogue, core_dumps, editions, policy
 from bewust.matching import Matcher
 from bewust.model import Alive, Detected, Failed, Message, Ping, Seen, Start
 from bewust.schema import parse_duration
@@ -142,10 +141,7 @@ async def run() -> None:
 def main() -> None:
     """Run with nothing on disk readable by others, and without core dumps."""
     os.umask(0o077)
-    with contextlib.suppress(ImportError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    core_dumps.forbid()
     with asyncio.Runner(loop_factory=Outward) as runner:
         runner.run(run())
 

@@ -6,6 +6,8 @@ import signal
 from collections.abc import Callable
 from typing import Protocol
 
+from bewust import core_dumps
+
 
 class Runs(Protocol):
     """What is used of an Agent."""
@@ -23,6 +25,7 @@ async def serve(
 
     `on_stop` is told how to end it from another thread.
     """
+    core_dumps.forbid()
     loop = asyncio.get_running_loop()
     serving = asyncio.ensure_future(agent.run(started))
     for number in (signal.SIGINT, signal.SIGTERM):
