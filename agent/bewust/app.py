@@ -59,7 +59,10 @@ DRAIN_SECONDS = 5.0  # for what the inspector has in hand, before another takes 
 
 
 class Agent:
-    """One agent, from start to stop. `on_reminder` is told what a person may read, shown or held."""
+    """One agent, from start to stop. `on_reminder` is told what a person may read, shown or held.
+
+    `clock` makes the clock that is counted by, from a time that is known to have been.
+    """
 
     def __init__(
         self,
@@ -68,13 +71,14 @@ class Agent:
         *,
         on_reminder: Callable[[Reminder | Held], None] = lambda decided: None,
         desktop: Desktop | None = None,
+        clock: Callable[[datetime], Clock] = Clock,
     ) -> None:
         self.settings = settings
         self.failures = Failures()
         self.guard = self.failures.guard
         self.authority = prepare(settings, rules)
         self.rules = rules = kept(rules, settings.state)
-        self.clock = Clock(self.authority.made)
+        self.clock = clock(self.authority.made)
         self.pipeline = Pipeline(rules.policy, rules.texts, rules.services)
         self.store, self.rescued = self._open_store()
         if desktop is None and settings.socket is None:

@@ -12,7 +12,6 @@ import hashlib
 import os
 import re
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -176,8 +175,9 @@ def point(state: Path, to: Pointer) -> None:
         memory.replace(file, msgspec.json.encode(to), synced=True)
     named = {POINTER, *(f"{name}{SUFFIX}" for name in (to.current, to.previous) if name is not None)}
     with contextlib.suppress(OSError):  # it is in force; what is left over does no harm
+        now = file.stat().st_mtime  # of the clock that stamps the others too: this machine's may have been set since
         for path in file.parent.iterdir():
-            if path.name not in named and path.stat().st_mtime < time.time() - SPARED:
+            if path.name not in named and path.stat().st_mtime < now - SPARED:
                 path.unlink()
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -51,7 +52,12 @@ def test_what_was_imported_is_in_force_and_says_of_when_and_whose_it_is(state: P
     assert found.path is not None and editions.services_of(found.path) == WITH_NEW
 
 
-def test_two_are_kept_and_the_ones_before_are_removed_when_nobody_can_be_using_them(state: Path) -> None:
+@pytest.mark.parametrize("ahead", [0, 400 * 86400], ids=["a clock that is right", "one that was set after"])
+def test_two_are_kept_and_the_ones_before_are_removed_when_nobody_can_be_using_them(
+    state: Path, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + ahead)
     third = signed(made="2026-12-03T10:00:00Z", version="3")
     imported(state, FIRST, SECOND, third)
     assert version(state) == "3"

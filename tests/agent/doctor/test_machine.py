@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,10 +122,11 @@ def test_a_clock_before_the_authority_was_made(tmp_path: Path) -> None:
 
 
 def test_versions(tmp_path: Path) -> None:
-    there = here(tmp_path)
+    reviewed = datetime.fromisoformat(max(s.reviewed for s in RULES.services.values())).astimezone(RULES.policy.zone)
+    there = here(tmp_path, now=reviewed)
     assert set(verdicts(machine.current(there)).values()) == {OK}
     assert verdicts(machine.current(here(tmp_path, status=STATUS | {"version": "0.0.1"})))["version"] is DEGRADED
-    later = here(tmp_path, now=there.now + timedelta(days=400))
+    later = here(tmp_path, now=reviewed + timedelta(days=400))
     assert verdicts(machine.current(later))["catalogue"] is DEGRADED
     (stale,) = (f for f in machine.current(here(tmp_path, status=STATUS | {"silent": {"claude": 431}}))
                 if f.id == "signatures")  # fmt: skip

@@ -11,6 +11,7 @@ from bewust.app import Agent
 from bewust.counters import Key
 from bewust.model import Detected, Detection, Kind, Level
 from bewust.settings import Settings, load_rules
+from bewust.steady import Clock
 
 RULES = load_rules(None)
 USE = Detected(1, Detection("google-ai-overview", Level.USE, "inline", "google.toml", 1))
@@ -20,13 +21,15 @@ class Day:
     """An agent whose clock the test sets; real time passes on its own."""
 
     def __init__(self, folder: Path, begun: str) -> None:
-        self.agent = mine(Agent(Settings(folder / "state"), RULES, desktop=Desktop()))
         self._true = datetime.fromisoformat(begun)
         self.off = timedelta()
-        clock = self.agent.clock
-        clock._known = self._true - timedelta(days=30)
-        clock._wall, clock._run = self._wrong, self._runs
-        clock._base, clock._from = self._true, self._true.timestamp()
+        known = self._true - timedelta(days=30)
+        self.agent = mine(
+            Agent(
+                Settings(folder / "state"), RULES, desktop=Desktop(),
+                clock=lambda made: Clock(known, self._wrong, self._runs),
+            )
+        )  # fmt: skip
 
     def _wrong(self) -> datetime:
         return self._true + self.off
