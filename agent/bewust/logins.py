@@ -23,6 +23,7 @@ from bewust.session import LINE_LIMIT, Ask, Hello, Moment, Remember, Show, Shown
 EACH = 4  # sessions of one person: a desktop, and one or two more over the network
 ALL = 1024
 HELLO_SECONDS = 5.0
+RETURN_SECONDS = 10.0  # for a session to connect anew, after it or the service was gone
 BUSY_SECONDS = 2.0  # for a session to say whether its desktop is busy
 BURST, BURST_SECONDS = 40, 10.0  # messages of one session, or sessions of one person; nobody needs so many
 HELD_BYTES = 64 << 10  # waiting for a session that does not read
@@ -107,6 +108,9 @@ class Logins:
         self._there: dict[int, list[Remote]] = {}
         self._open: dict[int, int] = {}  # connections of each person, also those that said nothing yet
         self._lately: dict[int, deque[float]] = {}  # when each person opened one
+        self._expected: dict[int, float] = {}  # until when a person who had a session may be back, by the loop's clock
+        self._all_expected = 0.0  # and anybody, as the service itself is new
+        self._arrived = asyncio.Event()  # set and replaced when anybody's first session is there
         self._decoder = msgspec.json.Decoder(ToService)
         self._server: local.Listening | None = None
         self.people: set[int] = set()  # all who used this machine since the start, as far as known
@@ -114,6 +118,7 @@ class Logins:
     async def open(self, path: Path) -> None:
         """Listen; anyone may connect and is told apart by the system. OSError where that cannot be."""
         self._server = await local.listen(path, self, LINE_LIMIT)
+        self._all_expected = asyncio.get_running_loop().time() + RETURN_SECONDS
 
     async def close(self) -> None:
         """Stop listening and end every session."""
@@ -129,6 +134,19 @@ class Logins:
         """Return the desktop of a person who is logged in, the newest of several."""
         there = self._there.get(who)
         return there[-1] if there else None
+
+    async def returned(self, who: int) -> Remote | None:
+        """Return a person's desktop, waiting for one that was just there, or for all where the service is new.
+
+        A service that was killed has no sessions for a moment, and what happens in it is no less worth a reminder.
+        """
+        loop = asyncio.get_running_loop()
+        until = max(self._all_expected, self._expected.get(who, 0.0))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                while self.desktop(who) is None and loop.time() < until:
+                    await self._arrived.wait()
+        return self.desktop(who)
 
     def enter(self, who: int) -> bool:
         """Whether a person may open one more: not too many at a time, and not too many in a short while."""
@@ -164,13 +182,19 @@ class Logins:
         self.people.add(remote.who)
         try:
             if len(there) == 1:
+                self._expected.pop(remote.who, None)
                 self._came(remote.who, hello.memory)
+                self._arrived.set()
+                self._arrived = asyncio.Event()
             await self._listen(remote, reader)
         finally:
             there.remove(remote)
             remote.gone()
             if not there:
                 del self._there[remote.who]
+                now = asyncio.get_running_loop().time()
+                self._expected = {who: until for who, until in self._expected.items() if until > now}
+                self._expected[remote.who] = now + RETURN_SECONDS
                 self._left(remote.who)
 
     async def _listen(self, remote: Remote, reader: asyncio.StreamReader) -> None:

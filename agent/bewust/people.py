@@ -146,8 +146,13 @@ class People:
 
     async def remind(self, who: int | None, about: Detection) -> None:
         """Decide on a reminder for what began; where nobody knows whose it was, nobody is reminded."""
-        desktop = None if who is None else self._desktop(who)
+        desktop = None if who is None else await self._desktop(who)
         held = "away" if desktop is None else await self._held(desktop)
+        if held == "away" and who is not None and desktop is not None and self.here is None:
+            # It was asked, and its session ended before it answered: ask the one that comes after it.
+            after = await self._desktop(who)
+            if after is not None and after is not desktop:
+                desktop, held = after, await self._held(after)
         agent = self._agent
         outcome = agent.pipeline.remind(ME if who is None else who, about, agent.now(), held)
         agent.count(outcome.counts)
@@ -169,10 +174,10 @@ class People:
         except TimeoutError:
             return "away"
 
-    def _desktop(self, who: int) -> Desktop | None:
+    async def _desktop(self, who: int) -> Desktop | None:
         if self.here is not None:
             return self.here if who == ME else None
-        return self.logins.desktop(who)
+        return await self.logins.returned(who)
 
     def toast(self, reminder: Reminder) -> Toast:
         """Return a reminder as a toast: its sentence, and one thing that can be done."""

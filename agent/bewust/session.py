@@ -19,7 +19,8 @@ from bewust.moments import Busy
 from bewust.notify import Toast
 
 LINE_LIMIT = 4096  # bytes of one message, either way
-BACK_OFF = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before connecting again
+BACK_OFF = (0.2, 0.5, 1.0, 2.0)  # seconds before connecting again; well within what the service waits for us
+STEADY_SECONDS = 30.0  # a connection that lasted so long begins the back-off anew
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello", forbid_unknown_fields=True):
@@ -126,7 +127,7 @@ class Session:
                 self._tell(self.problem)
             if not await asyncio.to_thread(self._wanted):
                 return
-            if asyncio.get_running_loop().time() - connected > BACK_OFF[-1]:
+            if asyncio.get_running_loop().time() - connected > STEADY_SECONDS:
                 failures = 0
             await asyncio.sleep(BACK_OFF[min(failures, len(BACK_OFF) - 1)])
             failures += 1

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from agent.somebody import ANNE, BERT
 from agent.test_app import Desktop
-from bewust import people
+from bewust import logins, people, session
 from bewust.counters import Hold, Key
 from bewust.logins import Remote
 from bewust.model import Context, Detection, Kind, Level, Memory
@@ -19,10 +20,12 @@ from bewust.moments import Busy
 from bewust.notify import Toast
 from bewust.people import ME, People
 from bewust.pipeline import Pipeline
+from bewust.session import Session
 from bewust.settings import load_rules
 
 RULES = load_rules(None)
 USE = Detection("google-ai-overview", Level.USE, "inline", "google.toml", 1)
+needs_sockets = pytest.mark.skipif(sys.platform == "win32", reason="sessions need local sockets with credentials")
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -286,3 +289,127 @@ def test_counters_of_a_service_are_shown_where_policy_says_personal_and_nobody_e
     owners[2] = BERT  # who has no session
     play(made, lambda: made.detected(USE, at(2)))
     assert not made.login(ANNE).alone
+
+
+# A session is away for a moment.
+
+
+class Restarted(Desktop):
+    """A desktop whose session loses its service when it is asked for the first time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lose: Callable[[], object] | None = None
+
+    async def busy(self) -> Busy | None:
+        if self.lose is not None:
+            lose, self.lose = self.lose, None
+            lose()
+        return await super().busy()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+def with_socket(folder: Path, test: Callable[[Agent, People, Session], Awaitable[None]], desktop: Desktop) -> Agent:
+    """Play a service that has just started, and a session of this login that the test lets connect."""
+    folder.chmod(0o755)
+    agent, made = service(folder)
+    one = Session(folder / "s.sock", folder / "login.json", desktop)
+
+    async def main() -> None:
+        await made.logins.open(folder / "s.sock")
+        try:
+            await test(agent, made, one)
+        finally:
+            await made.close()
+
+    asyncio.run(main())
+    return agent
+
+
+@contextlib.asynccontextmanager
+async def connected(made: People, one: Session) -> AsyncIterator[None]:
+    running = asyncio.ensure_future(one.run())
+    await until(lambda: made.logins.desktop(ME))
+    yield
+    running.cancel()
+    await until(lambda: made.logins.desktop(ME) is None)
+
+
+@needs_sockets
+def test_a_service_that_has_just_started_waits_for_the_session_to_find_it(
+    tmp_path: Path, owners: dict[int, int]
+) -> None:
+    """Killed and started anew while somebody searched: the page came sooner than the session."""
+    owners[1] = ME
+
+    async def test(agent: Agent, made: People, one: Session) -> None:
+        made.detected(USE, at(1))
+        await until(lambda: agent.kinds() == [Kind.USE])
+        async with connected(made, one):
+            await made.settled()
+
+    desktop = Desktop()
+    agent = with_socket(tmp_path, test, desktop)
+    assert len(desktop.toasts) == 1
+    assert agent.kinds() == [Kind.USE, Kind.REMINDED]
+
+
+@needs_sockets
+def test_a_session_that_was_just_there_is_waited_for(tmp_path: Path, owners: dict[int, int]) -> None:
+    owners[1] = ME
+
+    async def test(agent: Agent, made: People, one: Session) -> None:
+        made.logins._all_expected = 0.0  # the service has run for long
+        async with connected(made, one):
+            pass
+        made.detected(USE, at(1))
+        await until(lambda: agent.kinds() == [Kind.USE])
+        async with connected(made, one):
+            await until(lambda: desktop.toasts)
+
+    desktop = Desktop()
+    agent = with_socket(tmp_path, test, desktop)
+    assert agent.kinds() == [Kind.USE, Kind.REMINDED]
+
+
+@needs_sockets
+def test_a_session_that_ends_before_it_answered_is_asked_again_when_it_is_back(
+    tmp_path: Path, owners: dict[int, int]
+) -> None:
+    owners[1] = ME
+
+    async def test(agent: Agent, made: People, one: Session) -> None:
+        async with connected(made, one):
+            remote = made.logins.desktop(ME)
+            assert remote is not None
+            desktop.lose = remote._writer.transport.abort
+            made.detected(USE, at(1))
+            await until(lambda: desktop.toasts)
+
+    desktop = Restarted()
+    agent = with_socket(tmp_path, test, desktop)
+    assert agent.kinds() == [Kind.USE, Kind.REMINDED]
+
+
+@needs_sockets
+def test_nobody_waits_for_a_session_that_is_not_to_be_expected(tmp_path: Path, owners: dict[int, int]) -> None:
+    owners[1] = ME
+
+    async def test(agent: Agent, made: People, one: Session) -> None:
+        made.logins._all_expected = 0.0
+        made.logins._expected[ANNE] = asyncio.get_running_loop().time() + 600
+        made.detected(USE, at(1))
+        await asyncio.wait_for(made.settled(), 30)
+        made.logins._expected.clear()
+
+    agent = with_socket(tmp_path, test, Desktop())
+    assert agent.reasons() == ["away"]
+
+
+def test_a_session_looks_for_its_service_more_often_than_the_service_waits_for_it() -> None:
+    assert session.BACK_OFF[-1] <= logins.RETURN_SECONDS / 4

@@ -112,7 +112,7 @@ class RunningAgent:
         """What is counted now and is not zero: (service, kind) -> n."""
         return {(row["service"], row["kind"]): row["n"] for row in self.ask("/counts.json") if row["n"]}
 
-    def wait_counts(self, wanted: Mapping[tuple[str, str], int], seconds: float = 5) -> dict[tuple[str, str], int]:
+    def wait_counts(self, wanted: Mapping[tuple[str, str], int], seconds: float = 60) -> dict[tuple[str, str], int]:
         """Wait until every wanted counter has its number; return all counts."""
         with contextlib.suppress(AssertionError):
             wait_for(lambda: wanted.items() <= self.counts().items(), self.alive, "", seconds)

@@ -152,8 +152,8 @@ def test_a_machine_from_install_to_purge(machine: Machine, packages: dict[str, P
         for browser in ("chromium", "firefox"):
             seen = counts(machine).get(("google-ai-overview", "seen"), 0)
             visit(machine, browser, "anne")
-            wait(partial(more_seen, machine, seen), 20)
-        wait(lambda: toasts(machine, "anne") != [], 20)
+            wait(partial(more_seen, machine, seen))
+        wait(lambda: toasts(machine, "anne") != [])
         assert counts(machine)["google-ai-overview", "reminded"] >= 1
 
         kept = counts(machine)
