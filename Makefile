@@ -1,5 +1,5 @@
 # The front door. `make` lists what there is.
-.PHONY: help demo test test-all lint unit e2e packages test-packages bench fuzz soak audit evaluate setup clean
+.PHONY: help demo test test-dates test-all lint unit e2e packages test-packages bench fuzz soak audit evaluate setup clean
 .DEFAULT_GOAL := help
 run := .venv/bin/
 
@@ -15,7 +15,11 @@ test: setup lint ## everything: checks, unit tests, real browsers, a real deskto
 	@dev/setup system test
 	@$(run)pytest -n 2 --dist loadscope
 
-test-all: test ## and the long ones: privacy audits, 100,000 workstations, Spark
+test-dates: setup ## the tests that need no browser on other dates, in another time zone and other locales
+	@dev/setup system dates
+	@PYTHONPATH=tests $(run)python -m dates.run $(ONLY)
+
+test-all: test test-dates ## and other dates, and the long ones: privacy audits, 100,000 workstations, Spark
 	@dev/setup python fleet spark
 	@dev/setup system all
 	@$(run)pytest tests/long -o python_files='*.py' --timeout=1800 -s
