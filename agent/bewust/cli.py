@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,24 +134,25 @@ def _tell(decided: "Reminder | Held") -> None:
 def browse(options: Options, url: str, browser: str | None) -> None:
     """Open an isolated browser that trusts and uses the running agent.
 
-    Its profile is a temporary folder that is removed when the browser is closed.
+    Its profile is a temporary folder that is removed when the browser is closed, the terminal is closed or
+    the person logs out. Others on this machine do not see the address in a list of processes (on a Mac they
+    do, while this runs: type it in the window there).
     """
     from bewust import browsers
     from bewust.authority import load
 
-    with clear_errors(), tempfile.TemporaryDirectory(prefix="bewust-") as folder:
-        port = ask(options.state, "/status.json")["port"]
-        command, environment = browsers.command(
-            browsers.find(browser), Path(folder),
-            pac_url=f"http://127.0.0.1:{port}/proxy.pac",
-            root_pem=load(options.state / "authority").root_pem, url=url,
-        )  # fmt: skip
-        try:
-            code = subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=False).returncode
-        except OSError as error:
-            raise browsers.BrowserError(f"{command[0]}: cannot be started ({error.strerror}). Name another.") from error
-        finally:
-            browsers.settle(Path(folder))
+    browsers.hide_argument(url)
+    try:
+        with clear_errors(), browsers.told_to_end(), browsers.private_profile() as (folder, descriptors):
+            port = ask(options.state, "/status.json")["port"]
+            command, environment = browsers.command(
+                browsers.find(browser), folder,
+                pac_url=f"http://127.0.0.1:{port}/proxy.pac",
+                root_pem=load(options.state / "authority").root_pem, url=url,
+            )  # fmt: skip
+            code = browsers.run(command, environment, descriptors)
+    except browsers.Ended as ended:
+        sys.exit(128 + ended.number)
     sys.exit(READ_FAILED if code else 0)
 
 

@@ -1,8 +1,15 @@
 """A browser of its own that trusts one root and asks the PAC; what is missing is named."""
 
+import contextlib
+import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +19,7 @@ from bewust.browsers import BrowserError
 from bewust.settings import Settings, load_rules, prepare
 
 PAC = "http://127.0.0.1:8787/proxy.pac"
+needs_locks = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no lock of a folder")
 needs_certutil = pytest.mark.skipif(shutil.which("certutil") is None, reason="certutil (libnss3-tools) is missing")
 
 
@@ -94,7 +102,9 @@ def test_chromium_gets_a_home_a_profile_and_the_pac_of_its_own(
         Path("/usr/bin/chromium"), profile, pac_url=PAC, root_pem=root_pem, url="https://x.nl/", extra=["--headless"]
     )
     assert line[0] == "/usr/bin/chromium"
-    assert line[-2:] == ["--headless", "https://x.nl/"]
+    assert line[-1] == "--headless" and not any("x.nl" in argument for argument in line)
+    opened = json.loads((profile / "profile" / "Default" / "Preferences").read_text())["session"]
+    assert opened == {"restore_on_startup": 4, "startup_urls": ["https://x.nl/"]}
     assert {f"--proxy-pac-url={PAC}", f"--user-data-dir={profile / 'profile'}", "--disable-quic"} < set(line)
     assert ("--no-sandbox" in line) is (os.geteuid() == 0)
     assert environment["HOME"] == str(profile)
@@ -118,9 +128,20 @@ def test_firefox_gets_its_settings_and_trust_in_the_profile(tmp_path: Path, root
 
 
 @needs_certutil
-def test_a_page_is_opened_only_where_one_was_named(tmp_path: Path, root_pem: Path) -> None:
-    line, _ = browsers.command(Path("chromium"), tmp_path, pac_url=PAC, root_pem=root_pem)
-    assert all(argument.startswith("--") for argument in line[1:])
+def test_firefox_is_told_of_the_page_in_its_settings(tmp_path: Path, root_pem: Path) -> None:
+    url = 'https://x.nl/?a="b"|c'
+    line, _ = browsers.command(Path("firefox"), tmp_path, pac_url=PAC, root_pem=root_pem, url=url)
+    assert not any("x.nl" in argument for argument in line)
+    preferences = (tmp_path / "user.js").read_text().splitlines()
+    assert r'user_pref("browser.startup.homepage", "https://x.nl/?a=\"b\"%7Cc");' in preferences
+
+
+@needs_certutil
+@pytest.mark.parametrize("browser", ["chromium", "firefox"])
+def test_a_page_is_opened_only_where_one_was_named(tmp_path: Path, root_pem: Path, browser: str) -> None:
+    browsers.command(Path(browser), tmp_path, pac_url=PAC, root_pem=root_pem)
+    written = "".join(path.read_text("latin-1") for path in tmp_path.rglob("*") if path.is_file())
+    assert "startup_urls" not in written and 'startup.homepage"' not in written
 
 
 # Trust.
@@ -153,8 +174,139 @@ def test_what_certutil_complains_of_is_one_line(tmp_path: Path, monkeypatch: pyt
         browsers.trust(tmp_path / "db", tmp_path / "root.pem")
 
 
-def test_a_profile_is_emptied_and_stays_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "profile" / "cache").mkdir(parents=True)
-    (tmp_path / "profile" / "cache" / "data").write_text("x")
-    browsers.settle(tmp_path / "profile")
-    assert list((tmp_path / "profile").iterdir()) == []
+# The profile, however it ends.
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary folders are made, here and in a command."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_a_profile_is_for_its_person_alone_and_gone_at_the_end(scratch: Path) -> None:
+    with browsers.private_profile() as (folder, _):
+        (folder / "cache").mkdir()
+        (folder / "cache" / "data").write_text("x")
+        assert folder.stat().st_mode & 0o077 == 0
+        assert list(scratch.iterdir()) == [folder]
+    assert list(scratch.iterdir()) == []
+
+
+@needs_locks
+def test_what_was_left_goes_and_what_is_in_use_or_anothers_stays(scratch: Path, tmp_path: Path) -> None:
+    left = scratch / f"{browsers.PREFIX}left"
+    (left / "profile").mkdir(parents=True)
+    others = scratch / "somebody-elses"
+    others.mkdir()
+    (scratch / f"{browsers.PREFIX}link").symlink_to(tmp_path)
+    with browsers.private_profile() as (used, _), browsers.private_profile() as (second, _):
+        there = {path.name for path in scratch.iterdir()}
+        assert there == {used.name, second.name, others.name, f"{browsers.PREFIX}link"}
+    assert tmp_path.is_dir()
+
+
+@needs_locks
+def test_a_profile_of_another_person_is_left_alone(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (theirs := scratch / f"{browsers.PREFIX}theirs").mkdir()
+    mine = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
+    with browsers.private_profile():
+        assert theirs.is_dir()
+
+
+@needs_locks
+def test_one_that_is_swept_before_it_is_locked_is_made_again(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, swept = browsers._lock, list[Path]()
+
+    def lock(folder: Path) -> int | None:
+        held = real(folder)
+        if not swept:
+            swept.append(folder)
+            folder.rmdir()
+        return held
+
+    monkeypatch.setattr(browsers, "_lock", lock)
+    with browsers.private_profile() as (folder, _):
+        assert folder.is_dir() and folder not in swept
+
+
+# What stands for `bewust browse`: a profile, and a browser that sleeps; it says where the profile is.
+BROWSE = """
+import sys
+from bewust import browsers
+try:
+    with browsers.told_to_end(), browsers.private_profile() as (folder, descriptors):
+        (folder / "history").write_text("x")
+        print(folder, flush=True)
+        browsers.run(["/bin/sh", "-c", sys.argv[1]], {"PATH": "/bin:/usr/bin"}, descriptors)
+except browsers.Ended as ended:
+    sys.exit(128 + ended.number)
+"""
+
+
+@contextlib.contextmanager
+def browse(browser: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    with subprocess.Popen([sys.executable, "-c", BROWSE, browser], stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        yield started, Path(started.stdout.readline().strip())
+
+
+@needs_locks
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("browser", ["exec sleep 600", "trap '' HUP TERM; while :; do sleep 0.1; done"],
+                         ids=["that ends", "that does not"])  # fmt: skip
+def test_a_terminal_that_is_closed_or_a_person_who_logs_out_leaves_no_profile(
+    scratch: Path, name: str, browser: str
+) -> None:
+    number = signal.Signals[name]
+    with browse(browser) as (started, folder):
+        started.send_signal(number)
+        assert started.wait(60) == 128 + number
+    assert not folder.exists()
+
+
+@needs_locks
+def test_a_second_signal_does_not_keep_it_from_clearing_away(scratch: Path) -> None:
+    with browse("exec sleep 600") as (started, folder):
+        for _ in range(20):
+            started.send_signal(signal.SIGHUP)
+            started.send_signal(signal.SIGTERM)
+        started.wait(60)
+    assert not folder.exists()
+
+
+@needs_locks
+def test_what_a_killed_command_leaves_is_removed_when_its_browser_has_ended_too(scratch: Path) -> None:
+    with browse("echo $$; exec sleep 600") as (started, folder):
+        assert started.stdout is not None
+        browser = int(started.stdout.readline())
+        started.kill()
+        started.wait(60)
+        try:
+            with browsers.private_profile():
+                assert folder.is_dir(), "its browser runs on, and uses it"
+        finally:
+            os.kill(browser, signal.SIGKILL)
+    end = time.monotonic() + 30
+    while folder.exists():
+        assert time.monotonic() < end
+        with browsers.private_profile():
+            pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
+@pytest.mark.parametrize("address", ["https://example.nl/?q=geheim", "https://example.nl/één"])
+def test_an_address_is_not_read_in_the_list_of_processes(address: str) -> None:
+    told = (
+        "import sys; from pathlib import Path; from bewust import browsers; browsers.hide_argument(sys.argv[2]);"
+        "print(Path('/proc/self/cmdline').read_bytes()); print(sys.argv[2].encode())"
+    )
+    out = subprocess.run([sys.executable, "-c", told, "browse", address, "end"], capture_output=True, check=True).stdout
+    listed, kept = out.decode().splitlines()
+    assert "example" not in listed and "geheim" not in listed
+    assert r"\x00browse\x00 " in listed and listed.rstrip("'\"").endswith(r" \x00end\x00")
+    assert kept == repr(address.encode())
