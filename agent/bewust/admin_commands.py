@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bewust.console import ADMIN, CONFIG, clear_errors, fail, say
+from bewust.console import ADMIN, CONFIG, clear_errors, document, fail, say
 
 if TYPE_CHECKING:
     from bewust.admin.steps import Machine
@@ -91,7 +91,7 @@ def status(as_json: bool) -> None:
     with clear_errors():
         found = status(_machine())
     if as_json:
-        say(json.dumps(found, ensure_ascii=False))
+        document(json.dumps(found, ensure_ascii=False))
     else:
         for name, wrong in found.items():
             say(f"{name:<28} {'in force' if wrong is None else wrong}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bewust.console import Options, clear_errors, passphrase, say
+from bewust.console import Options, clear_errors, document, passphrase, say, warn
 
 if TYPE_CHECKING:
     from bewust.bringing import Change
@@ -31,9 +31,9 @@ def keygen(out: Path, as_json: bool) -> None:
     with clear_errors():
         public = signing.new_key(out, passphrase(PASSPHRASE, new=True)).public_key()
     if as_json:
-        say(json.dumps({"file": str(out), "id": key_id(public), "key": key_text(public)}))
+        document(json.dumps({"file": str(out), "id": key_id(public), "key": key_text(public)}))
         return
-    click.echo(f"Written: {out}. For policy.toml:", err=True)
+    warn(f"Written: {out}. For policy.toml:")
     say(f'[catalogue]\nkeys = ["{key_text(public)}"]')
 
 
@@ -63,7 +63,7 @@ def bundle(folder: Path | None, key_file: Path, out: Path, version: str | None, 
         signing.save(out, signed(made, private))
     if as_json:
         key = key_id(private.public_key())
-        say(json.dumps({"file": str(out), "version": made.version, "files": len(made.services), "key": key}))
+        document(json.dumps({"file": str(out), "version": made.version, "files": len(made.services), "key": key}))
     else:
         say(f"Written: {out}, version {made.version}, {len(made.services)} files.")
 
@@ -109,12 +109,12 @@ def version(options: Options, as_json: bool) -> None:
     with clear_errors():
         edition = editions.in_force(options.state, policy.load(options.config).catalogue.keys)
     if as_json:
-        say(json.dumps(_facts(edition)))
+        document(json.dumps(_facts(edition)))
         return
     say(edition.words)
     for problem in (edition.problem, editions.outdated(edition)):
         if problem is not None:
-            click.echo(f"! {problem}", err=True)
+            warn(f"! {problem}")
 
 
 def _facts(edition: "Edition") -> dict[str, str | None]:
@@ -124,14 +124,13 @@ def _facts(edition: "Edition") -> dict[str, str | None]:
 def _tell(change: "Change", as_json: bool) -> None:
     if as_json:
         about = {"services": change.services, "uncovered": change.uncovered, "again": change.again}
-        say(json.dumps({"now": _facts(change.now), "before": _facts(change.before), **about}))
+        document(json.dumps({"now": _facts(change.now), "before": _facts(change.before), **about}))
         return
     say(f"{'In force already' if change.again else 'In force'}: {change.now.words} ({change.services} services).")
     if not change.again:
         say(f"Before: {change.before.words}.")
     if change.uncovered:
-        click.echo(
+        warn(
             f"! {', '.join(change.uncovered)}: outside the authority of this machine, so known by name only until "
-            "`bewust authority renew` or the installer's upgrade makes a new one",
-            err=True,
+            "`bewust authority renew` or the installer's upgrade makes a new one"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bewust.console import READ_FAILED, Options, clear_errors, say
+from bewust.console import READ_FAILED, Options, clear_errors, document, say, warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def _loaded(options: Options) -> "tuple[Policy, Sequence[Service]]":
     rules = policy.load(options.config)
     edition = editions.in_force(options.state, rules.catalogue.keys)
     if edition.problem is not None:
-        click.echo(f"! {edition.problem}", err=True)
+        warn(f"! {edition.problem}")
     services = catalogue.load(options.config, rules.countries, edition.services)
     policy.check_services(rules, services, options.config)
     return rules, services
@@ -49,7 +49,7 @@ def _list(options: Options, services: "Sequence[Service]", rules: "Policy", as_j
     from bewust.catalogue_tables import as_builtins, list_table
 
     if as_json:
-        say(json.dumps([as_builtins(service, rules) for service in services]))
+        document(json.dumps([as_builtins(service, rules) for service in services]))
     else:
         _show(list_table(services, rules))
 
@@ -103,7 +103,7 @@ def show(options: Options, service_id: str, as_json: bool) -> None:
             raise click.BadParameter(f"{service_id!r} is no service. Try: bewust catalogue search", param_hint="ID")
         for service in found:
             if as_json:
-                say(json.dumps(as_builtins(service, rules)))
+                document(json.dumps(as_builtins(service, rules)))
             else:
                 _show(service_table(service, rules))
 
@@ -133,7 +133,7 @@ def check(options: Options, folder: Path | None, as_json: bool) -> None:
         if not mistakes:
             policy.check_services(rules, services, overlay)
     if as_json:
-        say(json.dumps(msgspec.to_builtins(found)))  # json: a folder's name on Linux may be no text
+        document(json.dumps(msgspec.to_builtins(found)))  # json: a folder's name on Linux may be no text
     else:
         for finding in found:
             say(str(finding))
@@ -169,7 +169,7 @@ def explain(
         rules, services = _loaded(options)
         found = explanation(seen, services, rules, routed=url.lower().startswith(("https:", "wss:")))
         if as_json:
-            say(json.dumps(found))
+            document(json.dumps(found))
         else:
             _show(explanation_table(found))
 
@@ -190,10 +190,10 @@ def hosts(options: Options, depth: str | None, as_json: bool) -> None:
     wanted = [depth] if depth else [each.name.lower() for each in Depth]
     listed = {name: matcher.hosts(Depth.parse(name)) for name in wanted}
     if as_json:
-        say(json.dumps(listed))
+        document(json.dumps(listed))
         return
     for name, found in listed.items():
         for host in found:
             say(host if depth else f"{name:<9} {host}")
     counted = ", ".join(f"{len(found)} at depth {name}" for name, found in listed.items())
-    click.echo(f"{counted}; {len(decrypt_list(matcher))} of at most {MOST_NAMES} are decrypted", err=True)
+    warn(f"{counted}; {len(decrypt_list(matcher))} of at most {MOST_NAMES} are decrypted")

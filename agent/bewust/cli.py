@@ -13,7 +13,22 @@ from bewust.admin_commands import admin_group
 from bewust.authority_commands import authority_group
 from bewust.bundle_commands import bundle, import_, keygen, rollback, version
 from bewust.catalogue_commands import catalogue_group
-from bewust.console import EPILOG, NOT_RUNNING, READ_FAILED, SOCKET, NoAgentError, Options, ask, clear_errors, fail, say
+from bewust.console import (
+    EPILOG,
+    NOT_RUNNING,
+    READ_FAILED,
+    SOCKET,
+    Folder,
+    NoAgentError,
+    Options,
+    ask,
+    clear_errors,
+    document,
+    fail,
+    fit_terminal,
+    say,
+    warn,
+)
 from bewust.doctor_commands import doctor, support_bundle
 from bewust.fleet_commands import fleet_group
 from bewust.keeper_commands import keeper_group
@@ -35,9 +50,9 @@ def _default_state() -> Path:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EPILOG)
 @click.version_option(__version__, prog_name="bewust")
-@click.option("--state", type=click.Path(path_type=Path, file_okay=False), envvar="BEWUST_STATE",
+@click.option("--state", type=Folder(), envvar="BEWUST_STATE",
               help="Folder for the authority and the counters.")  # fmt: skip
-@click.option("--config", type=click.Path(path_type=Path, file_okay=False, exists=True), envvar="BEWUST_CONFIG",
+@click.option("--config", type=Folder(exists=True), envvar="BEWUST_CONFIG",
               help="The organisation's folder, laid over our catalogue, policy and texts; "
                    "otherwise this machine's own.")  # fmt: skip
 @click.pass_context
@@ -48,7 +63,8 @@ def main(context: click.Context, state: Path | None, config: Path | None) -> Non
     """
     from bewust.managed import folder
 
-    context.obj = Options(state or _default_state(), config or folder())
+    fit_terminal()
+    context.obj = Options(state or Folder().convert(_default_state(), None, context), config or folder())
 
 
 @main.command(short_help="Run the agent in the foreground.")
@@ -68,7 +84,7 @@ def run(options: Options, port: int) -> None:
         settings = Settings(state=options.state, config=options.config, port=port)
         agent = Agent(settings, in_force(options.config, options.state), on_reminder=_tell)
         asyncio.run(serve(agent, lambda: _welcome(agent)))
-        click.echo("Stopped; the counters are on disk.")
+        say("Stopped; the counters are on disk.")
 
 
 @main.command(short_help="Run the agent for every login of this machine.")
@@ -94,7 +110,7 @@ def service(options: Options, port: int, socket: Path, log: Path) -> None:
         from bewust.settings import Settings, in_force, renewed
 
         def started() -> None:
-            click.echo(f"Bewust serves port {agent.port} and sessions at {socket}.")
+            say(f"Bewust serves port {agent.port} and sessions at {socket}.")
             control.started()
 
         with clear_errors():
@@ -104,7 +120,7 @@ def service(options: Options, port: int, socket: Path, log: Path) -> None:
                 renewed(settings, rules)
             agent = Agent(settings, rules)
             asyncio.run(serve(agent, started, control.on_stop))
-            click.echo("Stopped; the counters are on disk.")
+            say("Stopped; the counters are on disk.")
 
     if sys.platform == "win32" and windows_service.ran(served, log):
         return
@@ -113,18 +129,18 @@ def service(options: Options, port: int, socket: Path, log: Path) -> None:
 
 def _welcome(agent: "Agent") -> None:
     page = f"http://127.0.0.1:{agent.port}/"
-    click.echo(f"Bewust runs. Page: {page}  PAC: {page}proxy.pac")
-    click.echo(f"Its authority (trust it yourself only in a test): {agent.authority.root_pem}")
-    click.echo("Try it without changing anything on this machine: bewust browse. Ctrl-C stops.")
+    say(f"Bewust runs. Page: {page}  PAC: {page}proxy.pac")
+    say(f"Its authority (trust it yourself only in a test): {agent.authority.root_pem}")
+    say("Try it without changing anything on this machine: bewust browse. Ctrl-C stops.")
     for problem in agent.answers.status().problems:
-        click.echo(f"! {problem}")
+        say(f"! {problem}")
 
 
 def _tell(decided: "Reminder | Held") -> None:
     from bewust.reminders import Reminder
 
     if isinstance(decided, Reminder):
-        click.echo(f"  {decided.title}\n    {decided.message}")
+        say(f"  {decided.title}\n    {decided.message}")
 
 
 @main.command(short_help="Open a browser that trusts and uses the agent.")
@@ -164,7 +180,7 @@ def status(options: Options, as_json: bool) -> None:
     with clear_errors():
         answer = ask(options.state, "/status.json")
     if as_json:
-        click.echo(json.dumps(answer))
+        document(json.dumps(answer))
         return
     from rich.console import Console
 
@@ -190,9 +206,7 @@ def pause(options: Options, span: str) -> None:
         answer = ask(options.state, f"/pause?seconds={seconds}", "POST")
     if not answer["stopped"]:
         fail("the policy allows no pause (its key pause). Ask whoever manages this machine.", READ_FAILED)
-    click.echo(
-        f"Paused until {answer['resumes']}." if answer["resumes"] else "An administrator has stopped it already."
-    )
+    say(f"Paused until {answer['resumes']}." if answer["resumes"] else "An administrator has stopped it already.")
 
 
 @main.command(short_help="End a pause.")
@@ -203,7 +217,7 @@ def resume(options: Options) -> None:
         answer = ask(options.state, "/pause?seconds=0", "POST")
     if answer["stopped"]:
         fail(f"an administrator has stopped it. Remove the file off from {options.config}.", READ_FAILED)
-    click.echo("It works again.")
+    say("It works again.")
 
 
 @main.command(short_help="Show every number that is kept.")
@@ -225,11 +239,11 @@ def stats(options: Options, as_json: bool, everything: bool, held: bool) -> None
             kept = storage.contents(file)
         except storage.StoreError as problem:
             fail(str(problem), READ_FAILED)
-        click.echo("No agent runs; these are the counters as they were last written.", err=True)
+        warn("No agent runs; these are the counters as they were last written.")
         rows = counters.rows(kept.held) if held else counters.rows(kept.counts)
     rows = [row for row in rows if row["n"] or everything]
     if as_json:
-        click.echo(json.dumps(rows))
+        document(json.dumps(rows))
         return
     from rich.console import Console
 
@@ -261,7 +275,7 @@ def inspect(
     with clear_errors():
         bench = inspection.Bench.load(options.config, policy_file, options.state)
         report = inspection.as_json if as_json else inspection.as_text
-        failed = report(bench, files, page_url, out=say, complain=lambda line: click.echo(line, err=True))
+        failed = report(bench, files, page_url, out=document if as_json else say, complain=warn)
     sys.exit(READ_FAILED if failed else 0)
 
 

@@ -1,6 +1,7 @@
 """What every command shares: its options, its exit codes, and one line for every error."""
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -70,7 +71,7 @@ def fail(problem: str, code: int) -> NoReturn:
     """Write one line to standard error and end with an exit code."""
     # One line, whatever a file put into it: what does not print is shown as its code.
     line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in problem)
-    click.echo(f"bewust: {line}", err=True)
+    warn(f"bewust: {line}")
     sys.exit(code)
 
 
@@ -106,6 +107,44 @@ def passphrase(variable: str, new: bool = False) -> str:
     return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True))
 
 
+def fit_terminal() -> None:
+    """Have what a terminal or a locale has no sign for written as "?", instead of ending in an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def say(line: str) -> None:
-    """Write a line to standard output."""
-    click.echo(line.encode("utf-8", "replace").decode())  # a file name on Linux may be no text
+    """Write a line for a person to standard output."""
+    click.echo(_as_text(line), file=sys.stdout)  # named: click would else write UTF-8 to an ASCII terminal
+
+
+def warn(line: str) -> None:
+    """Write a line to standard error."""
+    click.echo(_as_text(line), file=sys.stderr)
+
+
+def document(text: str) -> None:
+    """Write what programs read, JSON or TOML: in a file or a pipe always UTF-8, whatever the locale is."""
+    text = _as_text(text).removesuffix("\n")
+    if sys.stdout.isatty():
+        say(text)
+    else:
+        click.echo(text.encode())
+
+
+def _as_text(line: str) -> str:
+    return line.encode("utf-8", "replace").decode()  # a file name on Linux may be no text
+
+
+class Folder(click.Path):
+    """A folder whose name goes to other processes as JSON, so it must be text."""
+
+    def __init__(self, *, exists: bool = False) -> None:
+        super().__init__(path_type=Path, file_okay=False, exists=exists)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the folder as a Path; a usage error where its name is no UTF-8."""
+        if _as_text(os.fsdecode(value)) != os.fsdecode(value):
+            self.fail(f"{_as_text(os.fsdecode(value))!r}: its name is not UTF-8. Use a folder with another name.")
+        return super().convert(value, param, ctx)

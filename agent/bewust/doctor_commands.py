@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bewust.console import READ_FAILED, NoAgentError, Options, ask, clear_errors, fail, say
+from bewust.console import READ_FAILED, NoAgentError, Options, ask, clear_errors, document, fail, say
 
 if TYPE_CHECKING:
     from bewust.doctor.finding import Finding, Here
@@ -41,7 +41,7 @@ def doctor(context: click.Context, as_json: bool, no_network: bool, toast: bool)
     if as_json:
         import msgspec
 
-        say(json.dumps([msgspec.to_builtins(finding) for finding in findings], ensure_ascii=False))
+        document(json.dumps([msgspec.to_builtins(finding) for finding in findings], ensure_ascii=False))
     else:
         from rich.console import Console
 

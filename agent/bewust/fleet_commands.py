@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from bewust.console import READ_FAILED, Options, clear_errors, fail, say
+from bewust.console import READ_FAILED, Options, clear_errors, fail, say, warn
 
 if TYPE_CHECKING:
     from bewust.fleet.findings import Findings
@@ -157,9 +157,9 @@ def _summary(findings: "Findings") -> None:
     cells = f"{usable} of {len(findings.cells)} cells usable; {findings.doubled} double, {read.skipped} skipped"
     say(f"{valid} reports and batches from {read.files} files; {cells}")
     for each in read.named[:10]:
-        click.echo(f"skipped {each.place}: {each.why}", err=True)
+        warn(f"skipped {each.place}: {each.why}")
     if read.skipped > 10:
-        click.echo("… the report names the others", err=True)
+        warn("… the report names the others")
 
 
 @fleet_group.command(short_help="Make a fleet with known truth.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bewust.console import READ_FAILED, Options, fail, passphrase, say
+from bewust.console import READ_FAILED, Options, document, fail, passphrase, say, warn
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -74,9 +74,9 @@ def new(_options: Options, name: str, out: Path | None, as_json: bool) -> None:
     public = key_text(key.private.public_key())
     if as_json:
         files = {"file": str(key.path), "ledger": str(key.ledger)}
-        say(json.dumps({"name": key.name, "id": key.id, "key": public, **files}))
+        document(json.dumps({"name": key.name, "id": key.id, "key": public, **files}))
         return
-    click.echo(f"Written: {key.path} and {key.ledger}. Keep them together. For policy.toml:", err=True)
+    warn(f"Written: {key.path} and {key.ledger}. Keep them together. For policy.toml:")
     say(f'[[release.keepers]]\nname = "{key.name}"\nkey = "{public}"')
 
 
@@ -120,7 +120,7 @@ def add_up(
             data, again = keeping.seal_sum(added, key)
             vault.save(target, data)
             said |= {"file": str(target), "again": again}
-    say(json.dumps(said) if as_json else _words(said))
+    document(json.dumps(said) if as_json else _words(said))
 
 
 def _tallied(
@@ -149,9 +149,9 @@ def _tallied(
 
 def _complain(lines: Sequence[str]) -> None:
     for line in lines[:LISTED]:
-        click.echo(f"! {line}", err=True)
+        warn(f"! {line}")
     if len(lines) > LISTED:
-        click.echo(f"! and {len(lines) - LISTED} more", err=True)
+        warn(f"! and {len(lines) - LISTED} more")
 
 
 def _words(said: Mapping[str, Any]) -> str:
@@ -197,7 +197,7 @@ def open_both(_options: Options, sums: tuple[Path, Path], out: Path | None, as_j
     with console.capture() as drawn:
         console.print(_table(opened))
     say("\n".join(row.rstrip() for row in drawn.get().splitlines()))
-    click.echo(f"Written: {target}", err=True)
+    warn(f"Written: {target}")
 
 
 def _table(opened: "Opened") -> "Table":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from bewust.console import Options, clear_errors, say
+from bewust.console import Options, clear_errors, document, say
 
 EXAMPLES = ("gemeente", "ministerie", "stille-pilot")
 
@@ -33,7 +33,7 @@ def show(options: Options, with_origin: bool, as_json: bool) -> None:
     with clear_errors():
         found = values(options.config)
     if as_json:
-        say(json.dumps(msgspec.to_builtins(found)))
+        document(json.dumps(msgspec.to_builtins(found)))
         return
     from rich.console import Console
 
@@ -59,7 +59,7 @@ def check(options: Options, place: Path, as_json: bool) -> None:
     with clear_errors():
         found = review(place, options.config, options.state)
     if as_json:
-        say(json.dumps(msgspec.to_builtins(found)))
+        document(json.dumps(msgspec.to_builtins(found)))
         return
     say(f"{place} is right.")
     say(f"keys set: {found.keys}; services decided: {found.decided}; names decrypted: {found.names} of {NAMES_AT_MOST}")
@@ -72,7 +72,7 @@ def schema() -> None:
     """Print the JSON Schema of a policy file, for editors; docs/policy.md shows how to use it."""
     from bewust import policy_schema
 
-    click.echo(policy_schema.text(), nl=False)
+    document(policy_schema.text())
 
 
 @policy_group.command(short_help="Print a policy to begin with, in Dutch.")
@@ -83,4 +83,4 @@ def example(name: str) -> None:
     """
     from importlib.resources import files
 
-    click.echo(files("bewust_config").joinpath("policies", f"{name}.toml").read_text("utf-8"), nl=False)
+    document(files("bewust_config").joinpath("policies", f"{name}.toml").read_text("utf-8"))

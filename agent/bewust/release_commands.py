@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bewust.console import READ_FAILED, Options, clear_errors, fail, say
+from bewust.console import READ_FAILED, Options, clear_errors, document, fail, say, warn
 
 if TYPE_CHECKING:
     from bewust.policy import Policy
@@ -61,7 +61,7 @@ def _draft(kept: "Contents", rules: "Policy") -> dict[str, str]:
     draft = retention.draft(kept, rules, secrets.randbelow)
     if draft is None:
         return {}
-    click.echo(f"No period has ended yet. This is a draft of {draft.period}, drawn for this look alone:", err=True)
+    warn(f"No period has ended yet. This is a draft of {draft.period}, drawn for this look alone:")
     return {draft.period: reports.encode(draft)}
 
 
@@ -86,7 +86,7 @@ def prove(options: Options, as_json: bool) -> None:
             fail(f"{options.state}: does not exist. Name the agent's folder with --state.", READ_FAILED)
         found = proof(options.state, services, exports)
     if as_json:
-        say(json.dumps(msgspec.to_builtins(found)))
+        document(json.dumps(msgspec.to_builtins(found)))
     else:
         _print(options.state, found)
     sys.exit(READ_FAILED if found.findings else 0)

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from bewust.console import READ_FAILED, SOCKET, Options, clear_errors, fail, say
+from bewust.console import READ_FAILED, SOCKET, Options, clear_errors, document, fail, warn
 
 if TYPE_CHECKING:
     from bewust.notify import Action, Toast
@@ -47,7 +47,7 @@ def simulate_day(options: Options, file: IO[str], policy_file: Path | None, as_j
             fail(f"{file.name}: cannot be read as text ({error}). Name a file of JSON lines.", READ_FAILED)
     if as_json:
         for one in seen:
-            say(json.dumps(_line(one), ensure_ascii=False))
+            document(json.dumps(_line(one), ensure_ascii=False))
         return
     from rich.console import Console
 
@@ -87,7 +87,7 @@ def texts(options: Options, service_id: str | None, as_json: bool) -> None:
         rows = list(listed(rules.texts, rules.policy, of))
     if as_json:
         for row in rows:
-            say(json.dumps(row, ensure_ascii=False))
+            document(json.dumps(row, ensure_ascii=False))
         return
     from rich.console import Console
 
@@ -128,7 +128,7 @@ def session(options: Options, socket: Path) -> None:
     desk = Desk(chosen)
 
     def tell(why: str) -> None:
-        click.echo(f"bewust: {why}", err=True)
+        warn(f"bewust: {why}")
 
     one = Session(socket, options.state / FILE, desk, tell, _is_wanted)
     asyncio.run(main())

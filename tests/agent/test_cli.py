@@ -241,6 +241,20 @@ def test_status_shows_what_the_agent_answers(agent: FakeAgent, tmp_path: Path) -
     assert "1 names; see: bewust catalogue hosts" in result.stdout
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal there knows all signs")
+@pytest.mark.parametrize("command", ["status", "stats"])
+def test_what_a_terminal_has_no_sign_for_is_a_question_mark(agent: FakeAgent, tmp_path: Path, command: str) -> None:
+    status = STATUS | {"port": agent.server_port, "problems": ["De schijf is vol… één keer."]}
+    agent.body = json.dumps(status if command == "status" else COUNTS).encode()
+    done = subprocess.run(
+        [sys.executable, "-m", "bewust.cli", "--state", str(tmp_path), command], capture_output=True, check=False,
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "COLUMNS": "200"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
+    assert command == "stats" or b"De schijf is vol? ??n keer." in done.stdout
+
+
 def test_status_for_scripts_is_one_object(agent: FakeAgent, tmp_path: Path) -> None:
     result = run("status", "--json", state=tmp_path)
     assert json.loads(result.stdout) == STATUS | {"port": agent.server_port}
