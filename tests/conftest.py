@@ -8,14 +8,10 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-# Parts of reasons. CI runs as root, which no file mode keeps from reading, and may have nothing beside the repository:
-# recordings are other people's, so they are no part of it.
+# Parts of reasons. CI runs as root, which no file mode keeps from reading.
 EXPECTED_SKIPS: frozenset[str] = frozenset(
     {
         "root may read everything",
-        "reference documents are not beside",
-        "captures are not here",
-        "got empty parameter set for (row)",  # of the captures
         "only Windows has a registry",
         "only who may mount can make a small disk",
         "this machine has no IPv6",

@@ -1,6 +1,7 @@
 """The tree keeps its promises: every source has its test, no file and no function grows too long."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ SOURCES = sorted(
 )  # fmt: skip
 # What only calls Windows is tried under Wine, by tests/packages/windows.py.
 ON_WINDOWS = {f"windows_{name}.py" for name in ("calls", "machine", "roots", "services")}
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FILE_LINES, FUNCTION_LINES = 340, 45
 
 
@@ -36,3 +38,33 @@ def test_files_and_functions_can_be_read_in_one_sitting(source: Path) -> None:
     functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     too_long = [f.name for f in functions if f.end_lineno and f.end_lineno - f.lineno + 1 > FUNCTION_LINES]
     assert not too_long
+
+
+# From the file itself, or from the HERE that is its folder, upwards.
+UPWARDS = re.compile(r"(?<![\w.])(Path\(__file__\)(?:\.resolve\(\))?|HERE)((?:\.parents\[\d+\]|\.parent\b)+)")
+
+
+@pytest.mark.parametrize("test", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_test_needs_what_lies_beside_the_repository(test: Path) -> None:
+    for begins, steps in UPWARDS.findall(test.read_text(encoding="utf-8")):
+        reached = test if begins.startswith("Path") else test.parent
+        for step in re.findall(r"parents\[(\d+)\]|parent\b", steps):
+            reached = reached.parents[int(step or 0)]
+        assert reached.is_relative_to(ROOT), f"{begins}{steps}"
+
+
+# The rest is given the time, so that a test can give it any: `make test-dates` runs them all on other days.
+CLOCKS = {
+    "agent/bewust/answers.py", "agent/bewust/app.py", "agent/bewust/authority.py", "agent/bewust/authority_commands.py",
+    "agent/bewust/bundle_commands.py", "agent/bewust/catalogue_commands.py", "agent/bewust/settings.py",
+    "agent/bewust/steady.py", "addons/bewust_addons/connections.py", "addons/bewust_addons/gate.py",
+}  # fmt: skip
+WALL_CLOCK = re.compile(r"\b(?:datetime\.now|datetime\.utcnow|date\.today|time\.time|time\.time_ns|time\.localtime)\(")
+
+
+def test_the_wall_clock_is_read_in_few_places() -> None:
+    reading = {
+        str(path.relative_to(ROOT)) for path in SOURCES
+        if WALL_CLOCK.search(path.read_text(encoding="utf-8")) and not path.is_relative_to(ROOT / "installer")
+    }  # fmt: skip
+    assert reading == CLOCKS

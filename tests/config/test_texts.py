@@ -1,7 +1,6 @@
 """The texts, in both languages: complete, equal in meaning, short, and in the right tone."""
 
 import re
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,17 +10,7 @@ from bewust.model import Context
 from bewust.texts import Text, Texts
 
 LANGUAGES = {name: texts.load(name) for name in ("nl", "en")}
-# Beside the repository, where there is one.
-GUIDANCE = Path(__file__).parents[3] / "shared" / "reference" / "guidance.md"
 KNOWN = {"dienst", "alternatief", *policy.load().fill}
-# The letters of guidance.md, as DESIGN.md section 7 reads them; A is all.
-LETTERS = {
-    "C": {Context.CHAT, Context.API},
-    "S": {Context.SEARCH},
-    "T": {Context.TRANSLATION},
-    "E": {Context.OFFICE, Context.CODE, Context.BROWSER, Context.MEETING, Context.MEDIA},
-    "A": set[Context](),
-}
 EVERY = [pytest.param(text, id=f"{language}-{text.id}") for language, t in LANGUAGES.items() for text in t.text]
 both = pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
 
@@ -79,14 +68,3 @@ def test_every_title_fits_with_every_service(language: Texts) -> None:
     for service in catalogue.load():
         for title in (language.titles.get(service.context, language.titles["other"]), language.titles["internal"]):
             assert len(title.replace("{dienst}", language.names.get(service.id, service.name))) <= 63
-
-
-@pytest.mark.skipif(not GUIDANCE.exists(), reason="the reference documents are not beside the repository")
-def test_wording_and_contexts_are_those_of_the_guidance() -> None:
-    table = re.findall(r"^\| (R\d\d) \| ([\w,]+) \| (.+?) \| (.+?) \|", GUIDANCE.read_text("utf-8"), re.MULTILINE)
-    assert len(table) == 26
-    for (id_, letters, *wording), *ours in zip(table, *(t.text[:26] for t in LANGUAGES.values()), strict=True):
-        assert [text.text for text in ours] == wording
-        for text in ours:
-            assert text.id == id_
-            assert set(text.contexts) == set().union(*(LETTERS[letter] for letter in letters.split(",")))

@@ -18,8 +18,6 @@ from bewust.model import LEVELS_BY_WEIGHT, Detection
 from bewust.recordings import Exchange
 
 HERE = Path(__file__).parent
-CAPTURES = HERE.parents[2] / "shared" / "captures"
-captures = pytest.mark.skipif(not CAPTURES.is_dir(), reason=f"the captures are not here: {CAPTURES}")
 
 ROWS = {"requests.tsv": 503, "hosts.tsv": 758, "hard_negatives.tsv": 101, "pages.toml": 20, "bodies.toml": 32}
 TRAPS = set(range(1, 23))  # of detection.md section 4
@@ -162,37 +160,3 @@ def test_every_signature_is_the_reason_of_at_least_one_verdict(bench: Bench) -> 
 
 def test_the_traps_of_the_reference_are_in_the_corpus() -> None:
     assert {int(case.trap) for case in every_case() if case.trap} == TRAPS
-
-
-# Recordings beside the repository.
-
-
-def manifest() -> list[dict[str, str]]:
-    if not CAPTURES.is_dir():
-        return []
-    with (CAPTURES / "manifest.tsv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-
-
-@captures
-def test_captured_pages_give_a_use_where_there_is_an_answer_and_nothing_elsewhere(bench: Bench) -> None:
-    found = {}
-    for row in manifest():
-        if row["method"] == "GET":
-            (exchange,) = bench.read(CAPTURES / row["file"], row["url"])
-            found[row["file"]] = verdict(bench.examine(exchange))
-    assert Counter(found.values()) == {("use", "google-ai-overview"): 2, ("none", ""): 7}
-    assert {file for file, (level, _) in found.items() if level == "use"} == {
-        row["file"] for row in manifest() if row["label"] == "positive"
-    }
-
-
-@captures
-def test_the_captured_home_page_gives_no_use_and_no_visit(bench: Bench) -> None:
-    (file,) = [row["file"] for row in manifest() if row["file"].endswith(".har.gz")]
-    exchanges = list(bench.read(CAPTURES / file, None))
-    assert len(exchanges) > 10
-    assert not [exchange.problem for exchange in exchanges if exchange.problem]
-    found = Counter(verdict(bench.examine(exchange)) for exchange in exchanges)
-    assert set(found) == {("none", ""), ("ignore", "google-ai-mode")}
-    assert found["ignore", "google-ai-mode"] >= 2

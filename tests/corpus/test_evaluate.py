@@ -10,7 +10,6 @@ from corpus.evaluate import EvaluationError, cases, main
 
 HEAD = "file\tlabel\tservice\tmethod\turl\twhat\n"
 ANSWER = '<div class="a mZJni">x</div>'
-CAPTURES = Path(__file__).parents[3] / "shared" / "captures"
 
 
 def folder(path: Path, *rows: str, head: str = HEAD) -> str:
@@ -80,9 +79,3 @@ def test_a_folder_that_cannot_be_evaluated_is_one_error(
 def test_no_folder_is_a_usage_error() -> None:
     assert main([]) == 2
     assert main(["/nowhere/at/all"]) == 2
-
-
-@pytest.mark.skipif(not CAPTURES.is_dir(), reason=f"the captures are not here: {CAPTURES}")
-def test_the_captures_beside_the_repository_show_no_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(CAPTURES)]) == 0
-    assert "45 cases, 0 wrong" in capsys.readouterr().out
