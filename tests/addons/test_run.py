@@ -122,10 +122,13 @@ def test_what_only_counts_is_written_together_and_the_rest_at_once() -> None:
         lines.send(Seen(1, "a"))
         lines.send(Seen(2, "b"))
         assert transport.written == []
-        await asyncio.sleep(3 * run.TOGETHER_SECONDS)
-        lines.send(Seen(3, "c"))
-        lines.send(Alive(4))
-        await asyncio.sleep(3 * run.TOGETHER_SECONDS)
+        async with asyncio.timeout(60):
+            while not transport.written:
+                await asyncio.sleep(run.TOGETHER_SECONDS)
+            lines.send(Seen(3, "c"))
+            lines.send(Alive(4))
+            while len(transport.written) < 2:
+                await asyncio.sleep(run.TOGETHER_SECONDS)
         return transport.written
 
     assert [written.count(b"\n") for written in asyncio.run(tell())] == [2, 2]

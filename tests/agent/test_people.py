@@ -263,7 +263,7 @@ def test_an_owner_is_asked_while_the_connection_is_there_and_remembered_for_what
     async def main() -> None:
         made.opened(50_001, at(1))
         made.opened(50_002, at(2))
-        await asyncio.sleep(0.05)
+        await asyncio.wait(made._owners.values())
         owners.clear()  # both have left
         made.detected(USE, 50_001)
         await made.settled()

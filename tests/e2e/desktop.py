@@ -220,6 +220,13 @@ class Desktop:
                     found.add(int(entry.parent.name))
         return found
 
+    def wait_processes(self, wanted: set[int]) -> None:
+        """Wait until these run and no others."""
+        end = time.monotonic() + 60
+        while (found := self.processes()) != wanted:
+            assert time.monotonic() < end, f"{found} run, not {wanted}"
+            time.sleep(0.05)
+
     def displayed(self) -> int:
         """How many toasts are on the screen now."""
         return int(self._run("dunstctl", "count", "displayed"))

@@ -69,8 +69,9 @@ def test_a_toast_is_drawn_and_goes_away_by_itself() -> None:
         desktop.wait_for(1)
         desktop.screenshot(ARTEFACTS / "toast.png")
         assert desktop.displayed() == 1
-        time.sleep(max(0, start + notify.SECONDS_ON_SCREEN + 2 - time.monotonic()))
-        assert desktop.displayed() == 0
+        while desktop.displayed():
+            assert time.monotonic() < start + notify.SECONDS_ON_SCREEN + 60
+            time.sleep(0.1)
         assert desktop.history() == read([REMINDER])
 
 
@@ -110,8 +111,7 @@ def test_a_frozen_service_costs_five_seconds_and_leaves_no_process() -> None:
         start = time.monotonic()
         assert asyncio.run(show(REMINDER)) == notify.TOO_LATE
         assert SECONDS_TO_ANSWER - 0.1 < time.monotonic() - start < SECONDS_TO_ANSWER + 1
-        time.sleep(0.2)  # for the kernel to clear the killed group away
-        assert desktop.processes() == before
+        desktop.wait_processes(before)  # the kernel clears the killed group away in its own time
         desktop.dunst.send_signal(signal.SIGCONT)
         assert asyncio.run(show(Toast("weer", "terug"))) is None
 
