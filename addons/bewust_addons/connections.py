@@ -22,7 +22,7 @@ from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer, TCPLayer
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from bewust_addons.hooks import Hooks
+from bewust_addons.patches.hooks import Hooks
 from bewust_addons.upstream import Asked
 
 BUFFER = 256 << 10  # bytes held for a slow reader before its writers are paused

@@ -18,10 +18,10 @@ from mitmproxy.addons.next_layer import NextLayer
 from mitmproxy.certs import CertStore
 from mitmproxy.options import Options
 
-from bewust_addons import hooks, http1, http2, records
 from bewust_addons.connections import Setup
 from bewust_addons.door import Door
-from bewust_addons.hooks import Hooks
+from bewust_addons.patches import hooks, http1, http2, tls
+from bewust_addons.patches.hooks import Hooks
 
 # What the layers ask and the addon Proxyserver would define, which we have no use for otherwise.
 LAYERS: dict[str, Any] = {
@@ -54,8 +54,8 @@ def build(addons: Sequence[object], secret: str, upstream: tuple[str, int] | Non
     all_addons = [NextLayer(), *addons]
     made = Hooks(all_addons)
     hooks.install(made)
-    for room in (records, http1, http2):
-        room.install()
+    for patch in (tls, http1, http2):
+        patch.install()
     return Setup(options(all_addons, **ours), made, secret, upstream)
 
 

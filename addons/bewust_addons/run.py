@@ -20,8 +20,9 @@ from bewust import catalogue, core_dumps, editions, policy
 from bewust.matching import Matcher
 from bewust.model import Alive, Detected, Failed, Message, Ping, Seen, Start
 from bewust.schema import parse_duration
-from bewust_addons import lean, pipes, roots
+from bewust_addons import pipes, roots
 from bewust_addons.door import Outward
+from bewust_addons.patches import imports
 
 if TYPE_CHECKING:
     from mitmproxy.proxy.server_hooks import ServerConnectionHookData
@@ -87,7 +88,7 @@ class Resolver:
 
 def build(start: Start, matcher: Matcher, rules: policy.Policy, lines: Lines) -> "Setup":
     """Return what the inspector's connections share. Imports mitmproxy, and only here."""
-    lean.skip()
+    imports.skip()
     from bewust_addons import inspector
     from bewust_addons.gate import Gate
     from bewust_addons.traffic import Traffic, decrypts

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from addons.inspecting import CONNECT, Site, connected
 from addons.inspectors import inspector
-from addons.test_http1 import GET, OK, everything, head_of
-from addons.test_http2 import MIB, resident
+from addons.patches.test_http1 import GET, OK, everything, head_of
+from addons.patches.test_http2 import MIB, resident
 
 SIZE = 100  # MiB
 

@@ -32,9 +32,9 @@ from bewust import authority
 from bewust_addons.inspector import LAYERS
 
 private: Any = Layer
-# By the room that stands in for it or relies on its innards: the digest of the source it was read in.
+# By the module that stands in for it or relies on its innards: the digest of the source it was read in.
 PINS: dict[str, dict[Callable[..., object] | type, str]] = {
-    "hooks": {
+    "patches/hooks": {
         Layer.handle_event: "fd88b0fb09ce",
         private._Layer__process: "37153ddd561f",
         private._Layer__continue: "1b275367b37b",
@@ -51,7 +51,7 @@ PINS: dict[str, dict[Callable[..., object] | type, str]] = {
         http.HttpStream.handle_connect_regular: "ae920a520678",
         http.HttpLayer.get_connection: "1aa1c63e3175",
     },
-    "records": {
+    "patches/tls": {
         TunnelLayer.event_to_child: "119a33642637",
         ServerTLSLayer.event_to_child: "72ccc54bbf63",
         TLSLayer.tls_interact: "62d6d57d43dd",
@@ -61,7 +61,7 @@ PINS: dict[str, dict[Callable[..., object] | type, str]] = {
         SSL.Connection.bio_read: "bc83763ed40f",
         SSL.Connection._raise_ssl_error: "04b0d7964c73",
     },
-    "http1": {
+    "patches/http1": {
         _http1.Http1Connection.read_body: "aece271029af",
         _http1.Http1Server.send: "cc218a1337c0",
         _http1.Http1Client.send: "35d961e20d48",
@@ -71,7 +71,7 @@ PINS: dict[str, dict[Callable[..., object] | type, str]] = {
         ChunkedReader: "4d2629eeaaf3",
         ReceiveBuffer: "108c4355eb3b",
     },
-    "http2": {
+    "patches/http2": {
         _http_h2.BufferedH2Connection: "f983b7220f47",
         _http2.Http2Connection._handle_event: "a7f4a7a71d31",
         _http2.Http2Connection.handle_h2_event: "f6b6a52b1254",
@@ -83,11 +83,11 @@ PINS: dict[str, dict[Callable[..., object] | type, str]] = {
 }
 
 
-@pytest.mark.parametrize("room", PINS)
-def test_what_a_room_replaces_is_as_it_was(room: str) -> None:
-    """On a failure: read what mitmproxy does now, adapt addons/bewust_addons/ROOM.py, then write the new digest."""
-    now = {what: hashlib.sha256(inspect.getsource(what).encode()).hexdigest()[:12] for what in PINS[room]}
-    assert {what.__qualname__: now[what] for what in now if now[what] != PINS[room][what]} == {}
+@pytest.mark.parametrize("module", PINS)
+def test_what_a_module_replaces_is_as_it_was(module: str) -> None:
+    """On a failure: read what mitmproxy does now, adapt addons/bewust_addons/MODULE.py, then write the new digest."""
+    now = {what: hashlib.sha256(inspect.getsource(what).encode()).hexdigest()[:12] for what in PINS[module]}
+    assert {what.__qualname__: now[what] for what in now if now[what] != PINS[module][what]} == {}
 
 
 def test_the_options_of_the_layers_are_those_of_mitmproxys_own_addon() -> None:
@@ -119,7 +119,7 @@ def test_nothing_of_ours_that_matters_is_an_assertion(tmp_path: Path) -> None:
 def test_memory_is_given_back_only_after_connections_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     from bewust_addons import inspector
     from bewust_addons.connections import Setup
-    from bewust_addons.hooks import Hooks
+    from bewust_addons.patches.hooks import Hooks
 
     collected: list[int] = []
     monkeypatch.setattr(inspector, "TIDY_SECONDS", 0.01)

@@ -73,8 +73,9 @@ def imported(site: Path) -> set[str]:
     """Import every process of ours with the packages of this folder only; return every module that came of it."""
     search = [str(site), *(str(payload.ROOT / one) for one in ("agent", "addons", "config"))]
     code = (
-        "import sys; sys.path[:0] = sys.argv[1:]; import bewust_addons.flowfile, bewust_addons.lean\n"
-        "assert 'mitmproxy.addons' not in sys.modules; bewust_addons.lean.skip()  # as the inspector begins\n"
+        "import sys; sys.path[:0] = sys.argv[1:]\n"
+        "import bewust_addons.flowfile; from bewust_addons.patches import imports\n"
+        "assert 'mitmproxy.addons' not in sys.modules; imports.skip()  # as the inspector begins\n"
         f"import {', '.join(PROCESSES)}; print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-ISc", code, *search], capture_output=True, text=True, check=False)

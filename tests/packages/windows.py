@@ -52,9 +52,10 @@ print(opener.open(url, timeout=60).status)
 """
 # Every module that imports mitmproxy, so nothing of it was left out that is missed; and what shows a toast.
 IMPORTS = """
-import importlib, pkgutil, bewust_addons.flowfile, bewust_addons.lean, bewust.notify, plyer.platforms.win.notification
-bewust_addons.lean.skip()
-for module in pkgutil.iter_modules(bewust_addons.__path__, "bewust_addons."):
+import importlib, pkgutil, bewust_addons.flowfile, bewust.notify, plyer.platforms.win.notification
+from bewust_addons.patches import imports
+imports.skip()
+for module in pkgutil.walk_packages(bewust_addons.__path__, "bewust_addons."):
     importlib.import_module(module.name)
 print("all")
 """

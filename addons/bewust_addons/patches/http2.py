@@ -18,17 +18,18 @@ from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._http2 import Http2Client, Http2Connection, Http2Server, StreamState
 from mitmproxy.proxy.layers.http._http_h2 import BufferedH2Connection
 
-from bewust_addons.http1 import SWITCHING, Early
+from bewust_addons.patches import Patch
+from bewust_addons.patches.http1 import SWITCHING, Early
 
 type Commands = Generator[commands.Command, Any, Any]
 
 WINDOW = 4 << 20  # bytes a site may send of one answer before we say more; at 100 ms away, 40 MB a second
 WAITING = 256 << 10  # bytes of one answer that wait for the browser, from which on we say no more
 HEADERS = 1 << 20  # bytes of a head; browsers take 256 KiB
-AGAIN_SECONDS = 0.02
+WAKEUP_SECONDS = 0.02
 
 
-class Windowed(BufferedH2Connection):
+class WindowedH2Connection(BufferedH2Connection):
     """mitmproxy's, with a window that somebody's memory can hold."""
 
     DEFAULT_MAX_HEADER_LIST_SIZE = HEADERS
@@ -39,20 +40,22 @@ class Windowed(BufferedH2Connection):
         self.local_settings.acknowledge()
 
 
-class LookAgain(commands.RequestWakeup):
+class FlowControlWakeup(commands.RequestWakeup):
     """Wake me, to see whether a slow reader has read."""
 
 
-def install() -> None:
-    """Have every HTTP/2 connection of this process do so."""
-    _http2.BufferedH2Connection = Windowed  # type: ignore[attr-defined]
-    _data(Http2Connection)
-    _early(Http2Client)
+def install() -> Patch:
+    """Have every HTTP/2 connection of this process do so, until the returned patch is closed."""
+    patch = Patch()
+    patch.replace(_http2, "BufferedH2Connection", WindowedH2Connection)
+    _data(patch, Http2Connection)
+    _early(patch, Http2Client)
     for kind in (Http2Client, Http2Server):
-        _look_again(kind)
+        _flow_control(patch, kind)
+    return patch
 
 
-def _data(kind: Any) -> None:
+def _data(patch: Patch, kind: Any) -> None:
     handle_h2_event = kind.handle_h2_event
 
     def handle(layer: Any, event: h2.events.Event) -> Commands:
@@ -68,19 +71,19 @@ def _data(kind: Any) -> None:
             if layer.held is None:
                 layer.held = Counter()
             if not layer.held:
-                yield LookAgain(AGAIN_SECONDS)
+                yield FlowControlWakeup(WAKEUP_SECONDS)
             layer.held[event.stream_id] += event.flow_controlled_length
         return False
 
-    kind.held = None
-    kind.handle_h2_event = handle
+    patch.replace(kind, "held", None)
+    patch.replace(kind, "handle_h2_event", handle)
 
 
-def _look_again(kind: Any) -> None:
+def _flow_control(patch: Patch, kind: Any) -> None:
     handle_event = kind._handle_event
 
     def handle(layer: Any, event: events.Event) -> Commands:
-        if not isinstance(event, events.Wakeup) or not isinstance(event.command, LookAgain):
+        if not isinstance(event, events.Wakeup) or not isinstance(event.command, FlowControlWakeup):
             yield from handle_event(layer, event)
             return
         for stream_id, size in list(layer.held.items()):
@@ -90,9 +93,9 @@ def _look_again(kind: Any) -> None:
         if said := layer.h2_conn.data_to_send():
             yield commands.SendData(layer.conn, said)
         if layer.held:
-            yield LookAgain(AGAIN_SECONDS)
+            yield FlowControlWakeup(WAKEUP_SECONDS)
 
-    kind._handle_event = handle
+    patch.replace(kind, "_handle_event", handle)
 
 
 def waiting(layer: Any, stream_id: int) -> int:
@@ -114,7 +117,7 @@ def waiting(layer: Any, stream_id: int) -> int:
     return sum(len(chunk.data) for chunk in there.h2_conn.stream_buffers.get(wanted, ()))
 
 
-def _early(kind: Any) -> None:
+def _early(patch: Patch, kind: Any) -> None:
     handle_h2_event = kind.handle_h2_event
 
     def handle(layer: Any, event: h2.events.Event) -> Commands:
@@ -127,4 +130,4 @@ def _early(kind: Any) -> None:
             yield ReceiveHttp(Early(event.stream_id, response))
         return False
 
-    kind.handle_h2_event = handle
+    patch.replace(kind, "handle_h2_event", handle)

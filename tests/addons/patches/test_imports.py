@@ -12,7 +12,7 @@ def run(code: str) -> str:
 
 def test_mitmproxys_addons_are_imported_by_name_without_the_others() -> None:
     code = (
-        "import sys\nfrom bewust_addons import lean\nlean.skip()\n"
+        "import sys\nfrom bewust_addons.patches import imports\nimports.skip()\n"
         "from bewust_addons import inspector, gate, traffic\n"
         "print(inspector.NextLayer.__name__, gate.TlsConfig.__name__)\n"
         f"print([name for name in {HEAVY} if name in sys.modules])\n"
@@ -22,7 +22,7 @@ def test_mitmproxys_addons_are_imported_by_name_without_the_others() -> None:
 
 def test_what_is_loaded_already_stays() -> None:
     code = (
-        "import mitmproxy.addons\nfrom bewust_addons import lean\nlean.skip()\n"
+        "import mitmproxy.addons\nfrom bewust_addons.patches import imports\nimports.skip()\n"
         "import sys\nprint(hasattr(sys.modules['mitmproxy.addons'], 'default_addons'))\n"
     )
     assert run(code) == "True\n"

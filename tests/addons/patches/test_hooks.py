@@ -10,8 +10,8 @@ from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers.http._hooks import HttpRequestHook
 from mitmproxy.test import tflow
 
-from bewust_addons import hooks
-from bewust_addons.hooks import Hooks
+from bewust_addons.patches import hooks
+from bewust_addons.patches.hooks import Hooks
 
 
 class Recorder:

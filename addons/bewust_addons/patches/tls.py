@@ -14,6 +14,8 @@ from mitmproxy.proxy.layers.tls import TLSLayer
 from mitmproxy.proxy.tunnel import TunnelState
 from OpenSSL import SSL
 
+from bewust_addons.patches import Patch
+
 type Commands = Iterator[commands.Command]
 
 SIZE = 64 << 10
@@ -22,11 +24,12 @@ _ffi: Any = SSL._ffi  # type: ignore[attr-defined]
 _buffer = _ffi.new("char[]", SIZE)  # of all connections: it is read out in one go
 
 
-def install() -> None:
-    """Have every TLS layer of this process do it this way."""
-    TLSLayer.event_to_child = event_to_child  # type: ignore[method-assign, assignment]
-    TLSLayer.tls_interact = tls_interact  # type: ignore[method-assign, assignment]
-    TLSLayer.receive_data = receive_data  # type: ignore[method-assign, assignment]
+def install() -> Patch:
+    """Have every TLS layer of this process do it this way, until the returned patch is closed."""
+    patch = Patch()
+    for replacement in (event_to_child, tls_interact, receive_data):
+        patch.replace(TLSLayer, replacement.__name__, replacement)
+    return patch
 
 
 def event_to_child(layer: TLSLayer, event: events.Event) -> Commands:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from addons.inspecting import CONNECT, HOST, Site, both
 from addons.inspectors import inspector
-from addons.test_http1 import GET, OK, everything, head_of
+from addons.patches.test_http1 import GET, OK, everything, head_of
 
 APPLICATION_DATA = 23  # RFC 8446, section 5.1
 

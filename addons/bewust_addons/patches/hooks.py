@@ -13,6 +13,8 @@ from mitmproxy.proxy import events
 from mitmproxy.proxy.commands import Command, StartHook
 from mitmproxy.proxy.layer import Layer, Paused
 
+from bewust_addons.patches import Patch
+
 type Commands = Generator[Command, Any, Any]
 
 _log = logging.getLogger(__name__)
@@ -42,8 +44,9 @@ class Hooks:
                 _log.exception("a hook failed")
 
 
-def install(hooks: Hooks) -> None:
-    """Have every layer of this process call `hooks` itself."""
+def install(hooks: Hooks) -> Patch:
+    """Have every layer of this process call `hooks` itself, until the returned patch is closed."""
+    patch = Patch()
     fire = hooks.fire
 
     def run(layer: Layer, commands: Commands, reply: object = None) -> Commands:
@@ -77,4 +80,5 @@ def install(hooks: Hooks) -> None:
         while layer._paused is None and layer._paused_event_queue:
             yield from run(layer, layer._handle_event(layer._paused_event_queue.popleft()))
 
-    Layer.handle_event = handle_event  # type: ignore[method-assign, assignment]
+    patch.replace(Layer, "handle_event", handle_event)
+    return patch

@@ -17,6 +17,8 @@ from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import RequestTrailers, ResponseHeaders, ResponseTrailers
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Connection, Http1Server
 
+from bewust_addons.patches import Patch
+
 type Commands = Iterator[commands.Command]
 
 LAST = b"0\r\n\r\n"  # the last chunk, without trailers
@@ -40,18 +42,20 @@ class Chunked(ChunkedReader):
         return read
 
 
-def install() -> None:
-    """Have every HTTP/1 connection of this process do so."""
+def install() -> Patch:
+    """Have every HTTP/1 connection of this process do so, until the returned patch is closed."""
+    patch = Patch()
     make_reader = _http1.make_body_reader
-    _http1.make_body_reader = lambda expected_size: Chunked() if expected_size is None else make_reader(expected_size)
-    _trailers_in()
+    patch.replace(_http1, "make_body_reader", lambda size: Chunked() if size is None else make_reader(size))
+    _trailers_in(patch)
     for kind in (Http1Client, Http1Server):
-        _trailers_out(kind)
-    _early_in()
-    _early_through()
+        _trailers_out(patch, kind)
+    _early_in(patch)
+    _early_through(patch)
+    return patch
 
 
-def _trailers_in() -> None:
+def _trailers_in(patch: Patch) -> None:
     read_body = Http1Connection.read_body
 
     def read(layer: Http1Connection, event: events.Event) -> Commands:
@@ -63,10 +67,10 @@ def _trailers_in() -> None:
                 reader.trailers = None
             yield command
 
-    Http1Connection.read_body = read  # type: ignore[method-assign, assignment]
+    patch.replace(Http1Connection, "read_body", read)
 
 
-def _trailers_out(kind: type[Http1Connection]) -> None:
+def _trailers_out(patch: Patch, kind: type[Http1Connection]) -> None:
     send = kind.send
 
     def sent(layer: Any, event: HttpEvent) -> Commands:
@@ -79,11 +83,11 @@ def _trailers_out(kind: type[Http1Connection]) -> None:
                 command.data = b"0\r\n%b\r\n" % (bytes(trailers) if trailers else b"")
             yield command
 
-    kind.trailers = None  # type: ignore[attr-defined]
-    kind.send = sent  # type: ignore[method-assign, assignment]
+    patch.replace(kind, "trailers", None)
+    patch.replace(kind, "send", sent)
 
 
-def _early_in() -> None:
+def _early_in(patch: Patch) -> None:
     read_headers = Http1Client.read_headers
 
     def read(layer: Http1Client, event: Any) -> Commands:
@@ -95,7 +99,7 @@ def _early_in() -> None:
             yield ReceiveHttp(Early(layer.stream_id, read_response_head([bytes(line) for line in head])))
         yield from read_headers(layer, event)
 
-    Http1Client.read_headers = read  # type: ignore[method-assign, assignment]
+    patch.replace(Http1Client, "read_headers", read)
 
 
 def _is_early(buffer: Any) -> bool:
@@ -103,7 +107,7 @@ def _is_early(buffer: Any) -> bool:
     return status[:1] == b"1" and status != b"%d" % SWITCHING
 
 
-def _early_through() -> None:
+def _early_through(patch: Patch) -> None:
     handle_event = HttpStream._handle_event
 
     def handle(layer: HttpStream, event: events.Event) -> Commands:
@@ -112,4 +116,4 @@ def _early_through() -> None:
         else:
             yield from handle_event(layer, event)
 
-    HttpStream._handle_event = handle  # type: ignore[method-assign]
+    patch.replace(HttpStream, "_handle_event", handle)
