@@ -44,8 +44,11 @@ class Hooks:
                 _log.exception("a hook failed")
 
 
-def install(hooks: Hooks) -> Patch:
-    """Have every layer of this process call `hooks` itself, until the returned patch is closed."""
+def install(hooks: Hooks, called: type[StartHook] | tuple[()] = StartHook) -> Patch:
+    """Have every layer of this process call `hooks` itself, until the returned patch is closed.
+
+    `called`: which hooks; others are commands that wait for an answer, as mitmproxy has them.
+    """
     patch = Patch()
     fire = hooks.fire
 
@@ -54,7 +57,7 @@ def install(hooks: Hooks) -> Patch:
         try:
             command = commands.send(reply)
             while True:
-                if isinstance(command, StartHook):
+                if isinstance(command, called):
                     fire(command.name, *command.__dict__.values())
                 elif command.blocking is True:
                     command.blocking = layer  # the layers outside go on: mitmproxy's own way to say it

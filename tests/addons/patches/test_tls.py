@@ -2,10 +2,11 @@
 
 import socket
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
-from addons.inspecting import CONNECT, HOST, Site, both
-from addons.inspectors import inspector
+from addons.inspecting import CONNECT, HOST, Site, both, connected
+from addons.inspectors import inspector, told
 from addons.patches.test_http1 import GET, OK, everything, head_of
 
 APPLICATION_DATA = 23  # RFC 8446, section 5.1
@@ -74,3 +75,23 @@ def test_a_site_that_takes_leave_and_one_that_just_goes_are_told_apart_from_noth
                 said.append(everything(connection))
         assert said[0] == said[1]
         assert said[0].endswith(b"x" * 100_000)
+
+
+def test_a_site_that_wants_a_certificate_of_ours_is_let_through_from_then_on(tmp_path: Path) -> None:
+    """With TLS 1.3 it says so after the handshake; the browser's connection ends, and the next one is the site's own.
+
+    The inspector used to wait for an answer for ever.
+    """
+    with Site(serve, "http/1.1") as site, inspector(site, tmp_path) as (process, port):
+        site._context.verify_mode = ssl.CERT_REQUIRED
+        site._context.load_verify_locations(site.root_pem)
+        with connected(tmp_path / "root.pem", 0, "http/1.1", proxy=port) as decrypted:
+            decrypted.settimeout(10)
+            with suppress(ssl.SSLError, ConnectionError):
+                decrypted.sendall(GET)
+                assert everything(decrypted) == b"", "no page of ours"
+        message = told(process)
+        assert (message["type"], message["host"]) == ("demoted", HOST)
+        with suppress(ssl.SSLError, ConnectionError), connected(site.root_pem, 0, "http/1.1", proxy=port) as spliced:
+            spliced.sendall(GET)  # the handshake succeeded with the site's own certificate
+            everything(spliced)
