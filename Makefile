@@ -1,5 +1,5 @@
 # The front door. `make` lists what there is.
-.PHONY: help demo test test-dates test-all lint unit e2e packages test-packages bench fuzz soak audit evaluate setup clean
+.PHONY: help demo test test-dates test-all lint unit e2e packages test-packages bench fuzz soak audit evaluate setup clean test-upstream
 .DEFAULT_GOAL := help
 run := .venv/bin/
 
@@ -23,6 +23,10 @@ test-all: test test-dates ## and other dates, and the long ones: privacy audits,
 	@dev/setup python fleet spark
 	@dev/setup system all
 	@$(run)pytest tests/long -o python_files='*.py' --timeout=1800 -s
+
+test-upstream: ## mitmproxy's own tests with our replacements: make test-upstream MITMPROXY_TESTS=DIR
+	@dev/setup python fleet upstream
+	@PYTHONPATH=tests $(run)python -m upstream.run
 
 lint: setup ## ruff, mypy, import-linter
 	@$(run)ruff format --check --quiet .

@@ -1,43 +1,129 @@
-"""HTTP/2 with windows of its own: what a slow reader does not take is not fetched either.
+"""HTTP/2 for hours on one connection: windows of its own, ends that end only what they are about.
 
 mitmproxy promises each site 2^31 bytes and keeps what the browser does not read: a paused download would be in
 memory whole. Here a stream has its window, and it is opened again when its bytes have left; other streams
-of the connection go on. Large heads and answers before the answer pass, too. What is replaced is pinned by
-tests/addons/test_inspector.py.
+of the connection go on. mitmproxy also ends every stream of a connection when the site takes its leave (GOAWAY) or
+when one answer is malformed, and answers a stream that the site reset with a page of its own. Large heads and
+answers before the answer pass, too. What is replaced is pinned by tests/addons/test_inspector.py.
 """
 
 from collections import Counter
 from collections.abc import Generator
+from copy import copy
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 import h2.events
+import h2.stream
+from h2.connection import ConnectionState
+from h2.errors import ErrorCodes
+from h2.exceptions import InvalidBodyLengthError, ProtocolError, StreamClosedError
+from h2.stream import H2Stream, StreamClosedBy
+from hpack.exceptions import HPACKError
+from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame
+from mitmproxy.connection import Connection
 from mitmproxy.http import Headers, Response
 from mitmproxy.proxy import commands, events
-from mitmproxy.proxy.layers.http import HttpLayer, _http2
-from mitmproxy.proxy.layers.http._base import ReceiveHttp
+from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer, _http2
+from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
+from mitmproxy.proxy.layers.http._events import ErrorCode, RequestHeaders, ResponseProtocolError
 from mitmproxy.proxy.layers.http._http2 import Http2Client, Http2Connection, Http2Server, StreamState
-from mitmproxy.proxy.layers.http._http_h2 import BufferedH2Connection
+from mitmproxy.proxy.layers.http._http_h2 import BufferedH2Connection, SendH2Data
 
 from bewust_addons.patches import Patch
-from bewust_addons.patches.http1 import SWITCHING, Early
+from bewust_addons.patches.http1 import SWITCHING, InformationalHeaders
+from bewust_addons.patches.response_heads import http2_fields
 
 type Commands = Generator[commands.Command, Any, Any]
 
 WINDOW = 4 << 20  # bytes a site may send of one answer before we say more; at 100 ms away, 40 MB a second
 WAITING = 256 << 10  # bytes of one answer that wait for the browser, from which on we say no more
 HEADERS = 1 << 20  # bytes of a head; browsers take 256 KiB
+LAST_STREAM_ID = (1 << 31) - 1
 WAKEUP_SECONDS = 0.02
+
+_draining: WeakSet[Connection] = WeakSet()  # connections that take no new request
+
+
+@dataclass(kw_only=True)
+class GoAwayReceived(h2.events.Event):
+    """The other side takes no new stream, and will not look at ours above `last_stream_id`."""
+
+    last_stream_id: int
+
+
+class ResetByServer(ResponseProtocolError):
+    """The site ended a stream with this error; a browser gets the same, over HTTP/1 the end of the connection.
+
+    `complete`: the whole answer was there, and the site wants no more of the request.
+    """
+
+    def __init__(self, stream_id: int, message: str, error: int, *, complete: bool = False) -> None:
+        super().__init__(stream_id, message, ErrorCode.CANCEL)
+        self.error = error
+        self.complete = complete
 
 
 class WindowedH2Connection(BufferedH2Connection):
-    """mitmproxy's, with a window that somebody's memory can hold."""
+    """mitmproxy's, with a window that somebody's memory can hold, and errors of a stream that end that stream.
+
+    Towards a site it leaves heads and lengths to response_heads.py and the browser; h2 would end the connection.
+    """
 
     DEFAULT_MAX_HEADER_LIST_SIZE = HEADERS
 
     def __init__(self, config: Any) -> None:
+        if config.client_side:
+            config = copy(config)
+            config.validate_inbound_headers = False
         super().__init__(config)
         self.local_settings.initial_window_size = WINDOW
         self.local_settings.acknowledge()
+        self._frame_dispatch_table[GoAwayFrame] = _receive_go_away
+
+    def send_data(self, stream_id: int, data: Any, end_stream: bool = False, pad_length: None = None) -> None:
+        """Send, or keep until there is a window; one below 0, as settings can make it, mitmproxy takes for room."""
+        if not self.stream_buffers.get(stream_id) and self.local_flow_control_window(stream_id) < 0:
+            self.stream_buffers[stream_id].append(SendH2Data(b"", end_stream=False))
+        super().send_data(stream_id, data, end_stream)
+
+    def forget_stream(self, stream_id: int) -> None:
+        """Close a stream whatever state it is in, without a word; what still comes on it is ignored."""
+        self.stream_buffers.pop(stream_id, None)
+        self.stream_trailers.pop(stream_id, None)
+        if (stream := self.streams.get(stream_id)) is not None:
+            stream.state_machine.state = h2.stream.StreamState.CLOSED
+            stream.state_machine.stream_closed_by = StreamClosedBy.SEND_RST_STREAM
+
+    def _receive_frame(self, frame: Frame) -> list[h2.events.Event]:
+        try:
+            return super()._receive_frame(frame)
+        except ProtocolError as error:
+            if not self._is_of_one_stream(frame, error):
+                raise
+        known = frame.stream_id in self.streams
+        if isinstance(frame, DataFrame):
+            self.acknowledge_received_data(frame.flow_controlled_length, frame.stream_id)
+        self.forget_stream(frame.stream_id)
+        reset = RstStreamFrame(frame.stream_id, error_code=ErrorCodes.PROTOCOL_ERROR)
+        self._prepare_for_sending([reset])
+        return [h2.events.StreamReset(stream_id=frame.stream_id, error_code=reset.error_code)] if known else []
+
+    def _is_of_one_stream(self, frame: Frame, error: ProtocolError) -> bool:
+        return (
+            self.config.client_side
+            and isinstance(frame, HeadersFrame | DataFrame)
+            and type(error) in (ProtocolError, InvalidBodyLengthError, StreamClosedError)
+            and not isinstance(error.__cause__, HPACKError)  # which leaves no table for the heads that follow
+            and self.state_machine.state is not ConnectionState.CLOSED
+            and frame.stream_id <= self.highest_outbound_stream_id
+        )
+
+
+def _receive_go_away(frame: GoAwayFrame) -> tuple[list[Frame], list[h2.events.Event]]:
+    """Leave the connection open, unlike h2: what is under way goes on."""
+    return [], [GoAwayReceived(last_stream_id=frame.last_stream_id)]
 
 
 class FlowControlWakeup(commands.RequestWakeup):
@@ -48,17 +134,39 @@ def install() -> Patch:
     """Have every HTTP/2 connection of this process do so, until the returned patch is closed."""
     patch = Patch()
     patch.replace(_http2, "BufferedH2Connection", WindowedH2Connection)
-    _data(patch, Http2Connection)
-    _early(patch, Http2Client)
+    patch.replace(H2Stream, "_initialize_content_length", _initialize_content_length(patch))
+    _receive_data(patch)
+    _receive_from_server(patch)
     for kind in (Http2Client, Http2Server):
         _flow_control(patch, kind)
+    _drain(patch, Http2Server)
+    _drain(patch, Http2Client)
+    _refuse_new_streams(patch)
+    _forward_resets(patch)
+    _choose_connection(patch)
     return patch
 
 
-def _data(patch: Patch, kind: Any) -> None:
-    handle_h2_event = kind.handle_h2_event
+def _initialize_content_length(patch: Patch) -> Any:
+    original = H2Stream._initialize_content_length
+
+    def initialize(stream: H2Stream, headers: Any) -> None:
+        if not stream.config.client_side:  # a browser sees for itself whether an answer is whole
+            original(stream, headers)
+
+    return initialize
+
+
+# What comes of a site, or of a browser.
+
+
+def _receive_data(patch: Patch) -> None:
+    handle_h2_event = Http2Connection.handle_h2_event
 
     def handle(layer: Any, event: h2.events.Event) -> Commands:
+        if isinstance(event, GoAwayReceived):
+            yield from _start_draining(layer, event.last_stream_id)
+            return False
         if not isinstance(event, h2.events.DataReceived) or layer.streams.get(event.stream_id) is not (
             StreamState.HEADERS_RECEIVED
         ):
@@ -75,8 +183,163 @@ def _data(patch: Patch, kind: Any) -> None:
             layer.held[event.stream_id] += event.flow_controlled_length
         return False
 
-    patch.replace(kind, "held", None)
-    patch.replace(kind, "handle_h2_event", handle)
+    patch.replace(Http2Connection, "held", None)
+    patch.replace(Http2Connection, "handle_h2_event", handle)
+
+
+def _receive_from_server(patch: Patch) -> None:
+    handle_h2_event = Http2Client.handle_h2_event
+
+    def handle(layer: Any, event: Any) -> Commands:
+        if isinstance(event, h2.events.StreamReset):
+            yield from _receive_reset(layer, event)
+            return False
+        if isinstance(event, h2.events.InformationalResponseReceived):
+            if (response := _informational(event)) is not None:
+                yield ReceiveHttp(InformationalHeaders(event.stream_id, response))
+                return False
+        elif isinstance(event, h2.events.ResponseReceived) and event.stream_id not in layer.streams:
+            return False  # it has just been reset
+        elif isinstance(event, h2.events.ResponseReceived | h2.events.TrailersReceived | h2.events.DataReceived):
+            try:
+                _check(layer, event)
+            except ValueError as error:
+                yield from _reset_stream(layer, event.stream_id, str(error))
+                return False
+        done = yield from handle_h2_event(layer, event)
+        if isinstance(event, h2.events.StreamEnded) and event.stream_id in layer.streams:
+            layer.answered |= {event.stream_id}
+        return done
+
+    patch.replace(Http2Client, "answered", frozenset())  # streams whose answer was whole before the request was
+    patch.replace(Http2Client, "handle_h2_event", handle)
+
+
+def _check(layer: Any, event: Any) -> None:
+    """Take the fields of an answer as a browser does. ValueError: its stream is malformed."""
+    if isinstance(event, h2.events.ResponseReceived):
+        event.headers = http2_fields(event.headers)
+    elif isinstance(event, h2.events.TrailersReceived):
+        event.headers = http2_fields(event.headers, trailers=True)
+    elif layer.streams.get(event.stream_id) is StreamState.EXPECTING_HEADERS:
+        layer.h2_conn.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        raise ValueError("a body without a head")
+
+
+def _informational(event: h2.events.InformationalResponseReceived) -> Response | None:
+    try:
+        (_, status), *fields = http2_fields(event.headers)
+    except ValueError:
+        return None
+    if int(status) == SWITCHING:
+        return None
+    return Response(b"HTTP/2.0", int(status), b"", Headers(fields), None, None, 0, 0)
+
+
+def _receive_reset(layer: Any, event: h2.events.StreamReset) -> Commands:
+    if layer.streams.pop(event.stream_id, None) is not None:
+        complete = event.stream_id in layer.answered
+        layer.answered -= {event.stream_id}
+        message = f"stream reset by the site ({event.error_code})"
+        yield ReceiveHttp(ResetByServer(event.stream_id, message, int(event.error_code), complete=complete))
+
+
+def _reset_stream(layer: Any, stream_id: int, message: str) -> Commands:
+    """End one stream of a site's connection, as malformed."""
+    if not layer.is_closed(stream_id):
+        layer.h2_conn.reset_stream(stream_id, ErrorCodes.PROTOCOL_ERROR)
+    if layer.streams.pop(stream_id, None) is not None:
+        yield ReceiveHttp(ResetByServer(stream_id, f"malformed answer: {message}", ErrorCodes.PROTOCOL_ERROR))
+
+
+# The end of a connection that still has something to do.
+
+
+def _start_draining(layer: Any, last_stream_id: int) -> Commands:
+    """Take no new stream, and refuse those of ours that the other side will not look at."""
+    _draining.add(layer.conn)
+    connection: WindowedH2Connection = layer.h2_conn
+    if isinstance(layer, Http2Client):
+        for stream_id in [each for each in layer.streams if each > last_stream_id]:
+            del layer.streams[stream_id]
+            connection.forget_stream(stream_id)
+            yield ReceiveHttp(_refused(stream_id))
+
+
+def _refused(stream_id: int) -> ResetByServer:
+    """Say that nothing was done with the request; browsers ask again, and get a new connection."""
+    return ResetByServer(stream_id, "the site takes no more requests here", ErrorCodes.REFUSED_STREAM)
+
+
+def _drain(patch: Patch, kind: Any) -> None:
+    """Close a connection that the other side has left when its last stream has ended."""
+    handle_event = kind._handle_event
+
+    def handle(layer: Any, event: events.Event) -> Commands:
+        yield from handle_event(layer, event)
+        if (
+            layer.conn in _draining
+            and "_handle_event" not in vars(layer)  # closed already
+            and all(map(layer.is_closed, layer.streams))
+            and not layer.h2_conn.stream_buffers
+        ):
+            yield from layer.close_connection("the other side has taken its leave")
+
+    patch.replace(kind, "_handle_event", handle)
+
+
+def _refuse_new_streams(patch: Patch) -> None:
+    """Refuse requests for a connection that takes none, be it that they had waited for room, or ids have run out."""
+    handle_event: Any = Http2Client._handle_event
+
+    def handle(layer: Any, event: events.Event) -> Commands:
+        if isinstance(event, HttpEvent) and event.stream_id not in layer.our_stream_id:
+            if layer.h2_conn.highest_outbound_stream_id >= LAST_STREAM_ID - 1:
+                _draining.add(layer.conn)
+            if layer.conn in _draining:
+                if isinstance(event, RequestHeaders):
+                    yield ReceiveHttp(_refused(event.stream_id))
+                return
+        yield from handle_event(layer, event)
+        if layer.stream_queue and layer.conn in _draining:
+            waiting_ids = list(layer.stream_queue)
+            layer.stream_queue.clear()
+            for stream_id in waiting_ids:
+                yield ReceiveHttp(_refused(stream_id))
+
+    patch.replace(Http2Client, "_handle_event", handle)
+
+
+def _forward_resets(patch: Patch) -> None:
+    handle_event: Any = Http2Server._handle_event
+
+    def handle(layer: Any, event: events.Event) -> Commands:
+        if not isinstance(event, ResetByServer):
+            yield from handle_event(layer, event)
+            return
+        connection = layer.h2_conn
+        if not layer.is_closed(event.stream_id):
+            if event.complete:
+                if layer.is_open_for_us(event.stream_id):
+                    connection.end_stream(event.stream_id)
+            else:
+                connection.reset_stream(event.stream_id, event.error)
+        if said := connection.data_to_send():
+            yield commands.SendData(layer.conn, said)
+
+    patch.replace(Http2Server, "_handle_event", handle)
+
+
+def _choose_connection(patch: Patch) -> None:
+    matches = GetHttpConnection.connection_spec_matches
+
+    def spec_matches(command: GetHttpConnection, connection: Connection) -> bool:
+        return connection not in _draining and matches(command, connection)
+
+    patch.replace(GetHttpConnection, "connection_spec_matches", spec_matches)
+
+
+# Slow readers.
 
 
 def _flow_control(patch: Patch, kind: Any) -> None:
@@ -115,19 +378,3 @@ def waiting(layer: Any, stream_id: int) -> int:
     if not isinstance(there, Http2Connection) or wanted is None:
         return 0
     return sum(len(chunk.data) for chunk in there.h2_conn.stream_buffers.get(wanted, ()))
-
-
-def _early(patch: Patch, kind: Any) -> None:
-    handle_h2_event = kind.handle_h2_event
-
-    def handle(layer: Any, event: h2.events.Event) -> Commands:
-        if not isinstance(event, h2.events.InformationalResponseReceived):
-            return (yield from handle_h2_event(layer, event))
-        fields = Headers([(bytes(name), bytes(value)) for name, value in event.headers])
-        status = int(fields.pop(":status"))
-        if status != SWITCHING:
-            response = Response(b"HTTP/2.0", status, b"", fields, None, None, 0, 0)
-            yield ReceiveHttp(Early(event.stream_id, response))
-        return False
-
-    patch.replace(kind, "handle_h2_event", handle)
