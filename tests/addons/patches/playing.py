@@ -60,20 +60,22 @@ def _certificate() -> tuple[Any, Any]:
 
 
 @cache
-def _context(alpn: bytes, *, server: bool) -> SSL.Context:
+def _context(alpn: tuple[bytes, ...], *, server: bool) -> SSL.Context:
     context = SSL.Context(SSL.TLS_SERVER_METHOD if server else SSL.TLS_CLIENT_METHOD)
     context.set_options(SSL.OP_NO_TICKET)
     if server:
         certificate, key = _certificate()
         context.use_certificate(certificate)
         context.use_privatekey(key)
-        context.set_alpn_select_callback(lambda _, offered: alpn if alpn in offered else SSL.NO_OVERLAPPING_PROTOCOLS)
+        context.set_alpn_select_callback(
+            lambda _, offered: alpn[0] if alpn[0] in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+        )
     else:
-        context.set_alpn_protos([alpn])
+        context.set_alpn_protos(list(alpn))
     return context
 
 
-def _tls(alpn: bytes, *, server: bool) -> SSL.Connection:
+def _tls(*alpn: bytes, server: bool) -> SSL.Connection:
     made = SSL.Connection(_context(alpn, server=server), None)
     if server:
         made.set_accept_state()
@@ -87,6 +89,7 @@ class Peer:
     """The other end of one connection: what it was sent, in plain."""
 
     def __init__(self, alpn: bytes, *, server: bool) -> None:
+        self.alpn = alpn
         self.tls = _tls(alpn, server=server)
         self.heard = bytearray()
         self.ends: list[str] = []
@@ -142,7 +145,7 @@ class Streaming:
         data.ssl_conn = _tls(self._alpn, server=True)
 
     def tls_start_server(self, data: Any) -> None:
-        data.ssl_conn = _tls(self._alpn, server=False)
+        data.ssl_conn = _tls(self._alpn, b"http/1.1", server=False)
 
     def next_layer(self, data: Any) -> None:
         data.layer = HttpLayer(data.context, HTTPMode.transparent)
@@ -163,12 +166,18 @@ ALL = (tls, http1, http2)
 
 
 class World:
-    """One browser's connection, as connections.py drives it; `opens` are the results of connecting, then None."""
+    """One browser's connection, as connections.py drives it.
 
-    def __init__(self, alpn: bytes, opens: Sequence[str | None] = ()) -> None:
-        self.alpn = alpn
+    `opens`: what is wrong with each further connection to the site, or None; `alpns`: what each of these speaks.
+    """
+
+    def __init__(
+        self, alpn: bytes, opens: Sequence[str | None] = (), alpns: Sequence[bytes] = (), *, answer_hooks: bool = True
+    ) -> None:
         self.addon = Streaming(alpn)
+        self._alpn = alpn
         self._opens = deque(opens)
+        self._alpns = deque(alpns)
         self._queue: deque[events.Event] = deque()
         self.hooks: deque[commands.StartHook] = deque()  # not answered yet
         self.wakeups: list[commands.RequestWakeup] = []
@@ -179,10 +188,10 @@ class World:
         context = Context(self.client, Options())  # type: ignore[arg-type]
         self.peers: dict[Connection, Peer] = {self.client: Peer(alpn, server=False)}
         context.server.address = (HOST, 443)
-        self._connected(context.server)
+        self._connected(context.server, alpn)
         self.layer = ServerTLSLayer(context)
         self.layer.child_layer = ClientTLSLayer(context)
-        self.answer_hooks = True
+        self.answer_hooks = answer_hooks
         self.piece = 0  # bytes that come in one go; 0: all
         self._queue.append(events.Start())
         self.peers[self.client].take(b"")
@@ -242,11 +251,11 @@ class World:
         self._queue.extend(events.Wakeup(each) for each in due)
         self.run()
 
-    def _connected(self, server: Connection) -> None:
+    def _connected(self, server: Connection, alpn: bytes) -> None:
         server.state = ConnectionState.OPEN
-        self.peers[server] = Peer(self.alpn, server=True)
+        self.peers[server] = Peer(alpn, server=True)
 
-    def _perform(self, command: commands.Command) -> None:
+    def _perform(self, command: commands.Command) -> None:  # noqa: C901, PLR0912 - one case a command
         match command:
             case commands.SendData():
                 if command.connection.state & ConnectionState.CAN_WRITE:
@@ -262,7 +271,7 @@ class World:
             case commands.OpenConnection():
                 error = self._opens.popleft() if self._opens else None
                 if error is None:
-                    self._connected(command.connection)
+                    self._connected(command.connection, self._alpns.popleft() if self._alpns else self._alpn)
                 else:
                     command.connection.error = error
                 self._queue.append(events.OpenConnectionCompleted(command, error))
@@ -333,10 +342,12 @@ def body(stream_id: int, data: bytes, *, end: bool = False) -> bytes:
 type Script = Callable[[World], None]
 
 
-def played(script: Script, alpn: bytes, *patches: Any, opens: Sequence[str | None] = ()) -> World:
+def played(
+    script: Script, alpn: bytes, *patches: Any, opens: Sequence[str | None] = (), alpns: Sequence[bytes] = ()
+) -> World:
     """Play a script to the layers with these replacements; hooks are plain calls."""
     with installed(*patches, addons=[Streaming(alpn)]):
-        world = World(alpn, opens)
+        world = World(alpn, opens, alpns)
         if alpn == b"h2":
             world.say(world.client, PREFACE + SETTINGS)
         script(world)
@@ -348,5 +359,5 @@ def told(world: World) -> list[tuple[Any, list[str]]]:
     said: list[tuple[Any, list[str]]] = []
     for peer in world.peers.values():
         raw = bytes(peer.heard)
-        said.append((frames_of(raw) if world.alpn == b"h2" else raw, peer.ends))
+        said.append((frames_of(raw) if peer.alpn == b"h2" else raw, peer.ends))
     return said
