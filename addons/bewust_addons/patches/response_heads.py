@@ -22,6 +22,7 @@ _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 _OF_CONNECTION = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
 _LENGTH = re.compile(rb"[0-9]{1,18}")  # any more would not fit into the browser's 64 bits
 _WITHOUT_BODY = (204, 304)
+_ONE_LINE = re.compile(rb"[\r\0]")  # browsers take a CR alone for the end of a line (RFC 9110, section 5.5)
 WHITE = b" \t"
 
 
@@ -35,7 +36,7 @@ def read_response_head(lines: Sequence[bytes]) -> Response:
     code = int(status)
     fields = with_one_length(header_fields(lines[1:]), code, chunks=version == b"HTTP/1.1")
     now = time.time()
-    return Response(version, code, reason or b"", Headers(fields), None, None, now, None)
+    return Response(version, code, _ONE_LINE.sub(b" ", reason or b""), Headers(fields), None, None, now, None)
 
 
 def header_fields(lines: Iterable[bytes]) -> Fields:
@@ -45,13 +46,17 @@ def header_fields(lines: Iterable[bytes]) -> Fields:
         if line[:1] in (b" ", b"\t"):  # continues the line before, which nobody sends any more
             if fields:
                 name, value = fields[-1]
-                fields[-1] = name, b"%b %b" % (value, line.strip())
+                fields[-1] = name, b"%b %b" % (value, _value(line))
             continue
         name, colon, value = line.partition(b":")
         name = name.rstrip(WHITE)
         if colon and _TOKEN.fullmatch(name):
-            fields.append((name, value.strip()))
+            fields.append((name, _value(value)))
     return fields
+
+
+def _value(raw: bytes) -> bytes:
+    return _ONE_LINE.sub(b" ", raw).strip(WHITE)
 
 
 def http2_fields(headers: Iterable[tuple[bytes, bytes]], *, trailers: bool = False) -> Fields:
@@ -90,7 +95,7 @@ def with_one_length(fields: Fields, status: int, *, chunks: bool) -> Fields:
         chunks
         and status >= 200
         and status not in _WITHOUT_BODY
-        and b"chunked" in (each.strip().lower() for each in codings.split(b","))
+        and b"chunked" in (each.strip(WHITE).lower() for each in codings.split(b","))
     )
     if chunked:
         if lengths or not _is_plain(codings):
@@ -101,7 +106,7 @@ def with_one_length(fields: Fields, status: int, *, chunks: bool) -> Fields:
     if len(lengths) == 1 and _LENGTH.fullmatch(lengths[0]) and (lengths[0] == b"0" or lengths[0][:1] != b"0"):
         return fields
     if lengths:
-        different = {each.strip() for value in lengths for each in value.split(b",")}
+        different = {each.strip(WHITE) for value in lengths for each in value.split(b",")}
         if len(different) > 1:
             raise ValueError("several lengths that differ")
         (length,) = different

@@ -431,3 +431,40 @@ def test_http2_differs_where_it_is_meant(name: str, piece: int) -> None:
     assert bool(informational) == ("103" in str(said))
     assert ([each for each in ours[0] if each not in informational], ours[1]) == theirs
     assert theirs[0][-1][:2] == ("head", 3)
+
+
+SITE_BYTES = st.lists(
+    st.one_of(
+        st.binary(max_size=60),
+        st.sampled_from([*ANSWERS, HINTS, b"HTTP/1.1 1", b"\r\n", b"\n", OK1 + b": x\r\n\r\n", b"0\r\n\r\n"]),
+        st.builds(
+            lambda kind, flags, stream, data: len(data).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + data,
+            st.integers(0, 12), st.integers(0, 255), st.integers(0, 8),
+            st.one_of(st.binary(max_size=20), st.sampled_from([bytes(4), bytes(8), b"\x88", b"\x88\x61\x02a "])),
+        ),
+    ),
+    max_size=8,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("alpn", [b"h2", b"http/1.1"])
+@given(said=SITE_BYTES, piece=PIECES)
+@EXAMPLES
+def test_whatever_a_site_says_nothing_of_ours_fails(alpn: bytes, said: list[bytes], piece: int) -> None:
+    def script(world: World) -> None:
+        world.piece = piece
+        world.say(world.client, head(1, *ASK, end=True) + head(3, *POST) if alpn == b"h2" else GET1)
+        for part in said:
+            for server in world.servers[-1:]:
+                if server.state & ConnectionState.CAN_READ:
+                    world.say(server, part)
+        world.wake()
+        world.close(world.client)
+
+    try:
+        played(script, alpn, *ALL)
+    except AssertionError as error:  # mitmproxy's own, which are not there with -O
+        last = error.__traceback__
+        while last and last.tb_next:
+            last = last.tb_next
+        assert last and "bewust_addons" not in last.tb_frame.f_code.co_filename
