@@ -15,7 +15,7 @@ from typing import NamedTuple
 import click
 from rich.console import Console
 
-from benchmarks import detection, footprint, traffic
+from benchmarks import detection, footprint, patches, traffic
 from benchmarks.figures import Figure, plain, table
 from benchmarks.rig import World
 
@@ -75,6 +75,8 @@ class Run(NamedTuple):
         found = traffic.figures(works, cells)
         if self._wants("plan", "verdict", "scan"):
             found += detection.figures(tell, self.rounds)
+        if self._wants("patch"):
+            found += patches.figures(tell, self.rounds)
         if self._wants("idle-front", "idle-inspector", "idle-session", "idle-cpu"):
             found += footprint.idle(world, tell)
         if self._wants("memory-mix"):

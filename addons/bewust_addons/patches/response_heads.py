@@ -15,7 +15,7 @@ from mitmproxy.net.http.validate import parse_transfer_encoding
 
 type Fields = list[tuple[bytes, bytes]]
 
-_STATUS_LINE = re.compile(rb"(?i)HTTP(?:/(\d+)\.(\d+))?[ \t]+(\d{3})(?:[ \t]+(.*)|(?!\d).*)")
+_STATUS_LINE = re.compile(rb"(?i)HTTP(?:/(\d+)\.(\d+))?[ \t]+(\d{3})(?:[ \t]+(.*))?")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-zA-Z]+")
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 # Of a connection, and so not allowed in HTTP/2 (RFC 9113, section 8.2.2); browsers do without them.
@@ -101,7 +101,7 @@ def with_one_length(fields: Fields, status: int, *, chunks: bool) -> Fields:
         if lengths or not _is_plain(codings):
             fields = [*without(fields, *_FRAMING), (b"Transfer-Encoding", b"chunked")]
         return fields
-    if codings:
+    if len(framing) > len(lengths):
         fields = without(fields, b"transfer-encoding")
     if len(lengths) == 1 and _LENGTH.fullmatch(lengths[0]) and (lengths[0] == b"0" or lengths[0][:1] != b"0"):
         return fields

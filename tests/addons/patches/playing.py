@@ -5,7 +5,7 @@ compared are the plain bytes, and not how TLS has cut them.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
@@ -214,8 +214,12 @@ class World:
             if not self._queue:
                 return
             while self._queue:
-                for command in self.layer.handle_event(self._queue.popleft()):
+                for command in self.handle(self._queue.popleft()):
                     self._perform(command)
+
+    def handle(self, event: events.Event) -> Iterable[commands.Command]:
+        """Return what the layers command."""
+        return self.layer.handle_event(event)
 
     def say(self, connection: Connection, data: bytes, *, later: bool = False) -> None:
         """Have the other end send something, or keep it for what it says next."""

@@ -13,20 +13,22 @@ GET = Request.make("GET", "https://www.google.nl/")
 LINES = st.one_of(
     st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"") or b"x"),
     st.sampled_from([
-        b"Content-Length: 5", b"content-length: 5", b"Content-Length : 5", b"Content-Length: 5, 5",
-        b"Content-Length: 6",         b"Content-Length: +5", b"Content-Length: 0x5", b"Content-Length: 05", b"Content-Length:", b"Content-Length: -1",
-        b"Content-Length: " + b"9" * 5000, b"Transfer-Encoding: chunked", b"transfer-encoding: CHUNKED",
-        b"Transfer-Encoding: gzip, chunked", b"Transfer-Encoding: chunked, gzip", b"Transfer-Encoding: identity",
-        b"Transfer-Encoding: \x0bchunked", b"Transfer-Encoding: xchunked", b"Transfer-Encoding:", b"X: \xe9",
-        b" folded", b"X: 1\rTransfer-Encoding: chunked",         b"\tfolded: Content-Length: 9", b"no colon", b": no name", b"two words: x", b"X-A: 1",
+        *(b"Content-Length: " + length for length in (
+            b"5", b"5, 5", b"6", b"+5", b"0x5", b"05", b"-1", b"", b"9" * 5000,
+        )),
+        *(b"Transfer-Encoding: " + coding for coding in (
+            b"chunked", b"CHUNKED", b"gzip, chunked", b"chunked, gzip", b"identity", b"\x0bchunked", b"xchunked", b"",
+        )),
+        b"content-length: 5", b"Content-Length : 5", b"transfer-encoding: chunked", b"X: \xe9", b"X-A: 1", b" folded",
+        b"X: 1\rTransfer-Encoding: chunked", b"\tfolded: Content-Length: 9", b"no colon", b": no name", b"two words: x",
     ]),
 )  # fmt: skip
 STATUS_LINES = st.one_of(
     st.binary(max_size=20).map(lambda line: line.replace(b"\n", b"")),
     st.sampled_from([
-        b"HTTP/1.1 200 OK", b"HTTP/1.0 200 OK", b"HTTP/1.1 204", b"HTTP/1.1 304 Not", b"HTTP/2 200", b"http/1.1 200 OK",
-        b"HTTP/1.1 103 Early", b"HTTP/1.1 2000", b"HTTP/1.1 1..", b"HTTP/1.1 200OK", b"HTTP/9999999999.1 200 OK",
-        b"HTTP 200", b"HTTP/1.1 200 a\rb",
+        *(b"HTTP/1.1 " + status for status in (b"200 OK", b"204", b"304 N", b"103 Early", b"2000", b"1..", b"200OK")),
+        b"HTTP/1.0 200 OK", b"HTTP/2 200", b"http/1.1 200 OK", b"HTTP/9999999999.1 200 OK", b"HTTP 200",
+        b"HTTP/1.1 200 a\rb",
     ]),
 )  # fmt: skip
 
@@ -91,6 +93,7 @@ def test_a_body_ends_where_browsers_end_it(lines: list[bytes], size: int | None)
         (b"HTTP/1.1 200 OK", [b"Content-Length: 5, 6"]),
         (b"HTTP/1.1 1..", []),
         (b"HTTP/1.1 20", []),
+        (b"HTTP/1.1 200HTTP/1.1 200 OK", []),
         (b"HTTP/1.1 2000 OK", []),
         (b"ICY 200 OK", []),
         (b"", []),
