@@ -74,7 +74,7 @@ class Chromium:
             self._browser = self._open(self._playwright.chromium)
             # An attached browser has a page already, in its own profile.
             pages = [page for context in self._browser.contexts for page in context.pages]
-            self.page = pages[0] if pages else self._browser.new_page()
+            self.page = pages[0] if pages else self._browser.new_context().new_page()  # which may have more
         except BaseException:
             self._playwright.stop()
             raise
@@ -86,6 +86,13 @@ class Chromium:
             self._browser.close()
         finally:
             self._playwright.stop()
+
+    def tab(self, number: int) -> None:
+        """Go on in one of several tabs, from 0; it is opened where there is none yet."""
+        pages = self.page.context.pages
+        while number >= len(pages):
+            pages.append(self.page.context.new_page())
+        self.page = pages[number]
 
     def goto(self, url: str, seconds: float = 15) -> int:
         """Visit a page and return its HTTP status; raises Playwright's Error, with `net::ERR_…`."""

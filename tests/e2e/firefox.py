@@ -100,6 +100,7 @@ class Firefox:
 
     `profile` is a folder (made if missing; put a trust store there first with `bewust.browsers.trust`),
     `prefs` are laid over `PREFS`, `env` over the environment of the test.
+    A page or an answer that takes longer than `patience` seconds is an error.
     """
 
     def __init__(
@@ -107,8 +108,9 @@ class Firefox:
         profile: Path,
         prefs: Mapping[str, Pref] | None = None,
         env: Mapping[str, str] | None = None,
+        patience: float = PATIENCE,
     ) -> None:
-        self._profile = profile
+        self._profile, self._patience = profile, patience
         self._prefs = {**PREFS, **(prefs or {})}
         self._env = {**os.environ, "HOME": str(profile), **ENVIRONMENT, **(env or {})}
         self._stack = ExitStack()
@@ -127,6 +129,12 @@ class Firefox:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+    def tab(self, number: int) -> None:
+        """Go on in one of several tabs, from 0; it is opened where there is none yet."""
+        while number >= len(self._tabs):
+            self._tabs.append(self._call("browsingContext.create", type="tab")["context"])
+        self._tab = self._tabs[number]
 
     def goto(self, url: str) -> None:
         """Open `url` and wait until it has loaded; raises FirefoxError if it does not."""
@@ -195,16 +203,17 @@ class Firefox:
         url = f"ws://{server['ws_host']}:{server['ws_port']}/session"
         self._socket = stack.enter_context(connect(url, max_size=None, proxy=None))
         self._call("session.new", capabilities={})
-        self._tab = self._call("browsingContext.getTree")["contexts"][0]["context"]
+        self._tabs: list[str] = [self._call("browsingContext.getTree")["contexts"][0]["context"]]
+        self.tab(0)
 
     def _call(self, method: str, **params: Any) -> Any:
         self._calls += 1
         self._socket.send(json.dumps({"id": self._calls, "method": method, "params": params}))
         while True:  # events, which no test subscribes to, have no id
             try:
-                answer = json.loads(self._socket.recv(timeout=PATIENCE))
+                answer = json.loads(self._socket.recv(timeout=self._patience))
             except TimeoutError:
-                raise FirefoxError(f"{method}: no answer in {PATIENCE:.0f} s") from None
+                raise FirefoxError(f"{method}: no answer in {self._patience:.0f} s") from None
             if answer.get("id") == self._calls:
                 break
         if answer["type"] == "error":
