@@ -1,5 +1,5 @@
 # The front door. `make` lists what there is.
-.PHONY: help demo test test-dates test-all lint unit e2e packages test-packages bench fuzz soak audit evaluate setup clean test-upstream
+.PHONY: help demo test test-dates test-all lint unit e2e packages test-packages bench fuzz soak audit evaluate setup clean test-upstream walk afternoon
 .DEFAULT_GOAL := help
 run := .venv/bin/
 
@@ -20,9 +20,11 @@ test-dates: setup ## the tests that need no browser on other dates, in another t
 	@PYTHONPATH=tests $(run)python -m dates.run $(ONLY)
 
 test-all: test test-dates ## and other dates, and the long ones: privacy audits, 100,000 workstations, Spark
+test-all: test ## and the long ones: privacy audits, 100,000 workstations, Spark, an afternoon
 	@dev/setup python fleet spark
 	@dev/setup system all
 	@$(run)pytest tests/long -o python_files='*.py' --timeout=1800 -s
+	@$(MAKE) --no-print-directory afternoon
 
 test-upstream: ## mitmproxy's own tests with our replacements: make test-upstream MITMPROXY_TESTS=DIR
 	@dev/setup python fleet upstream
@@ -62,6 +64,14 @@ fuzz: setup ## coverage-guided fuzzing, SECONDS=60 for each target: make fuzz SE
 
 soak: setup ## fifty busy employees and faults, ten minutes or SOAK=hours: nothing lost, no leak
 	@PYTHONPATH=tests:. $(run)python -m soak.run $(SOAK)
+
+walk: setup ## sites that behave as real ones do, with and without Bewust, as a table: CLIENTS="chromium curl"
+	@dev/setup system test
+	@PYTHONPATH=tests $(run)python -m e2e.servers.walk
+
+afternoon: setup ## one person's afternoon with and without Bewust: twenty minutes or SOAK=hours, BROWSER=firefox, SEED=n
+	@dev/setup system test
+	@PYTHONPATH=tests:. $(run)python -m soak.afternoon $(SOAK)
 
 audit: setup ## known weaknesses of every locked dependency; asks the package index, so not offline
 	@dev/setup python audit
