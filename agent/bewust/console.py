@@ -33,6 +33,25 @@ class Options:
         self.config = config
 
 
+class LanguageCode(click.ParamType):
+    """The code of a language there is a folder for, or one of `more`. They are looked for only when it is given."""
+
+    name = "code"
+
+    def __init__(self, *more: str) -> None:
+        self._more = more
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the code, or refuse it with those there are."""
+        from bewust import languages
+
+        with clear_errors():
+            codes = [*languages.known(), *self._more]
+        if value not in codes:
+            self.fail(f"{value!r} is not one of {', '.join(codes)}.", param, ctx)
+        return value
+
+
 class NoAgentError(RuntimeError):
     """No agent runs that could be asked."""
 
@@ -48,6 +67,7 @@ def clear_errors() -> Iterator[None]:
     from bewust.browsers import BrowserError
     from bewust.bundle import BundleError
     from bewust.delivery import DeliveryError
+    from bewust.languages import LanguageError
     from bewust.policy import PolicyError
     from bewust.recordings import RecordingError
     from bewust.schema import CatalogueError
@@ -56,7 +76,8 @@ def clear_errors() -> Iterator[None]:
     from bewust.texts import TextsError
 
     codes: dict[type[Exception], int] = {
-        CatalogueError: CONFIG, PolicyError: CONFIG, TextsError: CONFIG, RecordingError: READ_FAILED,
+        CatalogueError: CONFIG, PolicyError: CONFIG, TextsError: CONFIG, LanguageError: CONFIG,
+        RecordingError: READ_FAILED,
         DeliveryError: READ_FAILED, BundleError: READ_FAILED, AdminError: ADMIN,
         AuthorityError: AUTHORITY, AgentError: CANNOT_START, StoreError: CANNOT_START,
         NoAgentError: NOT_RUNNING, BrowserError: NO_BROWSER,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from bewust.console import READ_FAILED, Options, clear_errors, fail, say, warn
+from bewust.console import READ_FAILED, LanguageCode, Options, clear_errors, fail, say, warn
 
 if TYPE_CHECKING:
     from bewust.fleet.findings import Findings
@@ -65,7 +65,7 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
 @click.option(
     "--policy", "policy_place", type=click.Path(path_type=Path, exists=True), help="Your policy: file or folder."
 )
-@click.option("--language", type=click.Choice(["nl", "en"]), help="Of the report; the policy's by default.")
+@click.option("--language", type=LanguageCode(), help="Of the report; the policy's by default.")
 @click.option(
     "--engine",
     type=click.Choice(["duckdb", "spark"]),
@@ -89,12 +89,17 @@ def report(options: Options, /, places: tuple[Path, ...], *, policy_place: Path 
     with _clear_errors():
         rules, findings = _computed(places, policy_place or options.config, engine, options.state)
         edition = _edition(findings, period)
-        _write(
-            findings, rules, language or (rules.language if rules.language in ("nl", "en") else "en"), edition, outputs
-        )
+        _write(findings, rules, language or _spoken(rules.language), edition, outputs)
     _summary(findings)
     if not findings.cells:
         fail("not one valid report was found. The report says what was skipped, and why.", READ_FAILED)
+
+
+def _spoken(wanted: str) -> str:
+    """Return the policy's language where the report has it, else the one that every other falls back on."""
+    from bewust import languages
+
+    return wanted if wanted in languages.known() else languages.reference()
 
 
 def _computed(

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from bewust import languages
 from bewust.schema import normalise_host, parse_address, parse_duration
 
 NEXT_DAY = "next day"
@@ -74,7 +75,8 @@ def language(text: str) -> str | None:
     """Return what is wrong with the name of a language."""
     if re.fullmatch(_LANGUAGE, text):
         return None
-    return f'{text!r} is none. Write "nl" or "en", or the code of your own texts.'
+    ours = ", ".join(f'"{code}"' for code in languages.known())
+    return f"{text!r} is none. Write one of {ours}, or the code of your own texts."
 
 
 def host(text: str) -> str | None:

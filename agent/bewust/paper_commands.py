@@ -4,14 +4,15 @@ from pathlib import Path
 
 import click
 
-from bewust.console import READ_FAILED, Options, clear_errors, fail, say
+from bewust.console import READ_FAILED, LanguageCode, Options, clear_errors, fail, say
+
+ALL = "all"
 
 
 @click.command(short_help="Write the papers that IT is asked for.")
 @click.option("--out", metavar="DIR", required=True, type=click.Path(path_type=Path, file_okay=False),
               help="Folder for them, made where there is none.")  # fmt: skip
-@click.option("--language", type=click.Choice(["nl", "en", "both"]), default="both", show_default=True,
-              help="Language of the papers.")  # fmt: skip
+@click.option("--language", type=LanguageCode(ALL), default=ALL, show_default=True, help="Language of the papers.")
 @click.pass_obj
 def papers(options: Options, out: Path, language: str) -> None:
     """Write what IT is asked for, from the configuration in force: an annex to the DPIA, a sheet for the
@@ -20,7 +21,7 @@ def papers(options: Options, out: Path, language: str) -> None:
 
     What your organisation has not filled in is a marked blank. Files of these names are replaced.
     """
-    from bewust.papers.rendering import LANGUAGES
+    from bewust import languages
     from bewust.papers.sbom import SbomError
     from bewust.papers.writing import PapersError, write
     from bewust.settings import load_rules
@@ -28,7 +29,7 @@ def papers(options: Options, out: Path, language: str) -> None:
     with clear_errors():
         rules = load_rules(options.config, state=options.state)
         try:
-            written = write(rules, out, LANGUAGES if language == "both" else [language])
+            written = write(rules, out, list(languages.known()) if language == ALL else [language])
         except (PapersError, SbomError) as error:
             fail(str(error), READ_FAILED)
     for path in written:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import tomli
 
-from bewust import layers, limits
+from bewust import languages, layers, limits
 from bewust.catalogue import DEFAULT_COUNTRIES
 from bewust.limits import Budget, Daily, Duration, Host, Hours, Language, Link, Mailbox, Pause, Step, Upstream
 from bewust.managed import Layer, LayerError
@@ -141,7 +141,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `fill` holds what the placeholders of reminder texts stand for; an empty value means none.
     """
 
-    language: Language = "nl"
+    language: Language = languages.DEFAULT
     timezone: str = "Europe/Amsterdam"
     countries: tuple[str, ...] = DEFAULT_COUNTRIES
     internal_hosts: tuple[limits.Host, ...] = ()

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from bewust import authority, layers, policy, routing, texts
+from bewust import authority, languages, layers, policy, routing, texts
 from bewust.model import Status
 from bewust.policy import Policy, PolicyError
 from bewust.settings import Rules, load_rules
@@ -54,6 +54,7 @@ def review(place: Path, config: Path | None, state: Path | None = None) -> Revie
     Where this policy believes the catalogue that was imported into `state`, it is checked with that one.
     Raises the error of the room where the mistake is, a PolicyError also for names that no authority can hold.
     """
+    languages.check()
     folder, file = (place, None) if place.is_dir() else (config, place)
     rules = load_rules(folder, file, state)
     if rules.edition.problem is not None:  # then what it says of unknown services would be passed over

@@ -5,13 +5,13 @@ Belongs here: what a text is for, what fills its placeholders, how long it may b
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Literal
 
 import msgspec
 import tomli
 
+from bewust import languages
 from bewust.model import Context, Detection, Level, Service, Status
 from bewust.policy import Policy
 
@@ -75,14 +75,15 @@ class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load(language: str, overlay: Traversable | None = None) -> Texts:
     """Return the texts of a language; those of `overlay` count over ours by id. Raises TextsError."""
     found: Texts | None = None
-    for folder in (files("bewust_config"), overlay):
-        file = folder.joinpath("texts").joinpath(f"{language}.toml") if folder is not None else None
+    theirs = overlay.joinpath("texts").joinpath(f"{language}.toml") if overlay is not None else None
+    for file in (languages.reminders(language), theirs):
         if file is None or not file.is_file():
             continue
         texts = _read(file)
         found = texts if found is None else _laid_over(found, texts)
     if found is None:
-        raise TextsError(f"texts/{language}.toml: does not exist. Set language to nl or en, or add the file.")
+        ours = ", ".join(languages.known())
+        raise TextsError(f"texts/{language}.toml: does not exist. Set language to one of {ours}, or add the file.")
     if not found.text:
         raise TextsError(f"texts/{language}.toml: has no text. Begin each with [[text]], as our own files do.")
     return found

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bewust import __version__
+from bewust import __version__, languages
 from bewust.admin import launchd
 from bewust.admin.profile import BUNDLE
 from bewust.admin.steps import PORT
@@ -29,7 +29,7 @@ _ROTATED = f"# logfile owner:group mode count size when flags\n{launchd.LOG} {la
 def information() -> Mapping[str, Any]:
     """Return Info.plist: an application without a window or a place in the Dock."""
     return {
-        "CFBundleDevelopmentRegion": "nl",
+        "CFBundleDevelopmentRegion": languages.DEFAULT,
         "CFBundleDisplayName": "Bewust",
         "CFBundleExecutable": "bewust",
         "CFBundleIconFile": "bewust.icns",

@@ -1,4 +1,4 @@
-"""The templates for group policy and Intune: Bewust.admx, and its words in Dutch and English (.adml).
+"""The templates for group policy and Intune: Bewust.admx, and its words in every language (.adml).
 
 Belongs here: the keys of the policy as settings. They follow from its JSON Schema, so from the policy's types;
 what has no fixed keys (services, contexts, keepers) is set by the one value that holds TOML. Not here: what is
@@ -7,20 +7,17 @@ read of the registry (bewust.managed). Source: Microsoft's ADMX schema, [MS-GPRE
 """
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from bewust import managed, policy_schema
+from bewust import languages, managed, policy_schema
 
 NAMESPACE = "http://schemas.microsoft.com/GroupPolicy/2006/07/PolicyDefinitions"
-LANGUAGES = {"nl": "nl-NL", "en": "en-US"}
 ROOT = "bewust"  # the category; its others are the policy's tables
 _HEAD = {"xmlns": NAMESPACE, "revision": "1.0", "schemaVersion": "1.0"}
-_WORDS = Path(__file__).parent / "words.toml"
 
 type Node = Mapping[str, Any]
 
@@ -28,8 +25,8 @@ type Node = Mapping[str, Any]
 def write(folder: Path) -> None:
     """Write the template and its words, as they lie in a PolicyDefinitions folder."""
     _write(folder / "Bewust.admx", template())
-    for language, place in LANGUAGES.items():
-        _write(folder / place / "Bewust.adml", resources(language))
+    for code, language in languages.known().items():
+        _write(folder / language.culture / "Bewust.adml", resources(code))
 
 
 def keys(schema: Node | None = None) -> dict[str, Node]:
@@ -56,7 +53,7 @@ def template() -> Element:
     definitions = SubElement(SubElement(root, "supportedOn"), "definitions")
     SubElement(definitions, "definition", {"name": "SUPPORTED", "displayName": "$(string.general_supported)"})
     categories = SubElement(root, "categories")
-    for name in words()["category"]:
+    for name in _names(languages.words(languages.reference(), "adml"), "category"):
         category = SubElement(categories, "category", {"name": name, "displayName": f"$(string.category_{name})"})
         if name != ROOT:
             SubElement(category, "parentCategory", {"ref": ROOT})
@@ -97,36 +94,35 @@ def _setting(policies: Element, key: str, node: Node, category: str) -> None:
 
 def resources(language: str) -> Element:
     """Return the .adml of a language: the words of every setting, and how its value is asked for."""
-    said = words()
+    said = languages.words(language, "adml")
     root = Element("policyDefinitionResources", _HEAD)
     SubElement(root, "displayName").text = "Bewust"
-    SubElement(root, "description").text = said["category"][ROOT][language]
+    SubElement(root, "description").text = said[f"category.{ROOT}"]
     inside = SubElement(root, "resources")
     table = SubElement(inside, "stringTable")
     shown = SubElement(inside, "presentationTable")
-    for name, text in said["category"].items():
-        _string(table, f"category_{name}", text[language])
-    _string(table, "general_supported", said["general"]["supported"][language])
+    for name in _names(said, "category"):
+        _string(table, f"category_{name}", said[f"category.{name}"])
+    _string(table, "general_supported", said["general.supported"])
     for key, node in keys().items():
-        _words(table, shown, key, node, language)
-    _string(table, managed.TEXT, said["policy"][language])
-    _string(table, f"{managed.TEXT}_about", said["policy"][f"about_{language}"])
-    _asked(shown, managed.TEXT, {"type": "array"}, said["general"]["toml"][language])
+        _words(table, shown, key, node, said)
+    _string(table, managed.TEXT, said["policy.name"])
+    _string(table, f"{managed.TEXT}_about", said["policy.about"])
+    _asked(shown, managed.TEXT, {"type": "array"}, said["general.toml"])
     return root
 
 
-def _words(table: Element, shown: Element, key: str, node: Node, language: str) -> None:
-    said, name = words(), key.replace(".", "_")
-    general, own = said["general"], said["key"][key]
-    about = own["about_nl"] if language == "nl" else f"{node['description'][:1].upper()}{node['description'][1:]}."
+def _words(table: Element, shown: Element, key: str, node: Node, said: Mapping[str, str]) -> None:
+    name = key.replace(".", "_")
+    about = said.get(f"about.{key}") or f"{node['description'][:1].upper()}{node['description'][1:]}."
     ours = json.dumps(node.get("default", ""), ensure_ascii=False)
-    lines = [about, "", f"{general['key'][language]} {key}", f"{general['ours'][language]} {ours}"]
-    _string(table, name, own[language])
+    lines = [about, "", f"{said['general.key']} {key}", f"{said['general.ours']} {ours}"]
+    _string(table, name, said[f"key.{key}"])
     _string(table, f"{name}_about", "\n".join(lines))
     for item in node.get("enum", ()):
         _string(table, f"{name}_{item}", item)
     if node.get("type") != "boolean":
-        _asked(shown, name, node, general["lines" if node.get("type") == "array" else "value"][language])
+        _asked(shown, name, node, said["general.lines" if node.get("type") == "array" else "general.value"])
 
 
 def _asked(shown: Element, name: str, node: Node, label: str) -> None:
@@ -146,9 +142,9 @@ def _asked(shown: Element, name: str, node: Node, label: str) -> None:
             SubElement(box, "defaultValue").text = node["default"]
 
 
-def words() -> dict[str, Any]:
-    """Return what an administrator reads."""
-    return tomllib.loads(_WORDS.read_text("utf-8"))
+def _names(said: Mapping[str, str], table: str) -> list[str]:
+    """Return the names of what a table of words speaks of."""
+    return [key.removeprefix(f"{table}.") for key in said if key.startswith(f"{table}.")]
 
 
 def _string(table: Element, name: str, text: str) -> None:

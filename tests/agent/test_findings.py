@@ -61,8 +61,9 @@ def test_there_is_a_lever_for_every_service() -> None:
 def test_a_lever_names_services_of_the_catalogue_settings_and_its_source() -> None:
     assert {name for each in levers() for name in each.services} <= SHIPPED.keys()
     assert {context for each in levers() for context in each.contexts} == set(Context)
+    assert len({each.id for each in levers()}) == len(levers())
     for each in levers():
-        assert all((each.nl, each.en, each.source, each.policies))
+        assert all((each.id, each.source, each.policies))
         for name in re.findall(r"\b[A-Z][a-z]+(?:[A-Z][A-Za-z]+)+\b", " ".join(each.policies)):
             assert name in each.source or name in ("ExtensionInstallAllowlist", "GitHub"), name
 
@@ -72,4 +73,4 @@ def test_the_lever_of_a_service_goes_before_that_of_its_context() -> None:
     assert chrome is not None
     assert other is not None
     assert "Chrome: TranslateEnabled = false" in chrome.policies
-    assert "eTranslation" in other.nl
+    assert (chrome.id, other.id) == ("google-translate", "translation")

@@ -1,41 +1,33 @@
-"""Both languages say everything, and write numbers as their readers do."""
+"""The report's words: every language has a name for all that is shown, and writes numbers as its readers do."""
 
 from datetime import date
-from string import Formatter
 
 import pytest
 
+from bewust import languages
 from bewust.counters import period_start
 from bewust.fleet.estimates import FACTS
-from bewust.fleet.wording import LANGUAGES, Words, last_day, step, texts
+from bewust.fleet.findings import levers
+from bewust.fleet.wording import Words, last_day, step
 from bewust.model import Context, Status
 from bewust.policy import EPSILONS
 
 
-def placeholders(text: str) -> set[str | None]:
-    return {name for _, name, _, _ in Formatter().parse(text) if name}
-
-
-def test_both_languages_have_the_same_keys_with_the_same_placeholders() -> None:
-    nl, en = (texts(language) for language in LANGUAGES)
-    assert nl.keys() == en.keys()
-    assert {key: placeholders(text) for key, text in nl.items()} == {
-        key: placeholders(text) for key, text in en.items()
-    }
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", languages.known())
 def test_every_value_of_a_closed_list_has_a_name(language: str) -> None:
-    known = texts(language)
+    known = languages.words(language, "fleet")
     values: list[tuple[str, str]] = [("context", each) for each in Context]
     values += [("status", each) for each in Status]
     values += [("origin", each) for each in ("embedded", "chosen")] + [(fact, "other") for fact in FACTS]
     values += [(kind, each) for kind in ("mechanism", "guarantee") for each in EPSILONS]
-    assert [f"{kind}_{value}" for kind, value in values if f"{kind}_{value}" not in known] == []
+    asked = [*(f"{kind}_{value}" for kind, value in values), *(f"lever.{each.id}" for each in levers())]
+    assert [key for key in asked if key not in known] == []
 
 
 def test_numbers_are_written_as_the_reader_does() -> None:
-    nl, en = Words("nl"), Words("en")
+    nl, en, de = Words("nl"), Words("en"), Words("de")
+    assert (de.number(1234567.4), de.percent(0.1234, 0.1)) == ("1.234.567", "12,3 %")
+    assert de.day(date(2026, 11, 2)) == "2. November 2026"
     assert (nl.number(1234567.4), en.number(1234567.4)) == ("1.234.567", "1,234,567")
     assert (nl.percent(0.1234, 0.1), en.percent(0.1234, 0.1)) == ("12,3 %", "12.3%")
     assert nl.number(1234, 100) == "1.200"

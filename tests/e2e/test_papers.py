@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bewust import sharing
+from bewust import languages, sharing
 from bewust.keys import key_text
-from bewust.papers.rendering import LANGUAGES, PAPERS
+from bewust.papers.rendering import PAPERS
 from bewust.papers.writing import write
 from bewust.settings import load_rules
 from e2e.chromium import Chromium
@@ -50,7 +50,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 def papers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("papers")
     (folder / "policy.toml").write_text(request.param, encoding="utf-8")
-    write(load_rules(folder), folder / "out", LANGUAGES)
+    write(load_rules(folder), folder / "out", list(languages.known()))
     return folder / "out"
 
 
@@ -58,7 +58,7 @@ def sheets(pdf: bytes) -> int:
     return len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf))
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", languages.known())
 def test_the_sheet_for_the_works_council_is_one_page(papers: Path, chromium: Chromium, language: str) -> None:
     chromium.goto((papers / f"works-council.{language}.html").as_uri())
     pdf = chromium.page.pdf(prefer_css_page_size=True)
@@ -67,7 +67,7 @@ def test_the_sheet_for_the_works_council_is_one_page(papers: Path, chromium: Chr
     assert 5 < sheets(chromium.page.pdf(prefer_css_page_size=True)) < 15  # and the count does count
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", languages.known())
 @pytest.mark.parametrize("paper", PAPERS)
 def test_a_paper_prints_on_a4_and_asks_for_nothing(papers: Path, chromium: Chromium, paper: str, language: str) -> None:
     asked: list[str] = []

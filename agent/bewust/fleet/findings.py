@@ -33,11 +33,10 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 class Lever(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an administrator can do, and where that is written."""
+    """What an administrator can do, and where that is written; each language says it by its `id`."""
 
+    id: str
     policies: tuple[str, ...]
-    nl: str
-    en: str
     source: str
     services: tuple[str, ...] = ()
     contexts: tuple[str, ...] = ()

@@ -133,7 +133,7 @@ class _Page:
             described = ", ".join(self.words.label(kind, getattr(fact, kind)) for kind in FACTS)
             lines = list(self._lines(cell.cell))
             if found and fact.status != "contracted":
-                lines.append(getattr(found, self.words.language))
+                lines.append(self.words.plain(f"lever.{found.id}"))
                 yield Advice(fact.name, self._texts(cell)[0], described, lines, found.policies, found.source)
             else:
                 yield Advice(fact.name, self._texts(cell)[0], described, lines, (), "")

@@ -1,17 +1,10 @@
-"""The words of the report, in Dutch and English, and how each writes a number."""
+"""The words of the report in one language, and how it writes a number."""
 
-from collections.abc import Mapping
 from datetime import date, timedelta
-from functools import cache
 from math import floor, log10
-from pathlib import Path
 
-import tomli
-
+from bewust import languages
 from bewust.counters import period_end
-
-LANGUAGES = ("nl", "en")
-FOLDER = Path(__file__).parent / "words"
 
 
 class Words:
@@ -19,10 +12,15 @@ class Words:
 
     def __init__(self, language: str) -> None:
         self.language = language
-        self._texts = texts(language)
+        self._form = languages.language(language)
+        self._texts = languages.words(language, "fleet")
 
     def __call__(self, key: str, **values: str) -> str:
         return self._texts[key].format(**values)
+
+    def plain(self, key: str) -> str:
+        """Return a sentence as it is: braces in it mean nothing."""
+        return self._texts[key]
 
     def label(self, kind: str, value: str) -> str:
         """Return what a value of a closed list is called; one that is not listed stands for itself."""
@@ -31,23 +29,15 @@ class Words:
     def number(self, value: float, step: float = 1) -> str:
         """Return a number rounded to a multiple of `step`, such as 1.200 (nl) or 1,200 (en)."""
         decimals = max(0, -floor(log10(step)))
-        text = f"{round(value / step) * step:,.{decimals}f}"
-        return text.translate(str.maketrans(",.", ".,")) if self.language == "nl" else text
+        return self._form.number(round(value / step) * step, decimals)
 
     def percent(self, part: float, step: float = 1) -> str:
         """Return a part of one as a percentage, rounded to `step` percent."""
-        return f"{self.number(100 * part, step)}{' %' if self.language == 'nl' else '%'}"
+        return self._form.percent.format(n=self.number(100 * part, step))
 
     def day(self, day: date) -> str:
         """Return a day in words."""
-        return f"{day.day} {self._texts[f'month_{day.month}']} {day.year}"
-
-
-@cache
-def texts(language: str) -> Mapping[str, str]:
-    """Return all texts of a language."""
-    found: Mapping[str, str] = tomli.loads((FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
-    return found
+        return self._form.day.format(day=day.day, month=self._form.months[day.month - 1], year=day.year)
 
 
 def step(half: float, digits: int = 2) -> float:

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from bewust import routing, texts
+from bewust import languages, routing, texts
 from bewust.counters import rows
 from bewust.matching import Matcher
 from bewust.model import Context
@@ -38,7 +38,6 @@ from bewust.texts import Chooser, TextsError
 
 __all__ = ["Page", "Shown", "Status"]
 
-FALLBACK = "nl"  # where the policy's language is none of the page's
 THEME = "theme.css"  # the organisation's tokens, in its own folder
 SECONDS_DIGITS = 9  # of a pause; the policy allows far less
 THEME_LIMIT = 64 << 10  # bytes; tokens are a few KiB
@@ -230,10 +229,10 @@ class Page:
     # How an answer is made.
 
     def _language(self, request: Request) -> str:
-        """Return the language in the address, else the policy's, else Dutch."""
+        """Return the language in the address, else the policy's, else the default one."""
         asked = request.url.path.split("/")[1]
         own = self._agent.rules.policy.language.partition("-")[0]
-        return next((code for code in (asked, own) if code in spoken()), FALLBACK)
+        return next((code for code in (asked, own) if code in spoken()), languages.DEFAULT)
 
     async def _login(self, request: Request) -> Login | None:
         client = request.client

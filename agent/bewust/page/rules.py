@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from fractions import Fraction
 
+from bewust import languages
 from bewust.limits import NEXT_DAY
 from bewust.model import Status
 from bewust.page import kept, why
@@ -18,10 +19,9 @@ def facts(view: View) -> Mapping[str, object]:
     epsilon = sum(map(Fraction, policy.epsilons.values()), Fraction(0))
     services = view.agent.rules.services.values()
     kinds = {service.id: view.depth(service) for service in services if service.counts}
-    key = f"language.{policy.language}"
     return {
         "policy": policy,
-        "language": words(key) if key in words else policy.language,
+        "language": _language(words, policy.language),
         "sentences": schedule(policy.reminders, words),
         "decided": [_decided(view, key, found) for key, found in policy.service.items() if says_something(found)],
         "into": sorted((view.name(key) for key, kind in kinds.items() if kind == "into"), key=str.casefold),
@@ -34,6 +34,13 @@ def facts(view: View) -> Mapping[str, object]:
         "sealed_days": SEALED_DAYS,
         "flush": words.duration(policy.flush),
     }
+
+
+def _language(words: Words, code: str) -> str:
+    """Return what a language is called: in the words of the page, else by its speakers, else its code."""
+    if f"language.{code}" in words:
+        return words(f"language.{code}")
+    return languages.language(code).name if code in languages.known() else code
 
 
 def schedule(rules: ReminderRules, words: Words) -> list[str]:

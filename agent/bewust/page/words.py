@@ -1,32 +1,30 @@
-"""All words of the page in one language: reading them, filling them in, and writing dates and durations.
+"""All words of the page in one language: filling them in, and writing dates and durations.
 
-Belongs here: what needs a language. A third one needs one more file in words/ and nothing else. Not
-here: which words are said of what (the page's other modules and its templates).
+Belongs here: what needs a language. Not here: where words come from (languages), which words are said of what (the
+page's other modules and its templates).
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 
-import tomli
-
+from bewust import languages
 from bewust.schema import parse_duration
 
-_FOLDER = files("bewust.page").joinpath("words")
 _STEPS = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 
 
 class Words:
-    """The words of one language: `words("now.title")`, and `count` for what has a singular and a plural.
+    """The words of one part of one language: `words("now.title")`, and `count` for what has a singular and a plural.
 
-    A key that is not there, or a placeholder without a value, is a mistake of ours and raises KeyError.
+    A key that is not there, or a placeholder without a value, is a mistake of ours and raises KeyError. `form` says
+    what the language is called and how it writes numbers and dates.
     """
 
-    def __init__(self, language: str, folder: Traversable = _FOLDER) -> None:
+    def __init__(self, language: str, part: str = "page") -> None:
         self.language = language
-        self._words = flat(tomli.loads(folder.joinpath(f"{language}.toml").read_text(encoding="utf-8")))
+        self.form = languages.language(language)
+        self._words = languages.words(language, part)
 
     def __call__(self, key: str, **fill: object) -> str:
         return self._words[key].format_map(fill)
@@ -45,16 +43,15 @@ class Words:
 
     def number(self, n: int) -> str:
         """Return a number as it is written in running text: 2.868, or 2,868."""
-        return f"{n:,}".replace(",", self("format.thousands"))
+        return self.form.number(n)
 
     def day(self, at: date) -> str:
         """Return a date such as 24 november 2026."""
-        month = self("format.months").split()[at.month - 1]
-        return self("format.day", day=at.day, month=month, year=at.year)
+        return self.form.day.format(day=at.day, month=self.form.months[at.month - 1], year=at.year)
 
     def moment(self, at: datetime) -> str:
         """Return a date and a time to the minute, as the clock of `at` shows them."""
-        return self("format.moment", day=self.day(at), time=f"{at:%H:%M}")
+        return self.form.moment.format(day=self.day(at), time=f"{at:%H:%M}")
 
     def duration(self, text: str) -> str:
         """Return a duration of the policy, such as "30m", in words."""
@@ -68,16 +65,7 @@ class Words:
         return self("format.and", first=", ".join(first), last=last) if first else last
 
 
-def flat(table: Mapping[str, object], above: str = "") -> dict[str, str]:
-    """Return a table of tables with dotted keys."""
-    found: dict[str, str] = {}
-    for key, value in table.items():
-        found |= flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": str(value)}
-    return found
-
-
 @cache
 def spoken() -> Mapping[str, Words]:
-    """Return every language there is a file for, by its code."""
-    codes = sorted(entry.name.removesuffix(".toml") for entry in _FOLDER.iterdir() if entry.name.endswith(".toml"))
-    return {code: Words(code) for code in codes}
+    """Return the page's words in every language, by its code."""
+    return {code: Words(code) for code in languages.known()}

@@ -7,7 +7,6 @@ read from the rooms that act on it, so that a paper cannot say something else th
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
-from importlib.resources import files
 
 import msgspec
 
@@ -22,8 +21,6 @@ from bewust.policy import PERIOD_WEEKS, Policy
 from bewust.retention import SEALED_DAYS
 from bewust.settings import Rules
 from bewust.texts import Chooser, Texts
-
-WORDS = files("bewust.papers").joinpath("words")
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -53,7 +50,7 @@ class Rung(msgspec.Struct, frozen=True):
 
 def facts(rules: Rules, texts: Texts, language: str) -> dict[str, object]:
     """Return all that the templates of a language ask for. Texts give the names of services."""
-    t, w = Words(language), Words(language, WORDS)
+    t, w = Words(language), Words(language, "papers")
     chooser = Chooser(rules.policy, texts)
     counting = [service for service in rules.services.values() if service.counts]
     services = sorted(counting, key=lambda service: chooser.name(service).casefold())
@@ -175,7 +172,7 @@ def _release(mine: Policy, t: Words) -> Mapping[str, object]:
 
 
 def _decimal(number: Fraction, t: Words) -> str:
-    return f"{float(number):g}".replace(".", "," if t("format.thousands") == "." else ".")
+    return f"{float(number):g}".replace(".", t.form.decimal)
 
 
 def _capital(text: str) -> str:

@@ -13,8 +13,9 @@ from importlib.resources import files
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
+from bewust import languages
+
 PAPERS = ("dpia-annex", "works-council", "handbook", "algorithm-register")
-LANGUAGES = ("nl", "en")
 _MEANING = re.compile(r"[\\`*_\[\]<>|~&]")  # what has a meaning anywhere in a line
 _BEGIN = re.compile(r"^(?:[#+=:-]|\d+(?=[.)](?:\s|$)))")  # and what has one at its beginning
 _BLANK = re.compile(r"<strong>(\[[^<]*\])</strong>")
@@ -50,20 +51,21 @@ def _line(value: object) -> str:
 
 
 def _own(name: str) -> str:
-    return files("bewust.papers").joinpath("templates", *name.split("/")).read_text(encoding="utf-8")
+    return files("bewust.papers").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def markdown(paper: str, language: str, facts: Mapping[str, object]) -> str:
     """Return a paper as Markdown, with tables as GitHub has them."""
     environment = Environment(
-        loader=FunctionLoader(_own), undefined=StrictUndefined, finalize=escaped, autoescape=False,
+        loader=FunctionLoader(partial(languages.paper, language)), undefined=StrictUndefined, finalize=escaped,
+        autoescape=False,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    word = {"nl": "in te vullen", "en": "to be filled in"}[language]
+    word = languages.words(language, "papers")["blank"]
     environment.filters["code"] = code
     environment.filters["or_blank"] = lambda value, what: value or blank(what, word)
     environment.globals["blank"] = partial(blank, word=word)
-    text = environment.get_template(f"{language}/{paper}.md").render(facts)
+    text = environment.get_template(f"{paper}.md").render(facts)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 

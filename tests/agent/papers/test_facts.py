@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bewust import routing, sharing, storage, texts
+from bewust import languages, routing, sharing, storage, texts
 from bewust.keys import key_text
 from bewust.model import Depth
-from bewust.page.words import Words
 from bewust.papers import facts
-from bewust.papers.facts import WORDS
-from bewust.papers.rendering import LANGUAGES, PAPERS, markdown
+from bewust.papers.rendering import PAPERS, markdown
 from bewust.settings import Rules, load_rules
 
 KEYS = [key_text(sharing.generate().public_key()) for _ in range(2)]
@@ -41,11 +39,6 @@ def paper(of: Rules, name: str = "dpia-annex", language: str = "nl") -> str:
     return markdown(name, language, told(of, language))
 
 
-def test_the_words_of_both_languages_are_alike() -> None:
-    nl, en = (Words(language, WORDS) for language in LANGUAGES)
-    assert nl.keys == en.keys
-
-
 def test_every_table_and_column_of_the_store_is_named(tmp_path: Path) -> None:
     storage.build(storage.Contents(), tmp_path / "x.db")
     with closing(sqlite3.connect(tmp_path / "x.db")) as database:
@@ -68,7 +61,7 @@ def test_every_service_is_in_one_column_and_every_decrypted_name_in_the_table() 
 
 
 def test_bewust_itself_has_a_reason_for_each_step_it_takes() -> None:
-    for language in LANGUAGES:
+    for language in languages.known():
         rungs = told(load_rules(None), language)["rungs"]
         assert isinstance(rungs, list)
         for rung in rungs:

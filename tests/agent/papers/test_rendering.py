@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bewust import texts
+from bewust import languages, texts
 from bewust.papers import facts
-from bewust.papers.rendering import LANGUAGES, PAPERS, blank, code, escaped, html, markdown
+from bewust.papers.rendering import PAPERS, blank, code, escaped, html, markdown
 from bewust.settings import load_rules
 
 RULES = load_rules(None)
-FACTS = {language: facts.facts(RULES, texts.load(language), language) for language in LANGUAGES}
+FACTS = {language: facts.facts(RULES, texts.load(language), language) for language in languages.known()}
 NASTY = ["a | b", "`x`", "<script>alert(1)</script>", "**b** _i_ [l](javascript:x)", "# h", "- i", "1. one", "12) x",
          "&lt;", "a\n\n| b |", "\\", "\\|", "    code", "~~~", "---", "===", "+", "<https://x.y>", "![i](x)",
          "\u202eab", "{{ 7 * 7 }}", "0.5"]  # fmt: skip
@@ -84,7 +84,7 @@ def test_a_blank_is_marked_in_both_forms() -> None:
     assert "<mark>" not in html("x", "nl", f"# T\n\n{escaped('[x]')}\n")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", languages.known())
 @pytest.mark.parametrize("paper", PAPERS)
 def test_a_paper_is_one_file_that_fetches_nothing(paper: str, language: str) -> None:
     page = html(paper, language, markdown(paper, language, FACTS[language]))
@@ -98,12 +98,25 @@ def test_a_paper_is_one_file_that_fetches_nothing(paper: str, language: str) -> 
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-def test_both_languages_have_the_same_parts_and_blanks(paper: str) -> None:
-    dutch, english = (markdown(paper, language, FACTS[language]) for language in LANGUAGES)
+def test_every_language_has_the_same_parts_and_blanks(paper: str) -> None:
+    found = {language: markdown(paper, language, FACTS[language]) for language in languages.known()}
     for pattern in (r"(?m)^#+ ", r"(?m)^\|", r"(?m)^- ", r"\*\*\\\["):
-        assert len(re.findall(pattern, dutch)) == len(re.findall(pattern, english)), pattern
-    assert dutch.count(r"**\[in te vullen: ") == dutch.count(r"**\[") > 0
-    assert english.count(r"**\[to be filled in: ") == english.count(r"**\[") > 0
+        assert len({len(re.findall(pattern, text)) for text in found.values()}) == 1, pattern
+    for language, text in found.items():
+        blank_word = languages.words(language, "papers")["blank"]
+        assert text.count(rf"**\[{blank_word}: ") == text.count(r"**\[") > 0
+
+
+@pytest.mark.parametrize("paper", [*PAPERS, "footer"])
+def test_every_language_puts_in_the_same_facts(paper: str) -> None:
+    """What a template asks for under some setting only is asked for in every language."""
+    names = {language: variables(languages.paper(language, f"{paper}.md")) for language in languages.known()}
+    assert len({frozenset(found) for found in names.values()}) == 1, names
+
+
+def variables(template: str) -> set[str]:
+    inside = " ".join(re.findall(r"\{[{%](.*?)[%}]\}", template))
+    return set(re.findall(r"\b[a-z_]+(?:\.[a-z_]+)*\b", re.sub(r"\"[^\"]*\"", "", inside)))
 
 
 # Most characters that the Publicatiestandaard 1.0.0 of the Algoritmeregister takes, and what it refuses to be without.

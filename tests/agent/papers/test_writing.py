@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bewust.papers.rendering import LANGUAGES, PAPERS
+from bewust import languages
+from bewust.papers.rendering import PAPERS
 from bewust.papers.writing import SBOM, PapersError, write
 from bewust.settings import load_rules
 
@@ -13,8 +14,10 @@ RULES = load_rules(None)
 
 
 def test_each_paper_in_both_forms_and_languages_and_the_bill(tmp_path: Path) -> None:
-    written = write(RULES, tmp_path / "new" / "papers", LANGUAGES)
-    expected = {f"{paper}.{language}.{form}" for paper in PAPERS for language in LANGUAGES for form in ("html", "md")}
+    written = write(RULES, tmp_path / "new" / "papers", list(languages.known()))
+    expected = {
+        f"{paper}.{language}.{form}" for paper in PAPERS for language in languages.known() for form in ("html", "md")
+    }
     assert {path.name for path in written} == expected | {SBOM}
     assert set(written) == set((tmp_path / "new" / "papers").iterdir())
     assert json.loads((tmp_path / "new" / "papers" / SBOM).read_bytes())["specVersion"] == "1.6"

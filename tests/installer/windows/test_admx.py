@@ -10,11 +10,12 @@ from xml.etree.ElementTree import Element
 import msgspec
 import pytest
 
-from bewust import layers, managed, policy
+from bewust import languages, layers, managed, policy
 from bewust.policy import Policy
 from installer.windows import admx
 
 NS = {"p": admx.NAMESPACE}
+CULTURES = [one.culture for one in languages.known().values()]
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +30,9 @@ def policies(template: Element) -> dict[str, Element]:
     return {one.get("name", ""): one for one in template.findall("p:policies/p:policy", NS)}
 
 
-def test_there_is_a_template_and_its_words_in_two_languages(written: Mapping[str, Element]) -> None:
-    assert set(written) == {"Bewust.admx", "nl-NL/Bewust.adml", "en-US/Bewust.adml"}
+def test_there_is_a_template_and_its_words_in_every_language(written: Mapping[str, Element]) -> None:
+    assert set(written) == {"Bewust.admx", *(f"{one.culture}/Bewust.adml" for one in languages.known().values())}
+    assert len(CULTURES) == len(written) - 1 >= 3
 
 
 def test_every_key_of_the_policy_is_a_setting_or_is_set_by_toml(written: Mapping[str, Element]) -> None:
@@ -42,7 +44,15 @@ def test_every_key_of_the_policy_is_a_setting_or_is_set_by_toml(written: Mapping
     of_types = {key for key, _ in layers.leaves(msgspec.to_builtins(Policy()))}
     tables = {"release.keepers"}
     assert {key for key in of_types if not key.startswith(("service.", "fill."))} - tables <= valued
-    assert set(admx.words()["key"]) == set(admx.keys())
+
+
+@pytest.mark.parametrize("language", languages.known())
+def test_every_key_has_a_name_and_is_explained_in_the_language(language: str) -> None:
+    said = languages.words(language, "adml")
+    assert {key.removeprefix("key.") for key in said if key.startswith("key.")} == set(admx.keys())
+    explained = {key.removeprefix("about.") for key in said if key.startswith("about.")}
+    # The reference is English, and so are the comments of policy.toml, which are its explanation.
+    assert explained == (set() if language == languages.reference() else set(admx.keys()))
 
 
 def test_every_setting_is_in_the_key_that_is_read(written: Mapping[str, Element]) -> None:
@@ -86,7 +96,7 @@ def test_toml_in_lines_is_read_too() -> None:
     assert layer.table == {"service": {"chatgpt": {"status": "contracted"}}}
 
 
-@pytest.mark.parametrize("language", ["nl-NL", "en-US"])
+@pytest.mark.parametrize("language", CULTURES)
 def test_every_word_and_field_that_is_named_is_there(written: Mapping[str, Element], language: str) -> None:
     template, words = written["Bewust.admx"], written[f"{language}/Bewust.adml"]
     named = re.findall(r"\$\((string|presentation)\.(\w+)\)", ElementTree.tostring(template, "unicode"))
@@ -121,7 +131,7 @@ NEEDED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["Bewust.admx", "nl-NL/Bewust.adml", "en-US/Bewust.adml"])
+@pytest.mark.parametrize("name", ["Bewust.admx", *(f"{one}/Bewust.adml" for one in CULTURES)])
 def test_elements_stand_as_the_schema_wants_them(written: Mapping[str, Element], name: str) -> None:
     for node in written[name].iter():
         assert node.tag.startswith(f"{{{admx.NAMESPACE}}}")
@@ -138,14 +148,6 @@ def test_every_category_that_is_named_is_there(written: Mapping[str, Element]) -
     there = {node.get("name") for node in written["Bewust.admx"].iterfind(".//p:category", NS)}
     named = {node.get("ref") for node in written["Bewust.admx"].iterfind(".//p:parentCategory", NS)}
     assert named == there
-
-
-def test_a_key_without_words_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = admx.words()
-    del said["key"]["flush"]
-    monkeypatch.setattr(admx, "words", lambda: said)
-    with pytest.raises(KeyError, match="flush"):
-        admx.resources("nl")
 
 
 def test_the_same_sources_give_the_same_files(tmp_path: Path) -> None:
