@@ -33,7 +33,7 @@ class Options:
         self.config = config
 
 
-class LanguageCode(click.ParamType):
+class LanguageCode(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """The code of a language there is a folder for, or one of `more`. They are looked for only when it is given."""
 
     name = "code"

@@ -13,13 +13,13 @@ import string
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import tomli
 
-FOLDER = files("bewust_config").joinpath("languages")
+FOLDER = Path(str(files("bewust_config"))) / "languages"  # Bewust is always installed unpacked
 MANIFEST, REMINDERS, PAPERS = "language.toml", "reminders.toml", "papers"
 PARTS = ("page", "fleet", "papers", "adml")
 DEFAULT = "nl"  # of a policy that names none
@@ -52,11 +52,11 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def number(self, value: float, decimals: int = 0) -> str:
         """Return a number with so many decimals, such as 1.234,5 or 1,234.5."""
-        return f"{value:,.{decimals}f}".translate(str.maketrans({",": self.thousands, ".": self.decimal}))
+        return f"{value:,.{decimals}f}".translate({ord(","): self.thousands, ord("."): self.decimal})
 
 
 @cache
-def known(folder: Traversable = FOLDER) -> Mapping[str, Language]:
+def known(folder: Path = FOLDER) -> Mapping[str, Language]:
     """Return every language there is a folder for, by its code. Raises LanguageError."""
     codes = sorted(entry.name for entry in folder.iterdir() if entry.joinpath(MANIFEST).is_file())
     found = {code: _manifest(folder, code) for code in codes}
@@ -68,13 +68,13 @@ def known(folder: Traversable = FOLDER) -> Mapping[str, Language]:
     return found
 
 
-def reference(folder: Traversable = FOLDER) -> str:
+def reference(folder: Path = FOLDER) -> str:
     """Return the code of the language that the others are measured by: the one without a fallback."""
     (code,) = (code for code, one in known(folder).items() if not one.fallback)
     return code
 
 
-def language(code: str, folder: Traversable = FOLDER) -> Language:
+def language(code: str, folder: Path = FOLDER) -> Language:
     """Return the language of a code. Raises LanguageError where there is no folder for it."""
     found = known(folder).get(code)
     if found is None:
@@ -82,7 +82,7 @@ def language(code: str, folder: Traversable = FOLDER) -> Language:
     return found
 
 
-def words(code: str, part: str, folder: Traversable = FOLDER) -> Mapping[str, str]:
+def words(code: str, part: str, folder: Path = FOLDER) -> Mapping[str, str]:
     """Return a part's words by their dotted keys, those that are missing from the fallbacks. Raises LanguageError."""
     language(code, folder)
     found: dict[str, str] = {}
@@ -91,13 +91,13 @@ def words(code: str, part: str, folder: Traversable = FOLDER) -> Mapping[str, st
     return found
 
 
-def reminders(code: str, folder: Traversable = FOLDER) -> Traversable | None:
+def reminders(code: str, folder: Path = FOLDER) -> Path | None:
     """Return the file of a language's reminder texts, None where it has none: no toast mixes two languages."""
     file = folder.joinpath(code, REMINDERS)
     return file if code in known(folder) and file.is_file() else None
 
 
-def paper(code: str, name: str, folder: Traversable = FOLDER) -> str:
+def paper(code: str, name: str, folder: Path = FOLDER) -> str:
     """Return the template of a paper, in the first language of the fallbacks that has it. Raises LanguageError."""
     language(code, folder)
     for one in _chain(known(folder), code):
@@ -120,7 +120,7 @@ def flat(table: Mapping[str, Any], above: str = "") -> dict[str, str]:
     return found
 
 
-def check(folder: Traversable = FOLDER) -> None:
+def check(folder: Path = FOLDER) -> None:
     """Refuse a language that is not complete: a file, a key or a placeholder too few or too many. Raises LanguageError.
 
     The first is named. A running agent does not ask for this: what is missing there comes from the fallback.
@@ -129,7 +129,7 @@ def check(folder: Traversable = FOLDER) -> None:
         raise LanguageError(problem)
 
 
-def problems(folder: Traversable = FOLDER) -> Iterator[str]:
+def problems(folder: Path = FOLDER) -> Iterator[str]:
     """Yield what each language lacks or has too much of, compared with the reference."""
     model = reference(folder)
     for code in known(folder):
@@ -143,7 +143,7 @@ def problems(folder: Traversable = FOLDER) -> Iterator[str]:
             yield f"languages/{code}/{PAPERS}/{name}: is missing. Add it, as languages/{model} has it."
 
 
-def _differences(folder: Traversable, code: str, model: str, part: str) -> Iterator[str]:
+def _differences(folder: Path, code: str, model: str, part: str) -> Iterator[str]:
     here, there = (flat(_table(folder.joinpath(one, f"{part}.toml"))) for one in (code, model))
     name = f"languages/{code}/{part}.toml"
     for key in sorted(here.keys() | there.keys()):
@@ -177,7 +177,7 @@ def _chain(found: Mapping[str, Language], code: str) -> list[str]:
     return chain
 
 
-def _manifest(folder: Traversable, code: str) -> Language:
+def _manifest(folder: Path, code: str) -> Language:
     name = f"languages/{code}/{MANIFEST}"
     try:
         found = msgspec.convert(_table(folder.joinpath(code, MANIFEST)) | {"code": code}, Language)
@@ -188,14 +188,14 @@ def _manifest(folder: Traversable, code: str) -> Language:
     return found
 
 
-def _table(file: Traversable) -> dict[str, Any]:
+def _table(file: Path) -> dict[str, Any]:
     try:
         return tomli.loads(_text(file)) if file.is_file() else {}
     except (ValueError, RecursionError) as error:
         raise LanguageError(f"{file}: is not TOML ({error}). Mend the line it names.") from error
 
 
-def _text(file: Traversable) -> str:
+def _text(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

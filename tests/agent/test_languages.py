@@ -14,7 +14,7 @@ import bewust_config
 from bewust import languages
 from bewust.languages import LanguageError
 
-OURS = Path(str(languages.FOLDER))
+OURS = languages.FOLDER
 CONFIG = Path(bewust_config.__file__).parent
 TESTS = Path(__file__).parents[1]
 
