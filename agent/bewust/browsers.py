@@ -27,8 +27,8 @@ if sys.platform != "win32":
 PREFIX = "bewust-browse-"
 END_SECONDS = 5.0  # for a browser to end by itself
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "microsoft-edge", "brave-browser")
-FIREFOXES = ("firefox-esr", "firefox")
+from bewust import known
+from bewust.known import Family
 
 # No first-run pages and no calls home: what is seen in this window is the person's own browsing.
 # QUIC is off because a proxy cannot see it, and Chrome refuses a private authority there.
@@ -60,7 +60,8 @@ class BrowserError(RuntimeError):
 
 def find(wanted: str | None = None) -> Path:
     """Return the browser named, or the first known one on PATH. Raises BrowserError."""
-    for name in (wanted,) if wanted else CHROMIUMS + FIREFOXES:
+    ours = [command for family in Family for command in _commands(family)]
+    for name in [wanted] if wanted else ours:
         if found := shutil.which(name):
             return Path(found)
     missing = wanted or "Chromium or Firefox"
@@ -71,7 +72,11 @@ def find(wanted: str | None = None) -> Path:
 
 def is_firefox(browser: Path) -> bool:
     """Whether a browser is of Firefox's kind; all others here are of Chromium's."""
-    return "firefox" in browser.name.lower()
+    return any(command.partition("-")[0] in browser.name.lower() for command in _commands(Family.FIREFOX))
+
+
+def _commands(family: Family) -> list[str]:
+    return [command for one in known.KNOWN if one.family is family for command in one.commands]
 
 
 def command(

@@ -12,12 +12,14 @@ import hashlib
 import os
 import plistlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 from xml.parsers.expat import ExpatError
 
 import tomli
+
+from bewust.registry import Reader, local_machine
 
 KEY = r"Software\Policies\Bewust"
 REGISTRY = rf"registry HKLM\{KEY}"
@@ -38,14 +40,6 @@ class Layer(NamedTuple):
     loose: bool = False
 
 
-class Registry(Protocol):
-    """The one thing that is asked of the Windows registry, so that tests can give an answer of their own."""
-
-    def values(self, key: str) -> Iterable[tuple[str, Any, int]]:
-        """Return name, data and type of each value of a key below HKEY_LOCAL_MACHINE; raises OSError."""
-        ...
-
-
 def folder(platform: str = sys.platform, environment: Mapping[str, str] = os.environ) -> Path:
     """Return the machine's own configuration folder, which need not exist; only an administrator writes there."""
     if platform == "win32":
@@ -55,7 +49,7 @@ def folder(platform: str = sys.platform, environment: Mapping[str, str] = os.env
 
 def layers() -> tuple[Layer, ...]:
     """Return what this machine's platform manages, the last one counting most. Raises LayerError."""
-    registry = _registry()
+    registry = local_machine()
     if registry is not None:
         return of_registry(registry)
     return of_plist(PLIST) if sys.platform == "darwin" else ()
@@ -63,7 +57,7 @@ def layers() -> tuple[Layer, ...]:
 
 def mark() -> tuple[str, int, int] | None:
     """Return a name, a digest and a length that change with what the platform manages; None where nothing is."""
-    registry = _registry()
+    registry = local_machine()
     try:
         if registry is not None:
             data = repr(sorted(registry.values(KEY), key=repr)).encode()
@@ -77,7 +71,7 @@ def mark() -> tuple[str, int, int] | None:
     return name, int.from_bytes(hashlib.sha256(data).digest()[:8]), len(data)
 
 
-def of_registry(registry: Registry) -> tuple[Layer, ...]:
+def of_registry(registry: Reader) -> tuple[Layer, ...]:
     """Return the TOML of the value `policy`, and over it the other values, whose names are dotted keys.
 
     REG_DWORD is a number or yes and no, REG_SZ a text, REG_MULTI_SZ a list. Raises LayerError.
@@ -143,21 +137,3 @@ def _put(table: dict[str, Any], dotted: str, data: Any, where: str) -> None:
     if last in table:
         raise LayerError(f"{where}: there are values below it too. Remove it, or those.")
     table[last] = data
-
-
-if sys.platform == "win32":
-    import winreg
-
-    class _LocalMachine:
-        def values(self, key: str) -> list[tuple[str, Any, int]]:
-            access = winreg.KEY_READ | winreg.KEY_WOW64_64KEY
-            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key, 0, access) as opened:
-                return [winreg.EnumValue(opened, n) for n in range(winreg.QueryInfoKey(opened)[1])]
-
-    def _registry() -> Registry | None:
-        return _LocalMachine()
-
-else:
-
-    def _registry() -> Registry | None:
-        return None

@@ -6,6 +6,7 @@ needed and every source can be read where it runs. Runs where glibc is as old as
 
 import argparse
 import gzip
+import json
 import os
 import platform
 import re
@@ -16,6 +17,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
+from bewust.admin import policy_folders
 from installer import materials, payload
 from installer.linux import manual
 
@@ -202,11 +204,17 @@ def contents(home: Path, made: Path) -> Path:
     return materials.write(site, made, sys.platform, library.glob("*.so*"), platform.python_version())
 
 
+def triggers() -> list[str]:
+    """Return the programs after whose installation dpkg runs us, to set that browser up too; it sees no snaps."""
+    programs = [program for one in policy_folders.every() for program in one.build.programs]
+    return [f"/{program}" for program in programs if not program.startswith("snap/")]
+
+
 def package(stage: Path, kind: str, version: str, out: Path) -> Path:
     """Have nfpm make one package; return its path."""
     values = {
         "ARCH": ARCHITECTURES[platform.machine()], "VERSION": version, "STAGE": str(stage),
-        "GLIBC": platform.libc_ver()[1],
+        "GLIBC": platform.libc_ver()[1], "BROWSERS": json.dumps(triggers()),
     }  # fmt: skip
     text = (HERE / "nfpm.yaml").read_text("utf-8")
     for name, value in values.items():

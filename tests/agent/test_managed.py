@@ -3,7 +3,7 @@
 import os
 import plistlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from bewust import managed
 from bewust.managed import KEY, REGISTRY, Layer, LayerError
+from bewust.registry import local_machine
 
 SZ, EXPAND_SZ, BINARY, DWORD, MULTI_SZ = 1, 2, 3, 4, 7
 
@@ -21,13 +22,16 @@ class FakeRegistry:
     def __init__(self, values: Iterable[tuple[str, Any, int]] | None, error: OSError | None = None) -> None:
         self.found, self.error = values, error
 
-    def values(self, key: str) -> Iterable[tuple[str, Any, int]]:
+    def values(self, key: str) -> Sequence[tuple[str, Any, int]]:
         assert key == KEY
         if self.error is not None:
             raise self.error
         if self.found is None:
             raise FileNotFoundError(2, "The system cannot find the file specified")
-        return self.found
+        return list(self.found)
+
+    def keys(self, key: str) -> Sequence[str]:
+        return []
 
 
 # The folder.
@@ -103,15 +107,15 @@ def test_a_key_that_may_not_be_read_is_no_empty_policy() -> None:
 
 @pytest.mark.skipif(sys.platform != "win32", reason="only Windows has a registry")
 def test_the_real_registry_gives_values_with_their_types() -> None:
-    registry = managed._registry()
-    assert registry is not None
+    found = local_machine()
+    assert found is not None
     values = {
-        name: (data, kind) for name, data, kind in registry.values(r"Software\Microsoft\Windows NT\CurrentVersion")
+        name: (data, kind) for name, data, kind in found.values(r"Software\Microsoft\Windows NT\CurrentVersion")
     }
     assert isinstance(values["CurrentBuild"][0], str)
     assert values["CurrentBuild"][1] == SZ
     with pytest.raises(FileNotFoundError):
-        registry.values(rf"{KEY}\no such key")
+        found.values(rf"{KEY}\no such key")
 
 
 # The property list.
@@ -149,12 +153,12 @@ def test_this_machine_answers_for_its_platform(monkeypatch: pytest.MonkeyPatch, 
     file = tmp_path / "nl.bewust.plist"
     file.write_bytes(plistlib.dumps({"language": "en"}))
     monkeypatch.setattr(managed, "PLIST", file)
-    monkeypatch.setattr(managed, "_registry", lambda: None)
+    monkeypatch.setattr(managed, "local_machine", lambda: None)
     monkeypatch.setattr(sys, "platform", "linux")
     assert (managed.layers(), managed.mark()) == ((), None)
     monkeypatch.setattr(sys, "platform", "darwin")
     assert managed.layers() == (Layer(str(file), {"language": "en"}),)
-    monkeypatch.setattr(managed, "_registry", lambda: FakeRegistry([("language", "nl", SZ)]))
+    monkeypatch.setattr(managed, "local_machine", lambda: FakeRegistry([("language", "nl", SZ)]))
     assert managed.layers() == (Layer(REGISTRY, {"language": "nl"}, loose=True),)
 
 
@@ -162,7 +166,7 @@ def test_the_mark_changes_with_what_is_managed_and_with_nothing_else(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def mark(values: list[tuple[str, Any, int]] | None) -> object:
-        monkeypatch.setattr(managed, "_registry", lambda: FakeRegistry(values))
+        monkeypatch.setattr(managed, "local_machine", lambda: FakeRegistry(values))
         return managed.mark()
 
     one, two = ("language", "nl", SZ), ("reminders.daily", 1, DWORD)
@@ -170,7 +174,7 @@ def test_the_mark_changes_with_what_is_managed_and_with_nothing_else(
     assert mark([one, two]) == mark([two, one])
     assert len({mark([]), mark([one]), mark([two]), mark([one, two]), mark([("language", "en", SZ)])}) == 5
 
-    monkeypatch.setattr(managed, "_registry", lambda: None)
+    monkeypatch.setattr(managed, "local_machine", lambda: None)
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(managed, "PLIST", tmp_path / "x.plist")
     assert managed.mark() is None

@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
 from bewust.admin import files, policies, policy_folders
-from bewust.admin.policy_folders import Chromium
+from bewust.admin.policy_folders import Installed
 from bewust.admin.record import Before, Record
 from bewust.admin.steps import AdminError, Choices
+from bewust.known import Family
 
 REMEDY = "Have Bewust go through that proxy (bewust admin install --upstream http://NAME:PORT), or remove it."
 
@@ -36,11 +37,11 @@ class Place(Protocol):
 class ChromiumPolicies:
     """One browser of Chromium's kind: a file of our own among those of others."""
 
-    def __init__(self, place: Place, browser: Chromium) -> None:
+    def __init__(self, place: Place, browser: Installed) -> None:
         self.name = f"policies of {browser.name}"
         self._place = place
-        self._folder = place.root / browser.folder
-        self._file = self._folder / policy_folders.OURS
+        self._file = browser.file(place.root)
+        self._folder = self._file.parent
 
     def done(self) -> str | None:
         """Return what is not as we would set it."""
@@ -82,14 +83,14 @@ class ChromiumPolicies:
 
 
 class FirefoxPolicies:
-    """Firefox: one file for everybody, so our keys among those of others."""
+    """One of Firefox's kind: one file for everybody, so our keys among those of others."""
 
-    name = "policies of Firefox"
-
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, browser: Installed) -> None:
+        self.name = f"policies of {browser.name}"
         self._place = place
-        self._file = place.root / policy_folders.FIREFOX_POLICY
+        self._file = browser.file(place.root)
         self._key = str(self._file)
+        self._all_older = browser.build.older
 
     def done(self) -> str | None:
         """Return what is not as we would set it."""
@@ -151,9 +152,7 @@ class FirefoxPolicies:
         return found
 
     def _older(self) -> Path:
-        there = [
-            self._place.root / path for path in policy_folders.FIREFOX_OLDER if (self._place.root / path).is_file()
-        ]
+        there = [self._place.root / path for path in self._all_older if (self._place.root / path).is_file()]
         return there[0] if there else self._file
 
     def _text(self) -> str | None:
@@ -161,6 +160,14 @@ class FirefoxPolicies:
             return self._file.read_text("utf-8")
         except (FileNotFoundError, UnicodeDecodeError):
             return None
+
+
+def steps(place: Place) -> list[ChromiumPolicies | FirefoxPolicies]:
+    """Return a step for each browser that is there, or that left while our policy stayed."""
+    kinds: dict[Family, type[ChromiumPolicies | FirefoxPolicies]] = {
+        Family.CHROMIUM: ChromiumPolicies, Family.FIREFOX: FirefoxPolicies,
+    }  # fmt: skip
+    return [kinds[one.browser.family](place, one) for one in policy_folders.to_set(place.root)]
 
 
 def encoded(root_pem: bytes) -> str:

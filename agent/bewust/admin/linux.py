@@ -14,8 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bewust import authority
-from bewust.admin import commands, files, policy_folders, published, record, trying
-from bewust.admin.browser_policies import ChromiumPolicies, FirefoxPolicies
+from bewust.admin import browser_policies, commands, files, policy_folders, published, record, trying
 from bewust.admin.record import Record
 from bewust.admin.steps import AdminError, Choices, Step
 from bewust.admin.systemd import Service, Sessions
@@ -44,9 +43,7 @@ class Linux:
 
     def steps(self) -> Sequence[Step]:
         """Return the steps, first to last."""
-        trust: list[Step] = [ChromiumPolicies(self, one) for one in policy_folders.chromiums(self.root)]
-        if policy_folders.has_firefox(self.root) or (self.root / policy_folders.FIREFOX_POLICY).exists():
-            trust.append(FirefoxPolicies(self))
+        trust = browser_policies.steps(self)
         return [Unclaimed(self), Account(self), Files(self), Issued(self), Service(self), Sessions(self), *trust]
 
     def rules(self) -> Rules:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from bewust import authority
+from bewust import authority, known
 from bewust.admin import commands, files, launchd, policies, record, trying
 from bewust.admin.launchd import ACCOUNT
 from bewust.admin.profile import SERVICE, SESSION
@@ -21,6 +21,7 @@ from bewust.admin.steps import AdminError, Choices, Step
 from bewust.settings import Rules, load_rules
 
 PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
+CHROME = next(one.macos.domain for one in known.KNOWN if one.id == "chrome" and one.macos is not None)
 SECONDS = 60  # for one command of the system
 NUMBERS = range(281, 400)  # where macOS keeps numbers for accounts of services that are not Apple's
 WAITING = (
@@ -276,7 +277,7 @@ class Profile:
 
     def __init__(self, machine: MacOS) -> None:
         self._machine = machine
-        self._file = machine.at("/Library/Managed Preferences/com.google.Chrome.plist")
+        self._file = machine.at(f"/Library/Managed Preferences/{CHROME}.plist")
 
     def done(self) -> str | None:
         """Return what is not there; Chrome's part stands for the whole."""

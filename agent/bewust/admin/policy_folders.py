@@ -1,58 +1,54 @@
-"""The browsers of a Linux machine and where each reads its policy.
+"""The browsers of a Linux machine, and what is set in the policy files that each reads.
 
-Belongs here: paths, and what is set there by others. Not here: what we set (policies). Sources: the
-administrators' pages of Chromium, Chrome, Edge, Brave and Firefox for their folders; the snap and
-flatpak ones are documented there too and were not tried (docs/support.md).
+Belongs here: which are there, and what others set. Not here: their folders (known), what we set (policies). The snap
+ones were not tried (docs/support.md).
 """
 
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bewust import known
 from bewust.admin.steps import AdminError
+from bewust.known import Browser, Family, Linux
 
 OURS = "zz-bewust.json"  # of two files that set one key the last by name counts
+FIREFOX = "policies.json"
 
 
-class Chromium(NamedTuple):
-    """A browser of Chromium's kind. Paths are without the leading slash; any of `programs` means present."""
+class Installed(NamedTuple):
+    """A browser and the way it is installed here."""
 
-    name: str
-    programs: tuple[str, ...]
-    folder: str
+    browser: Browser
+    build: Linux
 
+    @property
+    def name(self) -> str:
+        """What people call it, such as Chromium (snap)."""
+        return f"{self.browser.name} ({self.build.variant})" if self.build.variant else self.browser.name
 
-CHROMIUMS = (
-    Chromium("Chromium", ("usr/bin/chromium", "usr/bin/chromium-browser"), "etc/chromium/policies/managed"),
-    Chromium("Chromium (snap)", ("snap/bin/chromium",), "etc/chromium-browser/policies/managed"),
-    Chromium("Google Chrome", ("opt/google/chrome/chrome",), "etc/opt/chrome/policies/managed"),
-    Chromium("Microsoft Edge", ("opt/microsoft/msedge/msedge",), "etc/opt/edge/policies/managed"),
-    Chromium("Brave", ("opt/brave.com/brave/brave",), "etc/brave/policies/managed"),
-)
-FIREFOX = ("usr/bin/firefox", "usr/bin/firefox-esr", "snap/bin/firefox")
-FIREFOX_POLICY = "etc/firefox/policies/policies.json"
-# Read by Firefox only where the one above is absent, so what is in it must move along.
-FIREFOX_OLDER = (
-    "usr/lib/firefox/distribution/policies.json",
-    "usr/lib/firefox-esr/distribution/policies.json",
-    "usr/share/firefox/distribution/policies.json",
-    "usr/share/firefox-esr/distribution/policies.json",
-)
+    def is_there(self, root: Path) -> bool:
+        """Whether one of its programs is."""
+        return any((root / program).exists() for program in self.build.programs)
+
+    def file(self, root: Path) -> Path:
+        """Return the file that we write: our own among those of others, or Firefox's only one."""
+        return root / self.build.folder / (OURS if self.browser.family is Family.CHROMIUM else FIREFOX)
 
 
-def chromiums(root: Path) -> list[Chromium]:
-    """Return those that are installed, and those that left while our file stayed: it must be found to be taken back."""
-
-    def here(browser: Chromium) -> bool:
-        signs = (*browser.programs, f"{browser.folder}/{OURS}")
-        return any((root / sign).exists() for sign in signs)
-
-    return [browser for browser in CHROMIUMS if here(browser)]
+def every() -> list[Installed]:
+    """Return every way that a known browser is installed on Linux."""
+    return [Installed(browser, build) for browser in known.KNOWN for build in browser.linux]
 
 
-def has_firefox(root: Path) -> bool:
-    """Whether a Firefox is installed."""
-    return any((root / program).exists() for program in FIREFOX)
+def installed(root: Path) -> list[Installed]:
+    """Return the browsers that are there."""
+    return [one for one in every() if one.is_there(root)]
+
+
+def to_set(root: Path) -> list[Installed]:
+    """Return those, and the ones that left while our file stayed: it must be found to be taken back."""
+    return [one for one in every() if one.is_there(root) or one.file(root).exists()]
 
 
 def set_by_others(folder: Path) -> tuple[dict[str, Any], dict[str, Path]]:

@@ -14,17 +14,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from bewust import known
 from bewust.admin import policies
 from bewust.admin.policies import Table
+from bewust.known import Family
 
 BUNDLE = "nl.bewust"  # the application, and the domain of managed preferences
 SERVICE, SESSION = f"{BUNDLE}.service", f"{BUNDLE}.session"  # the labels of the daemon and of the agent
-CHROMIUMS = {
-    "com.google.Chrome": "Chrome",
-    "com.microsoft.Edge": "Edge",
-    "org.chromium.Chromium": "Chromium",
-    "com.brave.Browser": "Brave",
-}
 _NAMESPACE = UUID("6f1b9f0e-6a0c-5d5e-9a43-0d9d6b3c2f51")  # any, but never another
 
 
@@ -57,9 +53,12 @@ def _payloads(
     if root is not None:
         mark = root.fingerprint(hashes.SHA256()).hex()[:16]
         found.append(("com.apple.security.root", f"root.{mark}", "Root certificate", _root(root)))
-    proxy = {"ProxySettings": policies.chromium_proxy(pac_url)}
-    found += [(domain, f"browser.{name.lower()}", f"{name}: proxy", proxy) for domain, name in CHROMIUMS.items()]
-    found.append(("org.mozilla.firefox", "browser.firefox", "Firefox: proxy and trust", _firefox(pac_url)))
+    for one in known.KNOWN:
+        if one.macos is not None:
+            chromium = one.family is Family.CHROMIUM
+            told = {"ProxySettings": policies.chromium_proxy(pac_url)} if chromium else _firefox(pac_url)
+            shown = f"{one.name}: proxy" if chromium else f"{one.name}: proxy and trust"
+            found.append((one.macos.domain, f"browser.{one.id}", shown, told))
     if system_proxy:
         everybody = {"ProxyType": "Auto", "ProxyPACURL": pac_url, "ProxyPACFallbackAllowed": True}
         found.append(("com.apple.proxy.http.global", "proxy", "Safari: proxy", everybody))

@@ -23,7 +23,7 @@ from bewust.admin import files, published, record, trying, windows_policies
 from bewust.admin.record import Record
 from bewust.admin.steps import AdminError, Choices, Step
 from bewust.admin.windows_machine import System
-from bewust.admin.windows_policies import ChromiumPolicies, FirefoxPolicies, Sessions, Unclaimed
+from bewust.admin.windows_policies import Sessions, Unclaimed
 from bewust.admin.windows_registry import Registry
 from bewust.settings import Rules, load_rules
 from bewust.windows_pipes import account
@@ -62,7 +62,7 @@ class Windows:
         self.record: Record = record.load(self.folder)
         self.choices = chosen or self.record.choices
         self.pac_url = f"http://127.0.0.1:{self.choices.port}/proxy.pac"
-        self.firefox = Path(os.environ.get("PROGRAMFILES", "/"), "Mozilla Firefox", "distribution", "policies.json")
+        self.programs = Path(os.environ.get("PROGRAMFILES", "/"))
         python = Path(sys.executable)
         self.windowless = python.with_name("pythonw.exe")
         self.session = f'"{self.windowless}" -m bewust.cli session --socket "{self.run / "session"}"'
@@ -73,10 +73,9 @@ class Windows:
 
     def steps(self) -> Sequence[Step]:
         """Return the steps, first to last."""
-        told = [ChromiumPolicies(self, browser) for browser in windows_policies.CHROMIUMS]
         return [
             *(Unclaimed(self), Folders(self), Sessions(self), Service(self), Published(self), Trusted(self)),
-            *(*told, FirefoxPolicies(self)),
+            *windows_policies.steps(self),
         ]
 
     def rules(self) -> Rules:

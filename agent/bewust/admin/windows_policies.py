@@ -1,9 +1,9 @@
 """What browsers are told by the registry of a Windows machine, and that each log-in runs a session.
 
-Chrome, Edge, Brave and Firefox are told whether they are found or not: installed for one person only they cannot be
-seen, and a policy of a browser that is not there does nothing. Belongs here: which values. Not here: setting
+Every browser that is known there is told, found or not: installed for one person only it cannot be seen, and a policy
+of a browser that is not there does nothing. Belongs here: which values. Not here: setting
 them (windows_registry), nor what they are on every platform (policies). The root is trusted by the machine's own
-store (windows_roots), which Chrome, Edge and Brave follow. Sources: Chrome Enterprise's and Mozilla's lists of policies
+store (windows_roots), which Chromiums follow. Sources: Chrome Enterprise's and Mozilla's lists of policies
 for their keys; Microsoft's "Run and RunOnce Registry Keys".
 """
 
@@ -11,33 +11,20 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
+from bewust import known
 from bewust.admin import policies, policy_folders, windows_registry
 from bewust.admin.record import Record
 from bewust.admin.steps import AdminError, Choices
 from bewust.admin.windows_registry import Registry, Value, is_ours, read
+from bewust.known import Family
 
 REMEDY = "Have Bewust go through that proxy (bewust admin install --upstream http://NAME:PORT), or remove it."
 RUN, SESSION = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Run", "Bewust"
-FIREFOX = r"SOFTWARE\Policies\Mozilla\Firefox"
 # Where a proxy for everybody on a machine stands, and the switch that makes it everybody's.
 INTERNET = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Internet Settings"
 INTERNET_POLICIES = r"SOFTWARE\Policies\Microsoft\Windows\CurrentVersion\Internet Settings"
-
-
-class Browser(NamedTuple):
-    """A browser of Chromium's kind and the key of its policies."""
-
-    name: str
-    key: str
-
-
-CHROMIUMS = (
-    Browser("Google Chrome", r"SOFTWARE\Policies\Google\Chrome"),
-    Browser("Microsoft Edge", r"SOFTWARE\Policies\Microsoft\Edge"),
-    Browser("Brave", r"SOFTWARE\Policies\BraveSoftware\Brave"),
-)
 
 
 class Place(Protocol):
@@ -47,7 +34,7 @@ class Place(Protocol):
     choices: Choices
     record: Record
     root_pem: Path
-    firefox: Path
+    programs: Path  # %ProgramFiles%
     session: str
 
     @property
@@ -98,9 +85,9 @@ class Values:
 class ChromiumPolicies(Values):
     """One browser of Chromium's kind."""
 
-    def __init__(self, place: Place, browser: Browser) -> None:
+    def __init__(self, place: Place, name: str, told: known.Windows) -> None:
         super().__init__(place)
-        self.name, self.key = f"policies of {browser.name}", browser.key
+        self.name, self.key = f"policies of {name}", told.key
 
     def wanted(self) -> list[Value]:
         """Return ProxySettings; where it stands, Chromium reads none of the other values about a proxy."""
@@ -120,13 +107,16 @@ class ChromiumPolicies(Values):
 
 
 class FirefoxPolicies(Values):
-    """Firefox: values below one key, over the file that may lie beside the program.
+    """One of Firefox's kind: values below one key, over the file that may lie beside the program.
 
     Of that file the registry takes the place of whole policies, so what it says of certificates moves along.
     """
 
-    name, key = "policies of Firefox", FIREFOX
-    _proxy, _install = rf"{FIREFOX}\Proxy", rf"{FIREFOX}\Certificates\Install"
+    def __init__(self, place: Place, name: str, told: known.Windows) -> None:
+        super().__init__(place)
+        self.name, self.key = f"policies of {name}", told.key
+        self._proxy, self._install = rf"{told.key}\Proxy", rf"{told.key}\Certificates\Install"
+        self._beside = place.programs / told.file if told.file else None
 
     def wanted(self) -> list[Value]:
         """Return the proxy, and the root among the certificates to be installed."""
@@ -156,12 +146,20 @@ class FirefoxPolicies(Values):
             if (name not in ours or data != ours[name].data) and not is_ours(self._place.record, value):
                 return f"{value}: is set, so this browser has a proxy already"
         if "Proxy" in self._file():
-            return f"{self._place.firefox}: sets Proxy, so this browser has a proxy already"
+            return f"{self._beside}: sets Proxy, so this browser has a proxy already"
         return None
 
     def _file(self) -> dict[str, Any]:
-        found = policy_folders.read(self._place.firefox).get("policies", {})
+        found = policy_folders.read(self._beside).get("policies", {}) if self._beside is not None else {}
         return found if isinstance(found, dict) else {}
+
+
+def steps(place: Place) -> list[ChromiumPolicies | FirefoxPolicies]:
+    """Return a step for each browser that has policies on Windows."""
+    kinds: dict[Family, type[ChromiumPolicies | FirefoxPolicies]] = {
+        Family.CHROMIUM: ChromiumPolicies, Family.FIREFOX: FirefoxPolicies,
+    }  # fmt: skip
+    return [kinds[one.family](place, one.name, one.windows) for one in known.KNOWN if one.windows is not None]
 
 
 class Sessions(Values):

@@ -138,46 +138,36 @@ def _above(key: str) -> Iterator[str]:
 if sys.platform == "win32":
     import winreg
 
-    _64 = winreg.KEY_WOW64_64KEY
+    from bewust import registry as reading
 
-    def _opened(key: str, access: int = winreg.KEY_READ) -> winreg.HKEYType:
-        return winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key, 0, _64 | access)
-
-    class LocalMachine:
+    class LocalMachine(reading.LocalMachine):
         """The machine's own registry."""
 
         def value(self, key: str, name: str) -> tuple[object, int] | None:
-            with (
-                suppress(FileNotFoundError),
-                _opened(key) as k,
-            ):
+            with suppress(FileNotFoundError), reading.opened(key) as k:
                 return winreg.QueryValueEx(k, name)
             return None
 
         def names(self, key: str) -> list[str]:
-            with (
-                suppress(FileNotFoundError),
-                _opened(key) as k,
-            ):
-                return [winreg.EnumValue(k, number)[0] for number in range(winreg.QueryInfoKey(k)[1])]
+            with suppress(FileNotFoundError):
+                return [name for name, _, _ in self.values(key)]
             return []
 
         def exists(self, key: str) -> bool:
-            with suppress(FileNotFoundError), _opened(key):
+            with suppress(FileNotFoundError), reading.opened(key):
                 return True
             return False
 
         def put(self, key: str, name: str, data: Data) -> None:
-            with winreg.CreateKeyEx(winreg.HKEY_LOCAL_MACHINE, key, 0, _64 | winreg.KEY_WRITE) as k:
+            access = winreg.KEY_WOW64_64KEY | winreg.KEY_WRITE
+            with winreg.CreateKeyEx(winreg.HKEY_LOCAL_MACHINE, key, 0, access) as k:
                 winreg.SetValueEx(k, name, 0, NUMBER if isinstance(data, int) else TEXT, data)
 
         def drop(self, key: str, name: str) -> None:
-            with _opened(key, winreg.KEY_WRITE) as k:
+            with reading.opened(key, winreg.KEY_WRITE) as k:
                 winreg.DeleteValue(k, name)
 
         def drop_if_empty(self, key: str) -> None:
             with suppress(FileNotFoundError):
-                with _opened(key) as k:
-                    keys, values, _ = winreg.QueryInfoKey(k)
-                if not keys and not values:
-                    winreg.DeleteKeyEx(winreg.HKEY_LOCAL_MACHINE, key, _64, 0)
+                if not self.keys(key) and not self.values(key):
+                    winreg.DeleteKeyEx(winreg.HKEY_LOCAL_MACHINE, key, winreg.KEY_WOW64_64KEY, 0)

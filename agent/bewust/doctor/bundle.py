@@ -87,8 +87,7 @@ def versions(here: Here) -> dict[str, str]:
             found["distribution"] = platform.freedesktop_os_release().get("PRETTY_NAME", "")
         except OSError:
             found["distribution"] = "unknown"
-        programs = [program for browser in policy_folders.CHROMIUMS for program in browser.programs]
-        for program in (*programs, *policy_folders.FIREFOX):
+        for program in (program for one in policy_folders.every() for program in one.build.programs):
             if (here.root / program).exists():
                 found[program] = (here.run([str(here.root / program), "--version"]) or "does not say").strip()
     return found

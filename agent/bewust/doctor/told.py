@@ -8,14 +8,18 @@ keeps policies. Only Linux's was tried on a real browser; the other two are read
 import json
 import plistlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
+from bewust import known
 from bewust.admin import policies, policy_folders
 from bewust.admin.steps import AdminError
+from bewust.known import Family
+from bewust.registry import Reader, local_machine
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -28,20 +32,10 @@ class Told(msgspec.Struct, frozen=True):
     wrong: str = ""
 
 
-class Registry(Protocol):
-    """The part of the Windows registry below HKEY_LOCAL_MACHINE."""
-
-    def values(self, key: str) -> Mapping[str, Any]:
-        """Return the named values of a key, {} where it is absent."""
-
-    def keys(self, key: str) -> list[str]:
-        """Return the names of the keys right below a key, [] where it is absent."""
-
-
-def browsers(root: Path, platform: str = sys.platform, registry: Registry | None = None) -> list[Told]:
+def browsers(root: Path, platform: str = sys.platform, registry: Reader | None = None) -> list[Told]:
     """Return the browsers that are found below `root`, "/" but for tests, and what each is told."""
     if platform == "win32":
-        return list(_windows(registry or _registry()))
+        return list(_windows(registry or local_machine()))
     return list(_macos(root) if platform == "darwin" else _linux(root))
 
 
@@ -49,10 +43,12 @@ def browsers(root: Path, platform: str = sys.platform, registry: Registry | None
 
 
 def _linux(root: Path) -> Iterator[Told]:
-    for browser in policy_folders.chromiums(root):
-        yield _read(browser.name, False, lambda folder=root / browser.folder: _folder(folder))  # type: ignore[misc]
-    if policy_folders.has_firefox(root):
-        yield _read("Firefox", True, lambda: _firefox_file(root))
+    for one in policy_folders.installed(root):
+        if one.browser.family is Family.CHROMIUM:
+            yield _read(one.name, False, lambda folder=root / one.build.folder: _folder(folder))  # type: ignore[misc]
+        else:
+            files = [one.file(root), *(root / path for path in one.build.older)]
+            yield _read(one.name, True, lambda files=files: _firefox_file(files))  # type: ignore[misc]
 
 
 def _read(browser: str, firefox: bool, read: Callable[[], tuple[Mapping[str, Any], Mapping[str, str]]]) -> Told:
@@ -81,39 +77,52 @@ def _folder(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
     return table, origin
 
 
-def _firefox_file(root: Path) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    for path in (policy_folders.FIREFOX_POLICY, *policy_folders.FIREFOX_OLDER):
-        if (root / path).is_file():
-            found = policy_folders.read(root / path).get("policies", {})
+def _firefox_file(files: Iterable[Path]) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    for file in files:
+        if file.is_file():
+            found = policy_folders.read(file).get("policies", {})
             if not isinstance(found, dict):
-                raise AdminError(f"{root / path}: policies is no object.")
-            return found, dict.fromkeys(found, str(root / path))
+                raise AdminError(f"{file}: policies is no object.")
+            return found, dict.fromkeys(found, str(file))
     return {}, {}
 
 
 # Windows: the registry.
 
 APP_PATHS = r"SOFTWARE\Microsoft\Windows\CurrentVersion\App Paths"
-WINDOWS = (
-    ("Google Chrome", "chrome.exe", r"SOFTWARE\Policies\Google\Chrome", False),
-    ("Microsoft Edge", "msedge.exe", r"SOFTWARE\Policies\Microsoft\Edge", False),
-    ("Brave", "brave.exe", r"SOFTWARE\Policies\BraveSoftware\Brave", False),
-    ("Firefox", "firefox.exe", r"SOFTWARE\Policies\Mozilla\Firefox", True),
-)
 
 
-def _windows(registry: Registry) -> Iterator[Told]:
-    present = {name.lower() for name in registry.keys(APP_PATHS)}
-    for browser, program, key, firefox in WINDOWS:
-        if program in present:
-            found = _tree(registry, key)
-            yield Told(browser, firefox, found, {name: rf"HKLM\{key}\{name}" for name in found})
+def _windows(registry: Reader | None) -> Iterator[Told]:
+    if registry is None:
+        raise AdminError("the registry is Windows's. Look on a Windows machine.")
+    present = {name.lower() for name in _keys(registry, APP_PATHS)}
+    for browser in known.KNOWN:
+        if browser.windows is not None and browser.windows.program in present:
+            key, firefox = browser.windows.key, browser.family is Family.FIREFOX
+            yield _read(browser.name, firefox, lambda key=key: _key(registry, key))  # type: ignore[misc]
 
 
-def _tree(registry: Registry, key: str) -> Any:
+def _key(registry: Reader, key: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    found = _tree(registry, key)
+    return found, {name: rf"HKLM\{key}\{name}" for name in found}
+
+
+def _values(registry: Reader, key: str) -> dict[str, Any]:
+    with suppress(FileNotFoundError):
+        return {name: value for name, value, _ in registry.values(key)}
+    return {}
+
+
+def _keys(registry: Reader, key: str) -> Sequence[str]:
+    with suppress(FileNotFoundError):
+        return registry.keys(key)
+    return []
+
+
+def _tree(registry: Reader, key: str) -> Any:
     """Return a key as a policy: numbered values are a list, texts that are JSON are what they say."""
-    values = {name: _decoded(value) for name, value in registry.values(key).items()}
-    below = registry.keys(key)
+    values = {name: _decoded(value) for name, value in _values(registry, key).items()}
+    below = _keys(registry, key)
     if values and not below and all(name.isdecimal() for name in values):
         return [values[name] for name in sorted(values, key=int)]
     return values | {name: _tree(registry, rf"{key}\{name}") for name in below}
@@ -128,45 +137,16 @@ def _decoded(value: Any) -> Any:
     return value
 
 
-def _registry() -> Registry:
-    if sys.platform != "win32":
-        raise AdminError("the registry is Windows's. Look on a Windows machine.")
-    import winreg  # noqa: PLC0415 - Windows only
-
-    class Real:
-        def values(self, key: str) -> Mapping[str, Any]:
-            return {name: value for name, value, _ in self._each(key, winreg.EnumValue)}
-
-        def keys(self, key: str) -> list[str]:
-            return list(self._each(key, winreg.EnumKey))
-
-        def _each(self, key: str, enumerate_: Callable[[Any, int], Any]) -> Iterator[Any]:
-            try:
-                with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key) as opened:
-                    number = 0
-                    while True:
-                        yield enumerate_(opened, number)
-                        number += 1
-            except OSError:  # absent, or no more
-                return
-
-    return Real()
-
-
 # macOS: managed preferences.
 
 MANAGED = "Library/Managed Preferences"
-MACOS = (
-    ("Google Chrome", "Applications/Google Chrome.app", "com.google.Chrome", False),
-    ("Microsoft Edge", "Applications/Microsoft Edge.app", "com.microsoft.Edge", False),
-    ("Firefox", "Applications/Firefox.app", "org.mozilla.firefox", True),
-)
 
 
 def _macos(root: Path) -> Iterator[Told]:
-    for browser, application, domain, firefox in MACOS:
-        if (root / application).exists():
-            yield _read(browser, firefox, lambda file=root / MANAGED / f"{domain}.plist": _preferences(file))  # type: ignore[misc]
+    for browser in known.KNOWN:
+        if browser.macos is not None and (root / "Applications" / browser.macos.application).exists():
+            file = root / MANAGED / f"{browser.macos.domain}.plist"
+            yield _read(browser.name, browser.family is Family.FIREFOX, lambda file=file: _preferences(file))  # type: ignore[misc]
 
 
 def _preferences(file: Path) -> tuple[Mapping[str, Any], Mapping[str, str]]:

@@ -19,6 +19,17 @@ class Hive:
     def names(self, key: str) -> list[str]:
         return list(self.held.get(key, {}))
 
+    def values(self, key: str) -> list[tuple[str, object, int]]:
+        if key not in self.held:
+            raise FileNotFoundError(2, "absent", key)
+        return [(name, *value) for name, value in self.held[key].items()]
+
+    def keys(self, key: str) -> list[str]:
+        if key not in self.held:
+            raise FileNotFoundError(2, "absent", key)
+        below = [one.removeprefix(key + "\\") for one in self.held if one.startswith(key + "\\")]
+        return [one for one in below if "\\" not in one]
+
     def exists(self, key: str) -> bool:
         return key in self.held
 

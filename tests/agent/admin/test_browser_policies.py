@@ -26,13 +26,17 @@ class Place:
         pass
 
 
+def way(name: str) -> policy_folders.Installed:
+    return next(one for one in policy_folders.every() if one.name == name)
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(machine(tmp_path))
 
 
 def test_chromium_is_told_and_forgets(place: Place) -> None:
-    step = ChromiumPolicies(place, policy_folders.CHROMIUMS[0])
+    step = ChromiumPolicies(place, way("Chromium"))
     assert step.done() is not None
     step.do(ExitStack())
     assert step.done() is None
@@ -49,10 +53,10 @@ def test_a_certificate_is_written_as_chromium_reads_it(place: Place) -> None:
 
 
 def test_firefox_is_told_and_its_file_put_back_byte_for_byte(place: Place) -> None:
-    file = place.root / policy_folders.FIREFOX_POLICY
+    file = place.root / "etc/firefox/policies/policies.json"
     put(file, {})
     file.write_text('{"policies":   {"x":1},\n\n "other": [2]}')
-    step = FirefoxPolicies(place)
+    step = FirefoxPolicies(place, way("Firefox"))
     step.do(ExitStack())
     assert step.done() is None and json.loads(file.read_text())["other"] == [2]
     step.do(ExitStack())
@@ -61,8 +65,8 @@ def test_firefox_is_told_and_its_file_put_back_byte_for_byte(place: Place) -> No
 
 
 def test_a_proxy_set_by_others_after_us_is_said_and_left(place: Place) -> None:
-    file = place.root / policy_folders.FIREFOX_POLICY
-    step = FirefoxPolicies(place)
+    file = place.root / "etc/firefox/policies/policies.json"
+    step = FirefoxPolicies(place, way("Firefox"))
     step.do(ExitStack())
     put(file, {"policies": {"Proxy": {"Mode": "none"}}})
     assert step.done() == f"{file}: has another proxy"
@@ -73,6 +77,6 @@ def test_a_proxy_set_by_others_after_us_is_said_and_left(place: Place) -> None:
 
 
 def test_policies_that_are_no_object_are_named(place: Place) -> None:
-    put(place.root / policy_folders.FIREFOX_POLICY, {"policies": []})
+    put(place.root / "etc/firefox/policies/policies.json", {"policies": []})
     with pytest.raises(AdminError, match="policies is no object"):
-        FirefoxPolicies(place).do(ExitStack())
+        FirefoxPolicies(place, way("Firefox")).do(ExitStack())

@@ -9,16 +9,20 @@ from bewust.admin import policy_folders
 from bewust.admin.steps import AdminError
 
 
-@pytest.mark.parametrize("browser", policy_folders.CHROMIUMS, ids=lambda browser: browser.name)
-def test_a_browser_is_there_when_its_program_is(tmp_path: Path, browser: policy_folders.Chromium) -> None:
-    assert policy_folders.chromiums(machine(tmp_path)) == []
-    for program in browser.programs:
-        assert policy_folders.chromiums(machine(tmp_path / program, program)) == [browser]
+@pytest.mark.parametrize("one", policy_folders.every(), ids=lambda one: one.name)
+def test_a_browser_is_there_when_its_program_is(tmp_path: Path, one: policy_folders.Installed) -> None:
+    assert policy_folders.installed(machine(tmp_path)) == policy_folders.to_set(tmp_path) == []
+    for program in one.build.programs:
+        root = machine(tmp_path / program, program)
+        assert policy_folders.installed(root) == policy_folders.to_set(root) == [one]
 
 
-def test_firefox_too(tmp_path: Path) -> None:
-    assert not policy_folders.has_firefox(machine(tmp_path))
-    assert policy_folders.has_firefox(machine(tmp_path, "usr/bin/firefox-esr"))
+@pytest.mark.parametrize("one", policy_folders.every(), ids=lambda one: one.name)
+def test_one_that_left_while_our_policy_stayed_is_still_to_be_set(
+    tmp_path: Path, one: policy_folders.Installed
+) -> None:
+    put(one.file(machine(tmp_path)), {})
+    assert (policy_folders.installed(tmp_path), policy_folders.to_set(tmp_path)) == ([], [one])
 
 
 def test_of_two_files_the_last_counts_and_ours_does_not(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from agent.organisations import Organisation
 from bewust import managed
 from bewust.admin.profile import BUNDLE, profile
+from bewust.known import KNOWN, Family
 
+CHROMIUMS = [one.macos.domain for one in KNOWN if one.family is Family.CHROMIUM and one.macos is not None]
 # What github.com/apple/device-management, mdm/profiles, release branch, says is required of each payload on macOS,
 # and of what kind; for the domains of browsers what their makers' policy lists say. Read on 2026-11-24.
 EVERY = {"PayloadIdentifier": str, "PayloadUUID": str, "PayloadType": str, "PayloadVersion": int}
@@ -28,10 +30,7 @@ REQUIRED: dict[str, dict[str, type]] = {
     "com.apple.servicemanagement": {"Rules": list},
     "com.apple.notificationsettings": {"NotificationSettings": list},
     "com.apple.proxy.http.global": {"ProxyType": str, "ProxyPACURL": str},
-    "com.google.Chrome": {"ProxySettings": dict},
-    "com.microsoft.Edge": {"ProxySettings": dict},
-    "org.chromium.Chromium": {"ProxySettings": dict},
-    "com.brave.Browser": {"ProxySettings": dict},
+    **{domain: {"ProxySettings": dict} for domain in CHROMIUMS},
     "org.mozilla.firefox": {"EnterprisePoliciesEnabled": bool, "Certificates": dict, "Proxy": dict},
     BUNDLE: {},
 }
@@ -76,7 +75,9 @@ def test_every_profile_is_of_the_form_that_apple_asks_for(
         *([] if named else [BUNDLE]),
     }
     assert payloads["Configuration"]["PayloadOrganization"] == name
-    assert raw.count(f"http://127.0.0.1:{port}/proxy.pac".encode()) == 5 + safari
+    assert (
+        raw.count(f"http://127.0.0.1:{port}/proxy.pac".encode()) == sum(one.macos is not None for one in KNOWN) + safari
+    )
 
 
 @given(names=st.lists(NAMES, min_size=2, max_size=2, unique=True), ports=st.tuples(PORTS, PORTS))
@@ -109,7 +110,7 @@ def test_the_root_is_the_organisations_as_der() -> None:
 
 def test_no_browser_is_kept_from_the_web_by_a_dead_agent() -> None:
     payloads = read(profile("Voorbeeld", 8787, None, {}, True))
-    for kind in ("com.google.Chrome", "com.microsoft.Edge", "org.chromium.Chromium", "com.brave.Browser"):
+    for kind in CHROMIUMS:
         assert payloads[kind]["ProxySettings"]["ProxyPacMandatory"] is False
     assert payloads["com.apple.proxy.http.global"]["ProxyPACFallbackAllowed"] is True
     assert payloads["com.apple.proxy.http.global"]["ProxyType"] == "Auto"

@@ -11,8 +11,6 @@ from agent.admin import hive
 from bewust.admin import windows_policies
 from bewust.admin.steps import AdminError, Choices
 from bewust.admin.windows_policies import (
-    CHROMIUMS,
-    FIREFOX,
     INTERNET,
     INTERNET_POLICIES,
     RUN,
@@ -22,16 +20,19 @@ from bewust.admin.windows_policies import (
     Unclaimed,
 )
 from bewust.doctor import told
+from bewust.known import KNOWN
 
 PAC = "http://127.0.0.1:8787/proxy.pac"
-CHROME = CHROMIUMS[0].key
+CHROME, FIREFOX = (one.windows for one in KNOWN if one.id in ("chrome", "firefox") and one.windows is not None)
 
 
 class Place(hive.Place):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.pac_url, self.choices = PAC, Choices()
-        self.root_pem, self.firefox = folder / "root.pem", folder / "policies.json"
+        self.root_pem, self.programs = folder / "root.pem", folder
+        self.beside = folder / "Mozilla Firefox/distribution/policies.json"
+        self.beside.parent.mkdir(parents=True)
         self.session = '"pythonw.exe" -m bewust.cli session'
 
 
@@ -41,7 +42,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def steps(place: Place) -> list[windows_policies.Values]:
-    return [*(ChromiumPolicies(place, one) for one in CHROMIUMS), FirefoxPolicies(place), Sessions(place)]
+    return [*windows_policies.steps(place), Sessions(place)]
 
 
 def test_every_browser_is_told_and_the_registry_is_then_as_before(place: Place) -> None:
@@ -60,19 +61,11 @@ def test_every_browser_is_told_and_the_registry_is_then_as_before(place: Place) 
 
 
 def test_the_doctor_reads_them_as_they_were_meant(place: Place) -> None:
-    class Read:
-        def values(self, key: str) -> dict[str, object]:
-            return {name: data for name, (data, _) in place.registry.held.get(key, {}).items()}
-
-        def keys(self, key: str) -> list[str]:
-            if key == told.APP_PATHS:
-                return ["chrome.exe", "firefox.exe"]
-            below = [one[len(key) + 1 :] for one in place.registry.held if one.startswith(key + "\\")]
-            return [one for one in below if "\\" not in one]
-
     for step in steps(place):
         step.do(ExitStack())
-    chrome, firefox = told.browsers(Path("/"), "win32", Read())
+    for program in ("chrome.exe", "firefox.exe"):
+        place.registry.put(rf"{told.APP_PATHS}\{program}", "", "x")
+    chrome, firefox = told.browsers(Path("/"), "win32", place.registry)
     proxy = {"ProxyMode": "pac_script", "ProxyPacUrl": PAC, "ProxyPacMandatory": False}
     assert chrome.policies == {"ProxySettings": proxy}
     assert firefox.policies["Proxy"] == {"Mode": "autoConfig", "AutoConfigURL": PAC, "Locked": 1}
@@ -81,9 +74,9 @@ def test_the_doctor_reads_them_as_they_were_meant(place: Place) -> None:
 
 @pytest.mark.parametrize("name", ["ProxySettings", "ProxyMode", "ProxyPacUrl"])
 def test_another_proxy_is_never_overwritten_unless_we_go_through_it(place: Place, name: str) -> None:
-    place.registry.put(CHROME, name, "direct")
+    place.registry.put(CHROME.key, name, "direct")
     before = copy.deepcopy(place.registry.held)
-    step = ChromiumPolicies(place, CHROMIUMS[0])
+    step = ChromiumPolicies(place, "Google Chrome", CHROME)
     with pytest.raises(AdminError, match=rf"Chrome\\{name}: is set, .* --upstream"):
         step.do(ExitStack())
     assert step.done() is not None and place.registry.held == before
@@ -107,12 +100,12 @@ def test_our_own_policy_for_another_port_is_no_other_proxy(place: Place) -> None
 
 
 def test_firefox_keeps_what_others_told_it(place: Place) -> None:
-    install = rf"{FIREFOX}\Certificates\Install"
+    install = rf"{FIREFOX.key}\Certificates\Install"
     place.registry.put(install, "1", r"C:\corporate.pem")
-    place.registry.put(FIREFOX, "DisableTelemetry", 1)
-    place.firefox.write_text(json.dumps({"policies": {"Certificates": {"Install": ["file.pem"]}, "Homepage": {}}}))
+    place.registry.put(FIREFOX.key, "DisableTelemetry", 1)
+    place.beside.write_text(json.dumps({"policies": {"Certificates": {"Install": ["file.pem"]}, "Homepage": {}}}))
     before = copy.deepcopy(place.registry.held)
-    step = FirefoxPolicies(place)
+    step = FirefoxPolicies(place, "Firefox", FIREFOX)
     step.do(ExitStack())
     assert {name: data for name, (data, _) in place.registry.held[install].items()} == {
         "1": r"C:\corporate.pem", "2": str(place.root_pem), "3": "file.pem",
@@ -122,14 +115,14 @@ def test_firefox_keeps_what_others_told_it(place: Place) -> None:
 
 
 def test_another_proxy_of_firefox_is_never_overwritten(place: Place) -> None:
-    place.firefox.write_text(json.dumps({"policies": {"Proxy": {"Mode": "system"}}}))
+    place.beside.write_text(json.dumps({"policies": {"Proxy": {"Mode": "system"}}}))
     with pytest.raises(AdminError, match=r"policies.json: sets Proxy"):
-        FirefoxPolicies(place).do(ExitStack())
-    place.firefox.unlink()
-    place.registry.put(rf"{FIREFOX}\Proxy", "HTTPProxy", "proxy.example:3128")
+        FirefoxPolicies(place, "Firefox", FIREFOX).do(ExitStack())
+    place.beside.unlink()
+    place.registry.put(rf"{FIREFOX.key}\Proxy", "HTTPProxy", "proxy.example:3128")
     with pytest.raises(AdminError, match="HTTPProxy: is set"):
-        FirefoxPolicies(place).do(ExitStack())
-    assert not place.registry.exists(rf"{FIREFOX}\Certificates")
+        FirefoxPolicies(place, "Firefox", FIREFOX).do(ExitStack())
+    assert not place.registry.exists(rf"{FIREFOX.key}\Certificates")
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ class Played(Windows):
         self.refusal: str | None = None
         super().__init__(chosen, folder, self.played, self.hive)
         self.log = root / "admin.log"
-        self.firefox = root / "policies.json"
+        self.programs = root
 
     def again(self, chosen: Choices | None = None) -> "Played":
         """Return the same machine, as a later command finds it."""

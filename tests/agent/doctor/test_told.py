@@ -3,10 +3,10 @@
 import plistlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from agent.admin.hive import Hive
 from agent.admin.played import machine, put
 from bewust.doctor import told
 from bewust.doctor.told import Told
@@ -58,30 +58,26 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert "cannot be read" in linux(tmp_path)[0].wrong
 
 
-class Registry:
-    """A registry that is a dictionary of keys."""
-
-    def __init__(self, table: Mapping[str, Mapping[str, Any]]) -> None:
-        self._table = table
-
-    def values(self, key: str) -> Mapping[str, Any]:
-        return self._table.get(key, {})
-
-    def keys(self, key: str) -> list[str]:
-        below = [name.removeprefix(key + "\\") for name in self._table if name.startswith(key + "\\")]
-        return sorted({name.partition("\\")[0] for name in below})
+def registry(table: Mapping[str, Mapping[str, str | int]]) -> Hive:
+    """A registry with these keys and their values."""
+    made = Hive()
+    for key, values in table.items():
+        made.held.setdefault(key, {})
+        for name, data in values.items():
+            made.put(key, name, data)
+    return made
 
 
 def test_the_registry_is_read_as_policies() -> None:
     chrome, firefox = r"SOFTWARE\Policies\Google\Chrome", r"SOFTWARE\Policies\Mozilla\Firefox"
-    registry = Registry({
-        rf"{told.APP_PATHS}\Chrome.exe": {}, rf"{told.APP_PATHS}\firefox.exe": {},
+    held = registry({
+        told.APP_PATHS: {}, rf"{told.APP_PATHS}\Chrome.exe": {}, rf"{told.APP_PATHS}\firefox.exe": {},
         chrome: {"ProxySettings": f'{{"ProxyMode": "pac_script", "ProxyPacUrl": "{URL}"}}', "X": "{no json", "N": 1},
         rf"{chrome}\CACertificates": {"2": "b", "1": "a", "10": "c"},
         rf"{firefox}\Proxy": {"Mode": "autoConfig", "AutoConfigURL": URL, "Locked": 1},
         rf"{firefox}\Certificates": {"ImportEnterpriseRoots": 1},
     })  # fmt: skip
-    found = {one.browser: one for one in told.browsers(Path("/"), "win32", registry)}
+    found = {one.browser: one for one in told.browsers(Path("/"), "win32", held)}
     assert list(found) == ["Google Chrome", "Firefox"]
     assert found["Google Chrome"].policies == {
         "ProxySettings": {"ProxyMode": "pac_script", "ProxyPacUrl": URL}, "X": "{no json", "N": 1,

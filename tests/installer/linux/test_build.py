@@ -87,7 +87,7 @@ def test_the_service_may_do_nothing_that_it_need_not() -> None:
 
 def test_every_value_of_the_definition_is_filled_in() -> None:
     named = set(re.findall(r"\$\{(\w+)\}", (HERE / "nfpm.yaml").read_text()))
-    assert named == {"ARCH", "VERSION", "STAGE", "GLIBC"}
+    assert named == {"ARCH", "VERSION", "STAGE", "GLIBC", "BROWSERS"}
 
 
 def test_the_c_library_is_the_systems_and_nothing_else_is(tmp_path: Path) -> None:

@@ -73,6 +73,9 @@ class Registry:
         assert key == managed.KEY
         return self._values
 
+    def keys(self, key: str) -> list[str]:
+        return []
+
 
 def test_what_the_editor_writes_is_read_as_the_policy(written: Mapping[str, Element]) -> None:
     """Every setting enabled with its default, and the policy that comes out is the default one."""
