@@ -1,62 +1,78 @@
 """One login's desktop, whatever the platform: is now a bad moment, and showing a toast.
 
-Belongs here: which of the ways this platform has is taken, and opening our own page. Not here: how
-each way works (freedesktop, moments, notify), nor when to remind. Every login runs one, so it is
-light: plyer is imported in a child process only.
+Belongs here: which of the back ends this platform has is taken, and opening our own page. Not here: how
+each works (freedesktop, moments, notify), nor when to remind. Every login runs one, so it is light: a
+back end is imported where it is listed for, and plyer in a child process only.
 """
 
 import asyncio
 import re
 import sys
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pkgutil import resolve_name
+from typing import Protocol, runtime_checkable
 
-from bewust import moments, notify
+from bewust import moments
 from bewust.moments import Busy
-from bewust.notify import Action, Show, Toast
+from bewust.notify import NOT_HERE, Action, Chosen, Toast, ToastBackend
 
-if sys.platform == "linux":
-    from bewust.freedesktop import Freedesktop
+# The back ends, the best first: the platform, "" for any, and the class, as an entry point names one. The first that
+# can show a toast here does. A platform's own toasts are a module and a line of this.
+BACKENDS = (
+    ("linux", "bewust.freedesktop:Freedesktop"),
+    ("", "bewust.notify:Plyer"),
+)
 
 # Only our own page, and spelled so plainly that no browser reads another host in it.
 OUR_PAGE = re.compile(r"http://127\.0\.0\.1(:\d{1,5})?(/[\w./?=&%#~+-]*)?", re.ASCII)
+
+
+@runtime_checkable
+class DesktopState(Protocol):
+    """What a back end may know besides: the desktop that it speaks with anyway."""
+
+    async def busy(self) -> Busy | None:
+        """Why now is a bad moment; None where it is not, or cannot be known."""
+
+
+def backends(platform: str = sys.platform) -> list[type[ToastBackend]]:
+    """Return the back ends of a platform, the best first."""
+    return [resolve_name(name) for where, name in BACKENDS if where in ("", platform)]
 
 
 class Desk:
     """Asks and uses the desktop that this process was started in. One event loop.
 
     `chosen` hears what a person chose on a toast, except "open", which opens the toast's own page.
-    `plain` shows a toast where there are no buttons; `browse` opens a page, and may block.
+    `kinds` are the back ends, the best first; `browse` opens a page, and may block.
     """
 
     def __init__(
         self,
-        chosen: Callable[[Action, Toast], None],
-        plain: Show = notify.show,
+        chosen: Chosen,
+        kinds: Sequence[Callable[[Chosen], ToastBackend]] | None = None,
         browse: Callable[[str], object] = webbrowser.open,
     ) -> None:
         self._chosen = chosen
-        self._plain = plain
         self._browse = browse
         self._opening: set[asyncio.Task[None]] = set()
-        self._freedesktop = Freedesktop(self._heard) if sys.platform == "linux" else None
+        self._backends = [kind(self._heard) for kind in (backends() if kinds is None else kinds)]
 
     async def busy(self) -> Busy | None:
         """Why now is a bad moment; None where it is not, or cannot be known."""
-        if self._freedesktop is not None:
-            return await self._freedesktop.busy()
+        for backend in self._backends:
+            if isinstance(backend, DesktopState):
+                return await backend.busy()
         return await asyncio.to_thread(moments.busy)
 
     async def show(self, toast: Toast) -> str | None:
         """Show `toast`, with its buttons where the desktop has them; None, or why not, in one line."""
-        if self._freedesktop is not None:
-            try:
-                if await self._freedesktop.show(toast):
-                    return None
-            except TimeoutError:
-                return notify.TOO_LATE
-        return await self._plain(toast)
+        for backend in self._backends:
+            if (problem := await backend.show(toast)) != NOT_HERE:
+                return problem
+        return NOT_HERE
 
     def _heard(self, action: Action, toast: Toast) -> None:
         if action != "open":
@@ -72,5 +88,5 @@ class Desk:
 
     async def close(self) -> None:
         """Let go of the desktop; toasts stay, but their buttons do nothing any more."""
-        if self._freedesktop is not None:
-            await self._freedesktop.close()
+        for backend in self._backends:
+            await backend.close()

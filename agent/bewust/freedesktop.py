@@ -8,7 +8,6 @@ nothing, neither a service nor a bus, and a desktop that does not answer costs a
 import asyncio
 import os
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -29,10 +28,13 @@ from bewust.moments import Busy
 from bewust.notify import (
     APP_NAME,
     MESSAGE_LIMIT,
+    NOT_HERE,
     SECONDS_ON_SCREEN,
     SECONDS_TO_ANSWER,
     TITLE_LIMIT,
+    TOO_LATE,
     Action,
+    Chosen,
     Toast,
     bus_address,
     clean,
@@ -97,7 +99,7 @@ class Freedesktop:
     `chosen` is called in the event loop with what a person chose, and on which toast. One event loop.
     """
 
-    def __init__(self, chosen: Callable[[Action, Toast], None]) -> None:
+    def __init__(self, chosen: Chosen) -> None:
         self._chosen = chosen
         self._connecting = asyncio.Lock()
         self._showing = asyncio.Lock()
@@ -122,19 +124,19 @@ class Freedesktop:
                 return question.yes
         return None
 
-    async def show(self, toast: Toast) -> bool:
-        """Show `toast` with its buttons; False where the desktop cannot, and plyer is to be asked.
+    async def show(self, toast: Toast, /) -> str | None:
+        """Show `toast` with its buttons; None when it was shown, NOT_HERE where the desktop cannot.
 
-        Raises TimeoutError when a desktop is there that does not answer within SECONDS_TO_ANSWER:
-        plyer would wait for the same service, as long again.
+        TOO_LATE when a desktop is there that does not answer within SECONDS_TO_ANSWER: plyer, the next one, would
+        wait for the same service, as long again.
         """
         try:
             async with asyncio.timeout(SECONDS_TO_ANSWER), self._showing:
-                return await self._show(toast)
+                return None if await self._show(toast) else NOT_HERE
         except TimeoutError:
-            raise
+            return TOO_LATE
         except Exception:  # noqa: BLE001 - whatever is wrong with this way, the other one is left
-            return False
+            return NOT_HERE
 
     async def can_show(self) -> bool:
         """Whether a notification service runs, or would be started by the first toast. Shows nothing, starts nothing.

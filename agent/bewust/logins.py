@@ -17,7 +17,7 @@ import msgspec
 from bewust import local
 from bewust.model import Context, Memory, Span
 from bewust.moments import Busy
-from bewust.notify import REASONS, REFUSED, SECONDS_TO_WAIT, Toast
+from bewust.notify import KNOWN_PROBLEMS, REFUSED, SECONDS_TO_WAIT, Toast
 from bewust.session import LINE_LIMIT, Ask, Hello, Moment, Remember, Show, Shown, Snoozed, ToService, ToSession
 
 EACH = 4  # sessions of one person: a desktop, and one or two more over the network
@@ -54,7 +54,7 @@ class Remote:
         except TimeoutError:
             return GONE
         problem = answer.problem if isinstance(answer, Shown) else None
-        return problem if problem is None or problem in REASONS else REFUSED  # never words of a stranger's
+        return problem if problem is None or problem in KNOWN_PROBLEMS else REFUSED  # never words of a stranger's
 
     async def close(self) -> None:
         """End the session."""

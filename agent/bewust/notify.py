@@ -1,7 +1,8 @@
 """A toast on the desktop, shown through plyer in a child process that can be killed.
 
-Belongs here: what a toast is, making its text safe, showing it, and saying in one line why it could
-not be shown. Not here: which text, and when; nor buttons, which plyer does not have (freedesktop).
+Belongs here: what a toast is, making its text safe, what a back end is, the one that works nearly
+everywhere, and saying in one line why a toast could not be shown. Not here: which text, and when; nor
+buttons, which plyer does not have (freedesktop).
 Only the child (`python -m bewust.notify`) imports plyer: it may block for a minute and keeps its
 errors to itself (reference/deployment.md, section 1).
 """
@@ -14,7 +15,7 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.resources import files
@@ -40,6 +41,7 @@ TOO_LATE = "the desktop's notification service did not answer in time; restart i
 NOT_STARTED = "no process could be started to show the reminder; check memory and limits"
 REFUSED = "the desktop did not take the reminder; `notify-send test` shows its complaint"
 OUTSIDE = "no desktop session is reachable; start Bewust from the login session, not as a service"
+NOT_HERE = "this desktop does not show such toasts; `bewust doctor` says what it lacks"
 NOBODY = "no notification service answers on this desktop; install libnotify-bin and dunst"
 # Found in the child's stderr -> the reason. Its own words may quote the reminder, these never do.
 SYMPTOMS = (
@@ -51,7 +53,8 @@ SYMPTOMS = (
     ("No module named 'pyobjus'", "plyer needs pyobjus on macOS; install pyobjus"),
     ("No usable implementation", "plyer finds no way to show a toast; install libnotify-bin"),
 )
-REASONS = frozenset({NOT_STARTED, TOO_LATE, REFUSED, *(reason for _, reason in SYMPTOMS)})  # all there are
+# All that a back end may answer: what a session says of a toast is shown to others, so it must be none of its words.
+KNOWN_PROBLEMS = frozenset({NOT_STARTED, TOO_LATE, REFUSED, NOT_HERE, *(reason for _, reason in SYMPTOMS)})
 
 Action = Literal["open", "not-today"]  # what a person can choose on a toast
 
@@ -71,10 +74,41 @@ class Toast(msgspec.Struct, frozen=True):
     not_today: str = ""
 
 
-class Show(Protocol):
-    """Shows one toast; None when it was shown, else the reason in one line without its text."""
+type Chosen = Callable[[Action, Toast], None]  # hears what a person chose on a toast, in the event loop
 
-    async def __call__(self, toast: Toast, /) -> str | None: ...
+
+class ToastBackend(Protocol):
+    """One way of showing toasts, made once for a login and used in one event loop. `desk.BACKENDS` lists them all.
+
+    Its module is imported only on the platforms it is listed for. It may also know whether now is a bad moment
+    (desk.DesktopState).
+    """
+
+    def __init__(self, chosen: Chosen) -> None:
+        """Tell `chosen` of what is chosen on a toast; a back end without buttons never does. Starts nothing yet."""
+
+    async def show(self, toast: Toast, /) -> str | None:
+        """Show one toast; None when it was shown, else one of KNOWN_PROBLEMS.
+
+        NOT_HERE means that this desktop cannot show such toasts at all, and that the next back end is asked.
+        """
+
+    async def close(self) -> None:
+        """Let go of the desktop; toasts stay, but their buttons do nothing any more."""
+
+
+class Plyer:
+    """Toasts by plyer, on every platform: no buttons, and one child process for each."""
+
+    def __init__(self, chosen: Chosen) -> None:
+        """Make the back end; nobody is ever told of a choice."""
+
+    async def show(self, toast: Toast, /) -> str | None:
+        """Show one toast; None when it was shown, else one of KNOWN_PROBLEMS."""
+        return await show(toast)
+
+    async def close(self) -> None:
+        """Nothing is held."""
 
 
 def icon(kind: Literal["png", "ico"]) -> Path:

@@ -80,8 +80,9 @@ def test_a_profile_is_written_from_a_root_and_a_policy(tmp_path: Path) -> None:
     root.write_bytes(pem(Organisation(datetime.now(UTC)).certificate))
     policy.write_text('[page]\norganisation = "Gemeente Voorbeeld"\n', encoding="utf-8")
     code, said = run("profile", "--organisation-root", str(root), "--policy", str(policy), "--out", str(out))
-    assert (code, said) == (0, f"{out}: {4 + sum(one.macos is not None for one in KNOWN)} payloads. Have device management sign and send it before the package "
-                               "(docs/macos.md).\n")  # fmt: skip
+    payloads = 4 + sum(one.macos is not None for one in KNOWN)
+    assert (code, said) == (0, f"{out}: {payloads} payloads. Have device management sign and send it before the "
+                               "package (docs/macos.md).\n")  # fmt: skip
     whole = plistlib.loads(out.read_bytes())
     assert whole["PayloadOrganization"] == "Gemeente Voorbeeld"
     assert {one["PayloadType"] for one in whole["PayloadContent"]} >= {"com.apple.security.root", "nl.bewust"}

@@ -5,93 +5,173 @@ import subprocess
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
 
+import msgspec
 import pytest
 
 from bewust import desk, moments, notify
-from bewust.desk import Desk
+from bewust.desk import Desk, DesktopState
 from bewust.moments import Busy
-from bewust.notify import Action, Toast
+from bewust.notify import NOT_HERE, REFUSED, TOO_LATE, Action, Chosen, Plyer, Toast
 
 PAGE = "http://127.0.0.1:8787/uitleg?taal=nl#waarom"
 TOAST = Toast("titel", "bericht", url=PAGE, open="Open uitleg", not_today="Vandaag niet meer")
 
 
-class FakeDesktop:
-    """Stands in for Freedesktop: answers as told, and clicks when asked."""
+class Fake:
+    """A back end that answers as told, and clicks when asked."""
 
-    answer: bool | Exception = True
+    answer: str | None = None
+    made: ClassVar[list["Fake"]] = []
 
-    def __init__(self, chosen: Callable[[Action, Toast], None]) -> None:
+    def __init__(self, chosen: Chosen) -> None:
         self.click = chosen
+        self.shown: list[Toast] = []
         self.closed = False
+        self.made.append(self)
 
-    async def busy(self) -> Busy | None:
-        return "presentation"
-
-    async def show(self, toast: Toast) -> bool:
-        if isinstance(self.answer, Exception):
-            raise self.answer
+    async def show(self, toast: Toast, /) -> str | None:
+        self.shown.append(toast)
         return self.answer
 
     async def close(self) -> None:
         self.closed = True
 
 
-@pytest.fixture(autouse=True)
-def linux(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(desk, "Freedesktop", FakeDesktop, raising=False)
+class Knowing(Fake):
+    """One that knows whether now is a bad moment."""
+
+    async def busy(self) -> Busy | None:
+        return "presentation"
+
+
+def answering(problem: str | None, of: type[Fake] = Fake) -> type[Fake]:
+    return type("Answering", (of,), {"answer": problem, "made": []})
+
+
+def nobody(action: Action, toast: Toast) -> None:
+    raise AssertionError("nobody chose anything")
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason", "plain_asked"),
-    [(True, None, False), (False, "plain", True), (TimeoutError(), notify.TOO_LATE, False)],
+    ("first", "problem", "second_asked"),
+    [(None, None, False), (NOT_HERE, "plain", True), (TOO_LATE, TOO_LATE, False), (REFUSED, REFUSED, False)],
 )
-def test_plyer_is_asked_when_there_are_no_buttons(
-    monkeypatch: pytest.MonkeyPatch, answer: bool | Exception, reason: str | None, plain_asked: bool
+def test_the_next_back_end_is_asked_only_where_the_first_cannot_show_toasts_here(
+    first: str | None, problem: str | None, second_asked: bool
 ) -> None:
-    monkeypatch.setattr(FakeDesktop, "answer", answer)
-    asked = []
-
-    async def plain(toast: Toast, /) -> str | None:
-        asked.append(toast)
-        return "plain"
-
-    async def shown() -> str | None:
-        return await Desk(lambda action, toast: None, plain).show(TOAST)
-
-    assert asyncio.run(shown()) == reason
-    assert asked == [TOAST] * plain_asked
+    one, other = answering(first), answering("plain")
+    assert asyncio.run(Desk(nobody, [one, other]).show(TOAST)) == problem
+    assert one.made[0].shown == [TOAST]
+    assert other.made[0].shown == [TOAST] * second_asked
 
 
-def test_elsewhere_plyer_and_the_platform_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(moments, "busy", lambda: "locked")
-
-    async def plain(toast: Toast, /) -> str | None:
-        return toast.title
-
-    async def used() -> tuple[Busy | None, str | None]:
-        here = Desk(lambda action, toast: None, plain)
-        answers = await here.busy(), await here.show(TOAST)
-        await here.close()
-        return answers
-
-    assert asyncio.run(used()) == ("locked", "titel")
+@pytest.mark.parametrize("kinds", [[], [answering(NOT_HERE)]], ids=["no back end", "none that can"])
+def test_where_nothing_can_show_it_that_is_said(kinds: list[type[Fake]]) -> None:
+    assert asyncio.run(Desk(nobody, kinds).show(TOAST)) == NOT_HERE
 
 
-def test_on_linux_the_desktop_is_asked_and_let_go_of() -> None:
-    async def used() -> tuple[Busy | None, bool]:
-        here = Desk(lambda action, toast: None)
+def test_the_moment_is_asked_of_the_back_end_that_knows_it_and_all_are_let_go_of() -> None:
+    kinds = [answering(NOT_HERE), answering(None, Knowing)]
+
+    async def used() -> Busy | None:
+        here = Desk(nobody, kinds)
         busy = await here.busy()
         await here.close()
-        fake = here._freedesktop
-        assert isinstance(fake, FakeDesktop)
-        return busy, fake.closed
+        return busy
 
-    assert asyncio.run(used()) == ("presentation", True)
+    assert asyncio.run(used()) == "presentation"
+    assert all(kind.made[0].closed for kind in kinds)
+
+
+def test_elsewhere_the_platform_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moments, "busy", lambda: "locked")
+    assert asyncio.run(Desk(nobody, [Fake]).busy()) == "locked"
+
+
+# The list.
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="jeepney is there on Linux only")
+def test_on_linux_the_desktop_itself_goes_before_plyer() -> None:
+    from bewust.freedesktop import Freedesktop
+
+    assert desk.backends("linux") == [Freedesktop, Plyer]
+    assert isinstance(Freedesktop(nobody), DesktopState)
+
+
+@pytest.mark.parametrize("platform", ["win32", "darwin"])
+def test_elsewhere_there_is_plyer(platform: str) -> None:
+    assert desk.backends(platform) == [Plyer]
+    assert not isinstance(Plyer(nobody), DesktopState)
+
+
+def test_the_general_back_end_is_the_last_one() -> None:
+    assert desk.BACKENDS[-1] == ("", "bewust.notify:Plyer")
+    assert [where for where, _ in desk.BACKENDS[:-1] if not where] == []
+
+
+def test_plyer_shows_by_its_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    async def show(toast: Toast) -> str | None:
+        asked.append(toast)
+        return notify.NOBODY
+
+    monkeypatch.setattr(notify, "show", show)
+    assert asyncio.run(Desk(nobody, [Plyer]).show(TOAST)) == notify.NOBODY
+    assert asked == [TOAST]
+
+
+OF_THE_PLATFORM = """
+from bewust.notify import NOT_HERE
+
+
+class Toasts:
+    def __init__(self, chosen):
+        self.chosen = chosen
+
+    async def show(self, toast, /):
+        if not toast.open:
+            return NOT_HERE
+        self.chosen("not-today", toast)
+        return None
+
+    async def close(self):
+        pass
+"""
+
+
+@pytest.mark.parametrize("platform", ["linux", "win32", "darwin"])
+def test_a_platforms_own_toasts_are_one_file_and_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    (tmp_path / "toasts_of_the_platform.py").write_text(OF_THE_PLATFORM)
+    monkeypatch.syspath_prepend(tmp_path)
+    rest = [line for line in desk.BACKENDS if line[0] == ""]  # what else a Linux has would ask a real desktop
+    monkeypatch.setattr(desk, "BACKENDS", ((platform, "toasts_of_the_platform:Toasts"), *rest))
+    plain: list[Toast] = []
+
+    async def show(toast: Toast) -> str | None:
+        plain.append(toast)
+        return None
+
+    monkeypatch.setattr(notify, "show", show)
+    heard: list[tuple[Action, Toast]] = []
+    without = msgspec.structs.replace(TOAST, open="")
+
+    async def used() -> None:
+        here = Desk(lambda action, toast: heard.append((action, toast)), desk.backends(platform))
+        assert await here.show(TOAST) is None
+        assert await here.show(without) is None
+        await here.close()
+
+    asyncio.run(used())
+    assert (heard, plain) == ([("not-today", TOAST)], [without])
+    elsewhere = next(other for other in ("linux", "win32", "darwin") if other != platform)
+    assert desk.backends(elsewhere) == [Plyer]
 
 
 def clicked(action: Action, toast: Toast, fails: bool = False) -> tuple[list[tuple[Action, Toast]], list[str]]:
@@ -106,10 +186,9 @@ def clicked(action: Action, toast: Toast, fails: bool = False) -> tuple[list[tup
             raise webbrowser.Error("no browser")
 
     async def click() -> None:
-        here = Desk(lambda action, toast: heard.append((action, toast)), browse=browse)
-        fake = here._freedesktop
-        assert isinstance(fake, FakeDesktop)
-        fake.click(action, toast)
+        kind = answering(None)
+        here = Desk(lambda action, toast: heard.append((action, toast)), [kind], browse)
+        kind.made[0].click(action, toast)
         while here._opening:
             await asyncio.gather(*here._opening)
             await asyncio.sleep(0)
@@ -155,14 +234,14 @@ def test_no_other_page_is_ever_opened(url: str) -> None:
 
 def test_a_login_pays_for_nothing_it_does_not_need() -> None:
     heavy = {"plyer", "mitmproxy", "starlette", "sqlite3", "sqlite_utils", "jinja2", "cryptography", "rich", "click"}
-    code = f"import sys, bewust.desk; print(*{heavy} & set(sys.modules))"
+    code = f"import sys, bewust.desk; bewust.desk.backends(); print(*{heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_a_login_pays_little_memory() -> None:
-    code = "import bewust.desk; print(open('/proc/self/status').read())"
+    code = "import bewust.desk; bewust.desk.backends(); print(open('/proc/self/status').read())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     kilobytes = next(int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("VmRSS"))
     assert kilobytes < 36_000  # 32 MB measured, 29 of them Python's, asyncio's and msgspec's

@@ -19,7 +19,7 @@ from jeepney import MessageFlag
 from bewust import freedesktop
 from bewust.freedesktop import Freedesktop, active_window, notification
 from bewust.moments import Busy
-from bewust.notify import Action, Toast, icon
+from bewust.notify import NOT_HERE, TOO_LATE, Action, Toast, icon
 from e2e.desktop import Desktop, environment
 from e2e.services import SERVER, Answers, Service, able_to
 
@@ -124,7 +124,7 @@ def test_the_most_telling_reason_is_given() -> None:
 def test_without_a_bus_nothing_is_busy_or_shown(tmp_path: Path) -> None:
     async def asked(here: Freedesktop, chosen: Chosen) -> None:
         assert await here.busy() is None
-        assert await here.show(TOAST) is False
+        assert await here.show(TOAST) == NOT_HERE
 
     for env in ({}, {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/gone"}, {"DBUS_SESSION_BUS_ADDRESS": "tcp:x"}):
         with environment(env):
@@ -142,11 +142,10 @@ def test_a_frozen_service_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -
             assert await here.busy() == "locked"  # the others are heard all the same
             assert 0.2 < time.monotonic() - start < 1
             start = time.monotonic()
-            late = await asyncio.gather(here.show(TOAST), here.show(TOAST), return_exceptions=True)
-            assert [type(error) for error in late] == [TimeoutError] * 2
+            assert [*await asyncio.gather(here.show(TOAST), here.show(TOAST))] == [TOO_LATE] * 2
             assert 0.2 < time.monotonic() - start < 0.5  # the second does not wait for the first one's wait
         async with Service([SERVER], able_to("actions")):
-            assert await here.show(TOAST)
+            assert await here.show(TOAST) is None
 
     on_desktop(asked)
 
@@ -155,7 +154,7 @@ def test_a_frozen_service_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -
 def test_a_server_gets_the_toast_and_its_buttons() -> None:
     async def shown(here: Freedesktop, chosen: Chosen) -> None:
         async with Service([SERVER], able_to("body", "actions")) as server:
-            assert await here.show(TOAST)
+            assert await here.show(TOAST) is None
         name, replaces, picture, title, text, actions, hints, milliseconds = server.shown[0]
         assert (name, replaces, title, text) == ("Bewust", 0, TOAST.title, TOAST.message)
         assert actions == ["default", "Open uitleg", "open", "Open uitleg", "not-today", "Vandaag niet meer"]
@@ -186,15 +185,15 @@ def test_a_toast_is_worded_for_its_server() -> None:
 @pytest.mark.usefixtures("desktop")
 def test_without_buttons_or_with_a_refusal_plyer_is_to_be_asked() -> None:
     async def refused(here: Freedesktop, chosen: Chosen) -> None:
-        assert await here.show(TOAST) is False  # nobody there
+        assert await here.show(TOAST) == NOT_HERE  # nobody there
         async with Service([SERVER], able_to("body", "body-markup")) as server:
-            assert await here.show(TOAST) is False
+            assert await here.show(TOAST) == NOT_HERE
             assert server.shown == []
         async with Service([SERVER], {**able_to("actions"), (SERVER, "Notify"): None}) as server:
-            assert await here.show(TOAST) is False
+            assert await here.show(TOAST) == NOT_HERE
             assert len(server.shown) == 1
         async with Service([SERVER], {(SERVER, "GetCapabilities"): None}):
-            assert await here.show(TOAST) is False
+            assert await here.show(TOAST) == NOT_HERE
 
     on_desktop(refused)
 
@@ -204,7 +203,7 @@ def test_without_buttons_or_with_a_refusal_plyer_is_to_be_asked() -> None:
 def test_a_choice_is_heard_once(key: str, expected: Action) -> None:
     async def clicked(here: Freedesktop, chosen: Chosen) -> None:
         async with Service([SERVER], able_to("actions")) as server:
-            assert await here.show(TOAST)
+            assert await here.show(TOAST) is None
             await server.emit("ActionInvoked", "us", (7, key))  # another program's toast
             await server.emit("ActionInvoked", "us", (1, "snooze"))
             await server.emit("ActionInvoked", "s", ("1",))
@@ -222,7 +221,7 @@ def test_a_choice_is_heard_once(key: str, expected: Action) -> None:
 def test_a_stranger_on_the_bus_cannot_click_or_close() -> None:
     async def faked(here: Freedesktop, chosen: Chosen) -> None:
         async with Service([SERVER], able_to("actions")) as server, Service() as stranger:
-            assert await here.show(TOAST)
+            assert await here.show(TOAST) is None
             for to in (None, server.asker):
                 await stranger.emit("ActionInvoked", "us", (1, "open"), to)
                 await stranger.emit("NotificationClosed", "uu", (1, 2), to)
@@ -241,14 +240,14 @@ def test_an_open_toast_is_replaced_and_a_closed_one_forgotten() -> None:
 
     async def shown(here: Freedesktop, chosen: Chosen) -> None:
         async with Service([SERVER], able_to("actions")) as server:
-            assert await here.show(TOAST)
-            assert await here.show(second)
+            assert await here.show(TOAST) is None
+            assert await here.show(second) is None
             assert [arguments[1] for arguments in server.shown] == [0, 1]
             await server.emit("NotificationClosed", "uu", (1, 1))
             await server.emit("ActionInvoked", "us", (1, "open"))
             await chosen.settle(here)
             assert chosen.all == []
-            assert await here.show(second)
+            assert await here.show(second) is None
             assert server.shown[-1][1] == 0
             await server.emit("ActionInvoked", "us", (2, "open"))
             await chosen.settle(here)
@@ -261,13 +260,13 @@ def test_an_open_toast_is_replaced_and_a_closed_one_forgotten() -> None:
 def test_another_server_knows_nothing_of_the_first_ones_toasts() -> None:
     async def restarted(here: Freedesktop, chosen: Chosen) -> None:
         async with Service([SERVER], able_to("actions")):
-            assert await here.show(TOAST)
+            assert await here.show(TOAST) is None
         async with Service([SERVER], able_to("actions")) as other:
             await chosen.settle(here)
             await other.emit("ActionInvoked", "us", (1, "open"), to=other.asker)
             await chosen.settle(here)
             assert chosen.all == []
-            assert await here.show(TOAST)
+            assert await here.show(TOAST) is None
             assert other.shown[0][1] == 0
             await other.emit("ActionInvoked", "us", (1, "not-today"))
             await chosen.settle(here)
@@ -280,12 +279,12 @@ def test_a_bus_that_was_lost_is_found_again() -> None:
     async def lost(here: Freedesktop, chosen: Chosen) -> None:
         for _ in range(2):
             with Desktop(screen=False) as desktop, environment(desktop.env):
-                assert await here.show(TOAST) is False
+                assert await here.show(TOAST) == NOT_HERE
                 async with Service([SERVER], able_to("actions")) as server:
-                    assert await here.show(TOAST)
+                    assert await here.show(TOAST) is None
                     await server.emit("ActionInvoked", "us", (1, "open"))
                     await chosen.settle(here)
-                    assert await here.show(TOAST)
+                    assert await here.show(TOAST) is None
                     assert [arguments[1] for arguments in server.shown] == [0, 0]  # nothing of the bus before
             assert await here.busy() is None
         assert chosen.all == [("open", TOAST)] * 2
@@ -306,7 +305,7 @@ def test_a_callback_that_fails_does_not_end_the_listening() -> None:
         here = Freedesktop(chosen)
         async with Service([SERVER], able_to("actions")) as server:
             for number in (1, 2):
-                assert await here.show(TOAST)
+                assert await here.show(TOAST) is None
                 await server.emit("ActionInvoked", "us", (number, "open"))
                 await here.busy()
                 await asyncio.sleep(0.01)

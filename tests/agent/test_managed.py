@@ -109,9 +109,7 @@ def test_a_key_that_may_not_be_read_is_no_empty_policy() -> None:
 def test_the_real_registry_gives_values_with_their_types() -> None:
     found = local_machine()
     assert found is not None
-    values = {
-        name: (data, kind) for name, data, kind in found.values(r"Software\Microsoft\Windows NT\CurrentVersion")
-    }
+    values = {name: (data, kind) for name, data, kind in found.values(r"Software\Microsoft\Windows NT\CurrentVersion")}
     assert isinstance(values["CurrentBuild"][0], str)
     assert values["CurrentBuild"][1] == SZ
     with pytest.raises(FileNotFoundError):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bewust import notify
-from bewust.desk import Desk
-from bewust.notify import SECONDS_TO_ANSWER, Action, Toast, icon, show
+from bewust.desk import Desk, backends
+from bewust.notify import SECONDS_TO_ANSWER, Action, Plyer, Toast, icon, show
 from e2e.desktop import NEEDED, Desktop, environment
 from e2e.services import SERVER, Service, able_to
 
@@ -123,11 +123,15 @@ class Login:
         self.chosen: list[tuple[Action, Toast]] = []
         self.opened: list[str] = []
         self.plain = 0
-        self.desk = Desk(lambda action, toast: self.chosen.append((action, toast)), self._plain, self.opened.append)
+        login = self
 
-    async def _plain(self, toast: Toast, /) -> str | None:
-        self.plain += 1
-        return await show(toast)
+        class Counted(Plyer):
+            async def show(self, toast: Toast, /) -> str | None:
+                login.plain += 1
+                return await super().show(toast)
+
+        kinds = [Counted if kind is Plyer else kind for kind in backends()]
+        self.desk = Desk(lambda action, toast: self.chosen.append((action, toast)), kinds, self.opened.append)
 
     async def heard(self) -> None:
         """Wait until something was chosen or opened; TimeoutError after a few seconds."""
