@@ -11,7 +11,6 @@ import pytest
 
 from bewust import managed
 from bewust.managed import KEY, REGISTRY, Layer, LayerError
-from bewust.registry import local_machine
 
 SZ, EXPAND_SZ, BINARY, DWORD, MULTI_SZ = 1, 2, 3, 4, 7
 
@@ -103,17 +102,6 @@ def test_a_mistake_names_the_value_and_says_what_to_do(
 def test_a_key_that_may_not_be_read_is_no_empty_policy() -> None:
     with pytest.raises(LayerError, match=r"cannot be read .*Access is denied.*Check"):
         managed.of_registry(FakeRegistry(None, PermissionError(13, "Access is denied")))
-
-
-@pytest.mark.skipif(sys.platform != "win32", reason="only Windows has a registry")
-def test_the_real_registry_gives_values_with_their_types() -> None:
-    found = local_machine()
-    assert found is not None
-    values = {name: (data, kind) for name, data, kind in found.values(r"Software\Microsoft\Windows NT\CurrentVersion")}
-    assert isinstance(values["CurrentBuild"][0], str)
-    assert values["CurrentBuild"][1] == SZ
-    with pytest.raises(FileNotFoundError):
-        found.values(rf"{KEY}\no such key")
 
 
 # The property list.
