@@ -159,7 +159,7 @@ def test_every_page_and_every_button(here: Served, chromium: Chromium, language:
     delete(tab, here, language)
     for other in spoken():
         if other != language:
-            press(tab, tab.get_by_role("link", name=spoken()[other]("language.self")))
+            press(tab, tab.get_by_role("link", name=spoken()[other].form.name))
             assert urlsplit(tab.url).path == f"/{other}/kept"
     assert {urlsplit(url).netloc for url in asked} == {urlsplit(here.url).netloc}
     assert not wrong  # the browser would say so if its policy had refused something of ours
