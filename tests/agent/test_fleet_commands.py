@@ -57,6 +57,18 @@ def test_the_policy_decides_status_and_language_and_a_command_may_differ(reports
     assert '<html lang="nl">' in out.read_text()
 
 
+@pytest.mark.parametrize(("wanted", "spoken"), [("de", "de"), ("fy", "en")])
+def test_a_policy_in_a_language_of_its_own_texts_gets_the_report_in_the_reference(
+    reports: Path, tmp_path: Path, wanted: str, spoken: str
+) -> None:
+    policy, out = tmp_path / "policy.toml", tmp_path / "r.html"
+    policy.write_text(f'language = "{wanted}"\n')
+    assert run("report", reports, "--out", out, "--policy", policy).exit_code == 0
+    assert f'<html lang="{spoken}">' in out.read_text()
+    result = run("report", reports, "--out", out, "--language", "fy")
+    assert (result.exit_code, "'fy' is not one of de, en, nl." in result.stderr) == (2, True)
+
+
 def test_an_older_period_can_be_asked_for_and_one_that_is_not_there_is_refused(reports: Path, tmp_path: Path) -> None:
     out = tmp_path / "r.html"
     assert run("report", reports, "--out", out, "--period", "2026-W01").exit_code == 0

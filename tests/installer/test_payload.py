@@ -15,7 +15,12 @@ from installer import payload
 
 
 def test_what_nobody_uses_goes_and_the_rest_stays(tmp_path: Path) -> None:
-    kept = ["bewust/app.py", "mitmproxy/proxy/layers/tls.py", "rich/table.py", "bewust_config/languages/nl/reminders.toml"]
+    kept = [
+        "bewust/app.py",
+        "mitmproxy/proxy/layers/tls.py",
+        "rich/table.py",
+        "bewust_config/languages/nl/reminders.toml",
+    ]
     gone = ["pip/__init__.py", "mitmproxy/tools/web/master.py", "ldap3/tests/x.py", "a/b.pyi", "bin/mitmdump"]
     for name in kept + gone:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
