@@ -21,14 +21,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from bewust import known
+from bewust.known import Family
+
 if sys.platform != "win32":
     import fcntl
 
 PREFIX = "bewust-browse-"
 END_SECONDS = 5.0  # for a browser to end by itself
-
-from bewust import known
-from bewust.known import Family
 
 # No first-run pages and no calls home: what is seen in this window is the person's own browsing.
 # QUIC is off because a proxy cannot see it, and Chrome refuses a private authority there.
