@@ -13,11 +13,13 @@ from typing import Any
 
 import h2.connection
 import pytest
+from h2.stream import H2Stream
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy.addonmanager import AddonManager
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.certs import CertStore
+from mitmproxy.net.http import http1, validate
 from mitmproxy.options import Options
 from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers import http
@@ -57,6 +59,8 @@ PINS: dict[str, dict[Callable[..., object] | type, str]] = {
         TLSLayer.tls_interact: "62d6d57d43dd",
         TLSLayer.receive_data: "85c0e6b656c3",
         TLSLayer.send_data: "35a29a1b0b0c",
+        TLSLayer.receive_handshake_data: "721fe6313c09",
+        TunnelLayer._handle_event: "00676a887c45",
         SSL.Connection.recv: "84b0e9671ae3",
         SSL.Connection.bio_read: "bc83763ed40f",
         SSL.Connection._raise_ssl_error: "04b0d7964c73",
@@ -66,13 +70,31 @@ PINS: dict[str, dict[Callable[..., object] | type, str]] = {
         _http1.Http1Server.send: "cc218a1337c0",
         _http1.Http1Client.send: "35d961e20d48",
         _http1.Http1Client.read_headers: "415454c5fa8b",
+        _http1.Http1Server.read_headers: "3fe0945216bc",
         _http1.make_body_reader: "9b076acda459",
         http.HttpStream._handle_event: "e3cbfef7310a",
         ChunkedReader: "4d2629eeaaf3",
         ReceiveBuffer: "108c4355eb3b",
     },
-    "patches/http2": {
+    "patches/response_heads": {
+        http1.read_response_head: "7f1f014abc5e",
+        http1.expected_http_body_size: "bf258f07286c",
+        validate.validate_headers: "e7647a947043",
+        validate.parse_transfer_encoding: "63a109c6a901",
+        http.HttpStream.check_invalid: "ef0a126eef45",
+    },
+    "patches/http2_frames": {
         _http_h2.BufferedH2Connection: "f983b7220f47",
+        h2.connection.H2Connection._receive_frame: "39b2e16b4fd7",
+        h2.connection.H2Connection._receive_headers_frame: "4a014e7d795a",
+        h2.connection.H2Connection._receive_data_frame: "09803eef3f56",
+        h2.connection.H2Connection._receive_goaway_frame: "de018f94938e",
+        H2Stream._initialize_content_length: "f8735c1f4f06",
+        H2Stream.receive_headers: "de94d278ff7d",
+    },
+    "patches/http2": {
+        http.GetHttpConnection.connection_spec_matches: "d1c7cdec843e",
+        http.HttpStream.handle_protocol_error: "59fc3b2eeeab",
         _http2.Http2Connection._handle_event: "a7f4a7a71d31",
         _http2.Http2Connection.handle_h2_event: "f6b6a52b1254",
         _http2.Http2Client: "a113056f7d2b",

@@ -365,3 +365,42 @@ def told(world: World) -> list[tuple[Any, list[str]]]:
         raw = bytes(peer.heard)
         said.append((frames_of(raw) if peer.alpn == b"h2" else raw, peer.ends))
     return said
+
+
+# A browser and a site over HTTP/2.
+
+ASK = [
+    (b":method", b"GET"), (b":scheme", b"https"), (b":authority", HOST.encode()), (b":path", b"/complete/x"),
+]  # fmt: skip
+POST = [(b":method", b"POST"), *ASK[1:]]
+OK = (b":status", b"200")
+
+
+def ask(world: World, *streams: int) -> None:
+    for stream in streams:
+        world.say(world.client, head(stream, *ASK, end=True))
+
+
+def answer(world: World, stream: int, which: int = 0) -> None:
+    world.say(world.servers[which], head(stream, OK) + body(stream, b"hello", end=True))
+
+
+def resets(world: World) -> dict[int, int]:
+    """The streams that the browser saw end with an error."""
+    return {each[1]: each[2] for each in frames_of(bytes(world.peers[world.client].heard)) if each[0] == "reset"}
+
+
+def answered(world: World) -> list[int]:
+    """The streams that the browser saw end well."""
+    heard = frames_of(bytes(world.peers[world.client].heard))
+    return [each[1] for each in heard if each[0] in ("head", "body") and each[3]]
+
+
+@contextmanager
+def http2_world() -> Iterator[World]:
+    """All replacements, a browser that has begun, and a site whose settings are there."""
+    with installed(*ALL, addons=[Streaming(b"h2")]):
+        world = World(b"h2")
+        world.say(world.client, PREFACE + SETTINGS)
+        world.say(world.servers[0], SETTINGS)
+        yield world

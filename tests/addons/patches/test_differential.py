@@ -12,7 +12,9 @@ from mitmproxy.connection import Connection, ConnectionState
 
 from addons.patches.playing import (
     ALL,
-    HOST,
+    ASK,
+    OK,
+    POST,
     PREFACE,
     SETTINGS,
     Script,
@@ -32,9 +34,6 @@ EXAMPLES = settings(
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 
-ASK = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", HOST.encode()), (b":path", b"/complete/x")]
-POST = [(b":method", b"POST"), *ASK[1:]]
-OK = (b":status", b"200")
 
 type Step = tuple[Any, ...]
 

@@ -13,12 +13,12 @@ import h2.connection
 import h2.events
 import pytest
 from h2.errors import ErrorCodes
-from hyperframe.frame import GoAwayFrame, HeadersFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
+from hyperframe.frame import GoAwayFrame, RstStreamFrame, SettingsFrame
 from mitmproxy.proxy.layers.http._http2 import Http2Client
 
 from addons.inspecting import Site, both, connected
 from addons.inspectors import inspector
-from addons.patches.playing import ALL, PREFACE, SETTINGS, Streaming, World, body, frames_of, head, installed
+from addons.patches.playing import POST, World, answer, answered, ask, body, frames_of, head, http2_world, resets
 
 type Fields = list[tuple[str, str]]
 type Talk = h2.connection.H2Connection
@@ -27,9 +27,6 @@ MIB = 1 << 20
 ASK = [(":method", "GET"), (":scheme", "https"), (":authority", "www.google.nl"), (":path", "/complete/x")]
 LARGE = [("x-large", "y" * 20_000)] * 9  # 180 KB: more than h2's own 64, less than browsers' 256
 OK = [(":status", "200")]
-ASK_RAW = [(name.encode(), value.encode()) for name, value in ASK]
-POST_RAW = [(b":method", b"POST"), *ASK_RAW[1:]]
-OK_RAW = (b":status", b"200")
 
 
 class Talking:
@@ -238,32 +235,9 @@ def test_a_slow_reader_is_not_read_ahead_for_and_holds_up_nobody_else(tmp_path: 
 # In memory, so that what comes when is known.
 
 
-def ask(world: World, *streams: int) -> None:
-    for stream in streams:
-        world.say(world.client, head(stream, *ASK_RAW, end=True))
-
-
-def answer(world: World, stream: int, which: int = 0) -> None:
-    world.say(world.servers[which], head(stream, OK_RAW) + body(stream, b"hello", end=True))
-
-
-def resets(world: World) -> dict[int, int]:
-    """The streams that the browser saw end with an error."""
-    return {each[1]: each[2] for each in frames_of(bytes(world.peers[world.client].heard)) if each[0] == "reset"}
-
-
-def answered(world: World) -> list[int]:
-    """The streams that the browser saw end well."""
-    heard = frames_of(bytes(world.peers[world.client].heard))
-    return [each[1] for each in heard if each[0] in ("head", "body") and each[3]]
-
-
 @pytest.fixture
 def world() -> Iterator[World]:
-    with installed(*ALL, addons=[Streaming(b"h2")]):
-        made = World(b"h2")
-        made.say(made.client, PREFACE + SETTINGS)
-        made.say(made.servers[0], SETTINGS)
+    with http2_world() as made:
         yield made
 
 
@@ -292,7 +266,7 @@ def test_a_site_that_takes_its_leave_while_nothing_is_under_way_is_left(world: W
 
 
 def test_uploads_go_on_after_a_leave(world: World) -> None:
-    world.say(world.client, head(1, *POST_RAW) + body(1, b"a"))
+    world.say(world.client, head(1, *POST) + body(1, b"a"))
     world.say(world.servers[0], GoAwayFrame(0, 2**31 - 1).serialize())
     world.say(world.client, body(1, b"b", end=True))
     answer(world, 1)
@@ -309,7 +283,7 @@ def test_a_reset_of_the_site_is_the_browsers_to_see(world: World, code: int) -> 
 
 
 def test_a_whole_answer_before_the_end_of_the_request_is_whole(world: World) -> None:
-    world.say(world.client, head(1, *POST_RAW) + body(1, b"a"))
+    world.say(world.client, head(1, *POST) + body(1, b"a"))
     answer(world, 1)
     world.say(world.servers[0], RstStreamFrame(1, error_code=ErrorCodes.NO_ERROR).serialize())
     world.say(world.client, body(1, b"b", end=True))
@@ -348,61 +322,3 @@ def test_a_connection_whose_stream_numbers_are_used_up_is_left(world: World) -> 
     answer(world, 1, which=1)
     answer(world, 1)
     assert answered(world) == [5, 1]
-
-
-MALFORMED = {
-    "no status": [head(1, (b"x-a", b"1"))],
-    "a status that is no number": [head(1, (b":status", b"2x0"))],
-    "two": [head(1, OK_RAW, OK_RAW)],
-    "a line break": [head(1, OK_RAW, (b"x-a", b"1\r\nx-b: 2"))],
-    "lengths that differ": [head(1, OK_RAW, (b"content-length", b"1"), (b"content-length", b"2"))],
-    "a pseudo-header of a request": [head(1, OK_RAW, (b":path", b"/"))],
-    "a pseudo-header after others": [head(1, (b"x-a", b"1"), OK_RAW)],
-    "a body without a head": [body(1, b"hello", end=True)],
-    "a body without a head, and the head": [body(1, b"hello") + head(1, OK_RAW, end=True)],
-    "trailers that are none": [head(1, OK_RAW), head(1, OK_RAW, end=True)],
-    "trailers that do not end it": [head(1, OK_RAW), head(1, (b"x-sum", b"1"))],
-    "early hints that end it": [head(1, (b":status", b"103"), end=True)],
-}
-
-
-@pytest.mark.parametrize("name", MALFORMED)
-@pytest.mark.parametrize("together", [False, True])
-def test_a_malformed_answer_ends_one_stream(world: World, name: str, together: bool) -> None:
-    ask(world, 1, 3)
-    parts = [*MALFORMED[name], body(1, b"late"), head(3, OK_RAW), head(1, (b"x-late", b"1"), end=True)]
-    for part in [b"".join(parts)] if together else parts:
-        world.say(world.servers[0], part)
-    world.say(world.servers[0], body(3, b"hello", end=True))
-    assert (resets(world), answered(world)) == ({1: ErrorCodes.PROTOCOL_ERROR}, [3])
-    assert len(world.servers) == 1
-    ask(world, 5)
-    answer(world, 5)
-    assert answered(world) == [3, 5], "the connection goes on"
-
-
-def test_a_length_that_is_not_the_bodys_is_the_browsers_to_judge(world: World) -> None:
-    ask(world, 1)
-    world.say(world.servers[0], head(1, OK_RAW, (b"content-length", b"9")) + body(1, b"hello", end=True))
-    assert frames_of(bytes(world.peers[world.client].heard)) == [
-        ("head", 1, (OK_RAW, (b"content-length", b"9")), False), ("body", 1, b"hello", True),
-    ]  # fmt: skip
-
-
-def test_a_broken_table_of_heads_ends_the_connection_and_the_next_is_new(world: World) -> None:
-    ask(world, 1)
-    world.say(world.servers[0], HeadersFrame(1, b"\xff\xff\xff\xff", flags=["END_HEADERS"]).serialize())
-    assert world.peers[world.servers[0]].ends == ["closed"]
-    ask(world, 3)
-    answer(world, 1, which=1)
-    assert 3 in answered(world)
-
-
-def test_a_window_below_nothing_is_no_room(world: World) -> None:
-    world.say(world.client, head(1, *POST_RAW) + body(1, bytes(10_000)))
-    world.say(world.servers[0], SettingsFrame(0, settings={4: 5}).serialize())
-    world.say(world.client, body(1, b"more") + body(1, b"", end=True))
-    world.say(world.servers[0], WindowUpdateFrame(1, window_increment=20_000).serialize())
-    answer(world, 1)
-    assert answered(world) == [1]
-    assert frames_of(bytes(world.peers[world.servers[0]].heard))[-1] == ("body", 1, bytes(10_000) + b"more", True)
