@@ -23,6 +23,7 @@ test-all: test test-dates ## and other dates, and the long ones: privacy audits,
 test-all: test ## and the long ones: privacy audits, 100,000 workstations, Spark, an afternoon
 	@dev/setup python fleet spark
 	@dev/setup system all
+	@DIFFERENTIAL_EXAMPLES=2000 $(run)pytest tests/addons/patches/test_differential.py --timeout=1800
 	@$(run)pytest tests/long -o python_files='*.py' --timeout=1800 -s
 	@$(MAKE) --no-print-directory afternoon
 
