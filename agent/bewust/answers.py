@@ -85,6 +85,11 @@ class Answers:
         """What proves that a command is the person's own."""
         return self._agent.token
 
+    @property
+    def stopped(self) -> Stopped:
+        """Why nothing is looked into, counted or reminded of now; empty where it is."""
+        return self._agent.stopped
+
     def status(self) -> Status:
         """Return what is true now."""
         agent, services = self._agent, self.rules.services.values()

@@ -112,7 +112,7 @@ def _here(context: click.Context, network: bool) -> "tuple[Here, Finding]":
     config = options.config
     if config is None and managed and (ROOT / examination.CONFIG).is_dir():
         config = ROOT / examination.CONFIG
-    rules, first = examination.settings(config)
+    rules, first = examination.settings(config, state)
     status, why, user = None, "", _user()
     try:
         status = ask(state, "/status.json")

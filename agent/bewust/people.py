@@ -181,10 +181,10 @@ class People:
 
     def toast(self, reminder: Reminder) -> Toast:
         """Return a reminder as a toast: its sentence, and one thing that can be done."""
-        words, page = self._agent.rules.texts.words, f"http://{HERE}:{self._agent.port}/"
+        words, page = self._agent.rules.texts.words, f"http://{HERE}:{self._agent.port}/why"
         return Toast(
             reminder.title, reminder.message,
-            why=words.get("why", "{url}").replace("{url}", page), url=f"{page}why",
+            why=words.get("why", "{url}").replace("{url}", page), url=page,
             open=words.get("open", ""), not_today=words.get("not_today", ""),
         )  # fmt: skip
 

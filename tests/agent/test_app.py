@@ -102,7 +102,8 @@ def test_a_reminder_is_counted_before_it_is_shown_and_can_be_looked_up(tmp_path:
     assert counted == [1]
     (toast,) = desktop.toasts
     assert toast.title == "AI-antwoord in Google Zoeken"
-    assert toast.why == f"Waarom zie ik dit? http://127.0.0.1:{made.port}/"
+    assert toast.why == f"Waarom zie ik dit? {toast.url}"
+    assert toast.url == f"http://127.0.0.1:{made.port}/why"
     assert (toast.open, toast.not_today) == ("Open uitleg", "Vandaag niet meer")
     (recent,) = made.people.login(ME).recent
     assert recent.reminder.message == toast.message

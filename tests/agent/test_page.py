@@ -295,6 +295,17 @@ def test_the_pac_is_served_as_one(page: Served) -> None:
     assert f"PROXY 127.0.0.1:{page.agent.port}; DIRECT" in body
 
 
+def test_the_pac_costs_no_look_at_anything_else(page: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every browser asks for it now and then, at each start and after each change of the network."""
+
+    def never(*asked: object) -> None:
+        raise AssertionError
+
+    for costly in ("status", "counts", "contents", "login"):
+        monkeypatch.setattr(page.agent, costly, never)
+    assert page.ask("/proxy.pac")[0] == 200
+
+
 def test_a_pause_is_for_who_has_the_token_and_shows_everywhere(page: Served) -> None:
     bearer = f"Bearer {page.agent.token}"
     assert page.ask("/pause?seconds=60", "POST")[0] == 403

@@ -52,8 +52,8 @@ class MacOS:
         return [Account(self), Files(self), Imported(self), Service(self), Sessions(self), Profile(self)]
 
     def rules(self) -> Rules:
-        """Return what the organisation has set."""
-        return load_rules(self.folder if self.folder.is_dir() else None)
+        """Return what the organisation has set, over the catalogue that is in force: also an imported one."""
+        return load_rules(self.folder if self.folder.is_dir() else None, state=self.state)
 
     def verify(self) -> str | None:
         """Shake hands through the agent as a browser would; in words why that could not be tried."""

@@ -63,10 +63,17 @@ def looked(check: Callable[[Here], Iterator[Finding]], here: Here) -> Iterator[F
                       "Send a support bundle: bewust support-bundle")  # fmt: skip
 
 
-def settings(config: Path | None) -> tuple[Rules, Finding]:
-    """Return the organisation's settings and that they are right; where they are not, ours, and why."""
+def settings(config: Path | None, state: Path | None) -> tuple[Rules, Finding]:
+    """Return the organisation's settings, over the catalogue imported into `state`, and that they are right.
+
+    Where they are not, ours, and why.
+    """
     try:
-        return load_rules(config), ok("settings", "settings", "Policy, catalogue and texts can be read.")
+        rules = load_rules(config, state=state)
+        if rules.edition.problem is not None:
+            return rules, unknown("settings", "settings", rules.edition.problem,
+                                  "Look as root, or import the catalogue anew: bewust catalogue import.")  # fmt: skip
+        return rules, ok("settings", "settings", "Policy, catalogue and texts can be read.")
     except (PolicyError, CatalogueError, TextsError) as error:
         return load_rules(None), broken(
             "settings", "settings", str(error), "Mend that entry; bewust catalogue check helps."

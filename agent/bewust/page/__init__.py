@@ -194,7 +194,7 @@ class Page:
     async def pac(self, request: Request) -> Response:
         """Serve the PAC file for this agent's port; while it is stopped, one that leads past it."""
         network = self._agent.rules.policy.network
-        matcher = Matcher({}, {}, ()) if self._agent.status().stopped else self._agent.rules.matcher
+        matcher = Matcher({}, {}, ()) if self._agent.stopped else self._agent.rules.matcher
         text = routing.pac(matcher, self._agent.port, network.upstream, network.direct)
         return PlainTextResponse(text, headers=guard.headers(), media_type=routing.PAC_TYPE)
 

@@ -5,7 +5,7 @@ Belongs here: types. The page never learns more of a person than this, and keeps
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -16,6 +16,7 @@ from bewust.reminders import Reminder, Snooze
 from bewust.reports import Report
 from bewust.settings import Rules
 from bewust.storage import Contents
+from bewust.switch import Stopped
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -51,7 +52,7 @@ class Status(msgspec.Struct, frozen=True):
     catalogue: str
     sessions: int = 0
     refusals: int = 0
-    stopped: Literal["", "off", "paused"] = ""
+    stopped: Stopped = ""
     resumes: str = ""
 
 
@@ -88,6 +89,10 @@ class Shown(Protocol):
     @property
     def token(self) -> str:
         """What proves that a command is the person's own."""
+
+    @property
+    def stopped(self) -> Stopped:
+        """Why nothing is looked into, counted or reminded of now; empty where it is."""
 
     def status(self) -> Status:
         """Return what is true now."""

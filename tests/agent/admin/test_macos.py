@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from agent import bundles
 from agent.organisations import imported
-from bewust import admin_commands, routing
+from bewust import admin_commands, editions, routing
 from bewust.admin import policies, steps, trying
 from bewust.admin.launchd import SERVICE_FILE, SESSION_FILE
 from bewust.admin.macos import WAITING, MacOS
@@ -87,6 +88,16 @@ def test_once_it_is_imported_the_same_command_starts_the_service(mac: PlayedMac)
     found = steps.status(mac)
     assert found.pop("configuration profile") is not None
     assert set(found.values()) == {None}
+
+
+def test_an_imported_catalogue_is_what_the_authority_has_to_cover(mac: PlayedMac) -> None:
+    steps.install(mac)
+    policy = bundles.organisation(mac.root.parent) / "policy.toml"
+    policy.replace(mac.folder / "policy.toml")
+    embedded = bundles.NEW.replace('"chat"', '"search"\nembedded = true').replace('"visit"', '"use"\npath = "/ask"')
+    mac.state.mkdir(exist_ok=True)
+    editions.keep(mac.state, bundles.signed({**bundles.SHIPPED, "newcomer.toml": embedded}), editions.Pointer())
+    assert "newcomer.example" in routing.decrypt_list(mac.rules().matcher)
 
 
 def test_an_authority_of_the_machine_itself_does_not_count(mac: PlayedMac) -> None:

@@ -142,7 +142,7 @@ def test_what_support_needs_is_in_it(planted: Here, tmp_path: Path) -> None:
 
 def test_a_mistake_in_the_settings_is_told_without_what_was_written(tmp_path: Path) -> None:
     (tmp_path / "policy.toml").write_text(f"timezone = 'Ministerie {CANARIES['organisation']}'")
-    rules, wrong = examination.settings(tmp_path)
+    rules, wrong = examination.settings(tmp_path, None)
     there = here(tmp_path, rules=rules, status=STATUS | {"problems": [wrong.what]})
     problem = msgspec.structs.replace(wrong, id="problem")
     found = bundle.collected(there, [wrong, problem], {}, tmp_path / "gone.log")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from agent import bundles
 from agent.admin.played import Played, machine
 from agent.doctor.heres import here
+from bewust import editions
 from bewust.admin import steps as admin
 from bewust.admin.steps import Choices
 from bewust.doctor import examination
@@ -32,11 +34,23 @@ def test_a_check_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
 
 
 def test_settings_that_are_broken_are_told_and_ours_used(tmp_path: Path) -> None:
-    assert examination.settings(None)[1].verdict is Verdict.OK
+    assert examination.settings(None, None)[1].verdict is Verdict.OK
     (tmp_path / "policy.toml").write_text("x = 1")
-    rules, found = examination.settings(tmp_path)
+    rules, found = examination.settings(tmp_path, None)
     assert found.verdict is Verdict.BROKEN and "policy.toml" in found.what
     assert rules.services
+
+
+def test_settings_about_an_imported_service_are_right_where_it_was_imported(tmp_path: Path) -> None:
+    config, state = bundles.organisation(tmp_path, '[service.newcomer]\nstatus = "contracted"\n'), tmp_path / "state"
+    state.mkdir()
+    assert examination.settings(config, state)[1].verdict is Verdict.BROKEN, "nobody knows that service"
+    path = editions.keep(state, bundles.signed(), editions.Pointer())
+    rules, found = examination.settings(config, state)
+    assert found.verdict is Verdict.OK and "newcomer" in rules.services
+    path.write_bytes(b"cut")
+    rules, found = examination.settings(config, state)
+    assert found.verdict is Verdict.UNKNOWN and "newcomer" not in rules.services
 
 
 def test_the_port_is_found_where_it_is_known(tmp_path: Path) -> None:
