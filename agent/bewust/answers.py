@@ -60,6 +60,9 @@ class Agent(Protocol):
     def still(self, host: str) -> bool:
         """Whether a host was demoted, and not too long ago."""
 
+    async def flush(self) -> None:
+        """Write the counters as they are now."""
+
     def pause(self, seconds: float) -> None:
         """Stop everything for so long, as far as the policy allows; 0 ends it."""
 
@@ -165,7 +168,7 @@ class Answers:
     def forget(self) -> None:
         """Delete this period's counters."""
         self._agent.store.clear()
-        asyncio.get_running_loop().run_in_executor(None, self._agent.store.flush)
+        self._agent.people.begin(self._agent.flush())
 
     def _problems(self) -> list[str | None]:
         agent = self._agent

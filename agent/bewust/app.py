@@ -9,6 +9,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -81,6 +82,7 @@ class Agent:
         self.clock = clock(self.authority.made)
         self.pipeline = Pipeline(rules.policy, rules.texts, rules.services)
         self.store, self.rescued = self._open_store()
+        self._writer = ThreadPoolExecutor(1, "storage")
         if desktop is None and settings.socket is None:
             desktop = Desk(self._chosen)
         self.people = People(self, desktop, settings.state, on_reminder)
@@ -316,11 +318,15 @@ class Agent:
             wrong = settle(self.store, self.rules.policy, self.now(), secrets.randbelow)
             self.unsealed = wrong or self.unsealed  # it is told until the next start
         with self.guard("flush"):
-            await asyncio.to_thread(self.store.flush)
+            await self.flush()
         folder = self.rules.policy.release.folder
         if folder and self.store.problem is None:
             with self.guard("delivery"):
                 self.undelivered = await asyncio.to_thread(delivered, self.store.contents().sealed, Path(folder))
+
+    async def flush(self) -> None:
+        """Write the counters as they are now, in a thread of their own: nothing else waits for the disk."""
+        await asyncio.get_running_loop().run_in_executor(self._writer, self.store.write, self.store.snapshot())
 
     def _chosen(self, action: str, toast: Toast) -> None:
         if action == "not-today":

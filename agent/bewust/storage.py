@@ -14,7 +14,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -71,6 +71,13 @@ class Contents(msgspec.Struct, frozen=True):
     held: Mapping[Hold, int] = {}
 
 
+class Snapshot(NamedTuple):
+    """All that was kept at one moment; a later one has a higher number."""
+
+    number: int
+    contents: Contents
+
+
 class Store:
     """What one machine keeps; all changes are memory only, `flush` replaces the file."""
 
@@ -78,6 +85,7 @@ class Store:
         self.path = folder / FILE
         self.problem: str | None = None
         self._writing = threading.Lock()  # the last flush may begin while a timed one still writes
+        self._taken = self._written = 0
         found = contents(self.path) if self.path.exists() else Contents()
         self._counts, self._held = dict(found.counts), dict(found.held)
         self._domains, self._sealed, self._ledger = dict(found.domains), dict(found.sealed), dict(found.ledger)
@@ -143,19 +151,30 @@ class Store:
         """Return every counter, sorted."""
         return self.contents().counts
 
+    def snapshot(self) -> Snapshot:
+        """Return all that is kept now, for `write`. Call it where the store is changed, never in another thread."""
+        self._taken += 1
+        return Snapshot(self._taken, self.contents())
+
     def flush(self) -> None:
         """Write everything to disk; where that fails it stays in memory and `problem` says why."""
+        self.write(self.snapshot())
+
+    def write(self, taken: Snapshot) -> None:
+        """Write a snapshot to disk, in any thread, unless a newer one was written meanwhile."""
         fresh = self.path.with_suffix(".new")
         with self._writing:
+            if taken.number < self._written:
+                return
             try:
-                build(self.contents(), fresh)
+                build(taken.contents, fresh)
                 os.replace(fresh, self.path)
             except (OSError, sqlite3.Error) as error:
                 with contextlib.suppress(OSError):
                     fresh.unlink()
                 self.problem = f"{self.path}: not written ({error}). Make room, or make the folder writable."
             else:
-                self.problem = None
+                self.problem, self._written = None, taken.number
 
 
 def build(kept: Contents, fresh: Path) -> None:

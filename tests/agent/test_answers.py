@@ -40,7 +40,7 @@ def test_what_is_forgotten_is_gone_from_memory_and_from_the_file(tmp_path: Path)
 
     async def forget() -> None:
         made.answers.forget()
-        await asyncio.get_running_loop().shutdown_default_executor()
+        await made.people.settled()
 
     asyncio.run(forget())
     assert sum(made.answers.counts().values()) == 0

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from agent import bundles
-from bewust import authority, counters, editions, health, routing, storage
+from bewust import authority, counters, editions, health, reports, routing, storage
 from bewust.app import Agent
 from bewust.counters import Key
 from bewust.editions import Pointer
@@ -591,3 +591,34 @@ def test_a_period_that_ended_is_sealed_and_delivered_by_the_agent_itself(tmp_pat
     (file,) = share.iterdir()
     assert file.read_text() == kept.sealed[ended] + "\n"
     assert not any(str(share) in problem for problem in made.answers.status().problems)
+
+
+def test_what_is_written_is_of_one_moment_whatever_happens_while_it_is_written(tmp_path: Path) -> None:
+    """A report beside the counters it was made of would undo what makes it private."""
+    reading, sealed = threading.Event(), threading.Event()
+
+    class Waiting(dict[str, tuple[str, ...]]):
+        """Read between the counters and the reports; in another thread than the loop's, until a period was sealed."""
+
+        def items(self):  # type: ignore[no-untyped-def]
+            if threading.current_thread() is not threading.main_thread():
+                reading.set()
+                assert sealed.wait(10)
+            return super().items()
+
+    async def main() -> None:
+        made = agent(tmp_path)
+        await made._settle()
+        draft = made.answers.draft()
+        assert draft is not None
+        made.store._domains = Waiting(made.store._domains)
+        writing = asyncio.ensure_future(made._settle())
+        while not reading.is_set() and not writing.done():
+            await asyncio.sleep(0.001)
+        made.store.seal(draft.period, reports.encode(draft), {})
+        sealed.set()
+        await writing
+        kept = storage.contents(made.settings.state / storage.FILE)
+        assert bool(kept.sealed) != bool(kept.counts)
+
+    asyncio.run(main())

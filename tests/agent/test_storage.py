@@ -296,6 +296,16 @@ def test_two_flushes_at_once_do_not_get_in_each_others_way(tmp_path: Path) -> No
     assert read(tmp_path / FILE)[USE] == 3
 
 
+def test_an_older_snapshot_never_takes_the_place_of_a_newer_one(tmp_path: Path) -> None:
+    """The last flush may overtake a timed one that waits for its thread."""
+    store = counted(tmp_path)
+    timed = store.snapshot()
+    store.add([USE])
+    store.flush()
+    store.write(timed)
+    assert read(tmp_path / FILE)[USE] == 4
+
+
 def _sqlite(*statements: str) -> Callable[[Path], None]:
     def make(path: Path) -> None:
         with closing(sqlite3.connect(path)) as database, database:
