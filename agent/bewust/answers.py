@@ -2,7 +2,6 @@
 person may ask for. Not here: HTTP (page), or running (app).
 """
 
-import asyncio
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -168,6 +167,7 @@ class Answers:
     def forget(self) -> None:
         """Delete this period's counters."""
         self._agent.store.clear()
+        self._agent.people.forget_gone(())
         self._agent.people.begin(self._agent.flush())
 
     def _problems(self) -> list[str | None]:

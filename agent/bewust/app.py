@@ -317,6 +317,7 @@ class Agent:
             self._open(self.pipeline.period(self.now()))
             wrong = settle(self.store, self.rules.policy, self.now(), secrets.randbelow)
             self.unsealed = wrong or self.unsealed  # it is told until the next start
+            self.people.forget_gone({key.period for key in self.store.counts()})
         with self.guard("flush"):
             await self.flush()
         folder = self.rules.policy.release.folder

@@ -8,7 +8,7 @@ says itself; so nobody reads another's reminders, and nobody can put one on anot
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import count
 from pathlib import Path
 
@@ -113,7 +113,6 @@ class Logins:
         self._arrived = asyncio.Event()  # set and replaced when anybody's first session is there
         self._decoder = msgspec.json.Decoder(ToService)
         self._server: local.Listening | None = None
-        self.people: set[int] = set()  # all who used this machine since the start, as far as known
 
     async def open(self, path: Path) -> None:
         """Listen; anyone may connect and is told apart by the system. OSError where that cannot be."""
@@ -124,6 +123,11 @@ class Logins:
         """Stop listening and end every session."""
         if self._server is not None:
             await self._server.close()
+
+    @property
+    def present(self) -> Collection[int]:
+        """Who has a session now."""
+        return self._there.keys()
 
     @property
     def count(self) -> int:
@@ -152,8 +156,10 @@ class Logins:
         """Whether a person may open one more: not too many at a time, and not too many in a short while."""
         if self._open.get(who, 0) >= EACH or sum(self._open.values()) >= ALL:
             return False
-        lately = self._lately.setdefault(who, deque(maxlen=BURST))
         now = asyncio.get_running_loop().time()
+        if len(self._lately) > ALL:  # of those who came long ago nothing has to be known
+            self._lately = {one: times for one, times in self._lately.items() if now - times[-1] < BURST_SECONDS}
+        lately = self._lately.setdefault(who, deque(maxlen=BURST))
         if len(lately) == BURST and now - lately[0] < BURST_SECONDS:
             return False
         lately.append(now)
@@ -179,7 +185,6 @@ class Logins:
             return
         there = self._there.setdefault(remote.who, [])
         there.append(remote)
-        self.people.add(remote.who)
         try:
             if len(there) == 1:
                 self._expected.pop(remote.who, None)

@@ -6,7 +6,7 @@ Not here: the decision. All of it is memory; when a person logs out it is gone.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -64,6 +64,7 @@ class People:
         self._tell = tell
         self._owners: dict[int, asyncio.Task[int | None]] = {}
         self._recent: dict[int, deque[Recent]] = {}
+        self._used: dict[int, str] = {}  # the last period in which each person was here, as far as known
         self._working: set[asyncio.Task[None]] = set()
         self._memory = state / memory.FILE
         self.here = here
@@ -123,7 +124,7 @@ class People:
         with self._agent.guard("owner"):
             who = await self._owner(whose)
             if who is not None:
-                self.logins.people.add(who)  # with a session or without: the counters are theirs too
+                self._note(who)  # with a session or without: the counters are theirs too
             about = self._counted(NOBODY if who is None else who, found)
             if about is not None:
                 await self.remind(who, about)
@@ -147,14 +148,14 @@ class People:
     async def remind(self, who: int | None, about: Detection) -> None:
         """Decide on a reminder for what began; where nobody knows whose it was, nobody is reminded."""
         desktop = None if who is None else await self._desktop(who)
-        held = "away" if desktop is None else await self._held(desktop)
+        held = None if desktop is None else await self._held(desktop)
         if held == "away" and who is not None and desktop is not None and self.here is None:
             # It was asked, and its session ended before it answered: ask the one that comes after it.
             after = await self._desktop(who)
             if after is not None and after is not desktop:
                 desktop, held = after, await self._held(after)
         agent = self._agent
-        outcome = agent.pipeline.remind(ME if who is None else who, about, agent.now(), held)
+        outcome = agent.pipeline.remind(who if desktop is not None else None, about, agent.now(), held)
         agent.count(outcome.counts)
         reminder = outcome.reminder
         decided = reminder or outcome.held
@@ -192,15 +193,18 @@ class People:
 
     def snooze(self, who: int, span: Span, context: Context | None = None) -> None:
         """Hold back a person's reminders for a while."""
+        self._note(who)
         self._agent.pipeline.reminders.snooze(who, span, self._agent.now(), context)
         self._remember(who)
 
     def login(self, who: int) -> Login:
         """Return what a person may see of themself, and whether the counters are theirs alone."""
-        personal = self._agent.rules.policy.page.personal and self.logins.people == {who}
-        alone = who == ME if self.here is not None else personal
+        alone = who == ME if self.here is not None else self._is_alone(who)
         snoozes = self._agent.pipeline.reminders.snoozes(who, self._agent.now())
         return Login(who, tuple(self._recent.get(who, ())), snoozes, alone)
+
+    def _is_alone(self, who: int) -> bool:
+        return self._agent.rules.policy.page.personal and {*self._used, *self.logins.present} == {who}
 
     def _remember(self, who: int) -> None:
         kept = self._agent.pipeline.reminders.memory(who, self._agent.now())
@@ -211,14 +215,30 @@ class People:
 
     # Who comes and goes.
 
+    def _note(self, who: int) -> None:
+        """Note that somebody is here in this period."""
+        self._used[who] = self._agent.pipeline.period(self._agent.now())
+
+    def forget_gone(self, periods: Container[str]) -> None:
+        """Forget who was here in none of these periods, and is not now: no counter that is left can be theirs."""
+        for who in [who for who, period in self._used.items() if period not in periods]:
+            del self._used[who]
+            if who not in self.logins.present and (self.here is None or who != ME):
+                self._drop(who)
+
     def _came(self, who: int, remembered: Memory) -> None:
+        self._note(who)
         self._agent.pipeline.reminders.recall(who, remembered)
 
     def _left(self, who: int) -> None:
+        self._note(who)
         self.begin(self._forget(who))
 
     async def _forget(self, who: int) -> None:
         await asyncio.sleep(LEFT_SECONDS)
         if self.logins.desktop(who) is None:
-            self._recent.pop(who, None)
-            self._agent.pipeline.reminders.forget(who)
+            self._drop(who)
+
+    def _drop(self, who: int) -> None:
+        self._recent.pop(who, None)
+        self._agent.pipeline.reminders.forget(who)

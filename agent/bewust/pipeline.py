@@ -67,11 +67,17 @@ class Pipeline:
         counts = counters.of_activity(detection, self.period(now), began=began, internal=internal)
         return Outcome(tuple(counts), about=msgspec.structs.replace(detection, internal=internal))
 
-    def remind(self, who: int, about: Detection, now: datetime, held: Literal["busy", "away"] | None = None) -> Outcome:
-        """Return whether a person is reminded of what began; `held` says that the desktop is busy or away."""
+    def remind(
+        self, who: int | None, about: Detection, now: datetime, held: Literal["busy", "away"] | None = None
+    ) -> Outcome:
+        """Return whether a person is reminded of what began; `held` says that the desktop is busy or away.
+
+        `who` is None where that is not known, or has no desktop here.
+        """
         if about.service not in self._services:  # the catalogue changed while the desktop was asked
             return NOTHING
-        decided = self.reminders.decide(who, about, now, held)
+        reminders = self.reminders
+        decided = reminders.unreachable(about.service) if who is None else reminders.decide(who, about, now, held)
         period = self.period(now)
         count = counters.of_reminder(decided, period)
         if isinstance(decided, Reminder):

@@ -117,6 +117,13 @@ class Reminders:
             service.context, detection.level, text.internal, text.source,
         )  # fmt: skip
 
+    def unreachable(self, service: str) -> Held:
+        """Return why nobody is reminded where it is not known whose use it was, or they have no desktop here.
+
+        It is no use of anybody's: no one's back-off goes on for it.
+        """
+        return Held(service, "away" if self._rules.enabled else "disabled")
+
     def _habit(self, person: _Person, service: str, now: datetime) -> _Habit:
         """Return how a service reminds this person; one that was left alone for long begins anew."""
         at = now.astimezone(UTC)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -36,12 +36,13 @@ class Agent:
     port = 8787
 
     def __init__(self) -> None:
+        self.time = NOON
         self.pipeline = Pipeline(RULES.policy, RULES.texts, RULES.services)
         self.counted: list[Key | Hold] = []
         self.failed: list[str] = []
 
     def now(self) -> datetime:
-        return NOON
+        return self.time
 
     def count(self, keys: tuple[Key | Hold, ...]) -> None:
         self.counted += keys
@@ -110,7 +111,6 @@ def service(folder: Path, **desktops: Far) -> tuple[Agent, People]:
     for name, far in desktops.items():
         who = {"anne": ANNE, "bert": BERT}[name]
         made.logins._there[who] = [far]
-        made.logins.people.add(who)
     return agent, made
 
 
@@ -413,3 +413,54 @@ def test_nobody_waits_for_a_session_that_is_not_to_be_expected(tmp_path: Path, o
 
 def test_a_session_looks_for_its_service_more_often_than_the_service_waits_for_it() -> None:
     assert session.BACK_OFF[-1] <= logins.RETURN_SECONDS / 4
+
+
+@pytest.mark.parametrize("owner", [None, ANNE], ids=["nobody knows whose", "another's"])
+def test_what_others_do_does_not_keep_my_back_off_going(
+    tmp_path: Path, owners: dict[int, int], owner: int | None
+) -> None:
+    owners[1] = ME
+    if owner is not None:
+        owners[2] = owner
+    desktop = Desktop()
+    agent, made = here(tmp_path, desktop)
+
+    def mine(after: timedelta) -> int:
+        agent.time += after
+        play(made, lambda: made.detected(USE, at(1)))
+        return len(desktop.toasts)
+
+    assert [mine(timedelta(hours=1)) for _ in range(2)] == [1, 2]
+    assert mine(timedelta(minutes=40)) == 2, "it backs off"
+    for _ in range(4):
+        agent.time += timedelta(days=1)
+        play(made, lambda: made.detected(USE, at(2)))
+    assert [mine(timedelta(hours=1)), mine(timedelta(minutes=40))] == [3, 4], "left alone for days, it began anew"
+
+
+def test_who_has_no_desktop_here_leaves_nothing_in_memory(tmp_path: Path, owners: dict[int, int]) -> None:
+    agent, made = service(tmp_path, anne=Far(Desktop()))
+    owners |= {port: 50_000 + port for port in range(1, 50)}
+    for port in owners:
+        play(made, lambda port=port: made.detected(USE, at(port)))  # type: ignore[misc]
+    assert agent.reasons() == ["away"] * 49
+    assert not agent.pipeline.reminders._people
+
+
+def test_who_is_gone_is_forgotten_when_no_counter_can_be_theirs_any_more(
+    tmp_path: Path, owners: dict[int, int]
+) -> None:
+    agent, made = service(tmp_path, anne=Far(Desktop()))
+    page = msgspec.structs.replace(RULES.policy.page, personal=True)
+    agent.rules = msgspec.structs.replace(RULES, policy=msgspec.structs.replace(RULES.policy, page=page))
+    owners |= {1: ANNE, 2: BERT}
+    period = agent.pipeline.period(NOON)
+    play(made, lambda: made.detected(USE, at(1)))
+    play(made, lambda: made.detected(USE, at(2)))
+    made.snooze(BERT, "today")
+    made.forget_gone({period})
+    assert not made.login(ANNE).alone, "Bert's uses are counted still"
+    agent.time += timedelta(weeks=5)
+    made.forget_gone({agent.pipeline.period(agent.time)})
+    assert made.login(ANNE).alone and not made.login(BERT).snoozes
+    assert made.login(ANNE).recent, "she is here"
