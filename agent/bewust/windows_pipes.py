@@ -1,10 +1,10 @@
 """Sessions' way to the service on Windows: a named pipe, whose name a file tells that only the service may write.
 
-The system says who is at either end: of a client the logon session, of the server the process, which must be our
-service's. Nobody from another machine gets in, and nobody can lend our pipe's name a server of their own.
+The system says who is at either end: of a client its user and logon session, of the server the process, which must
+be our service's. Nobody from another machine gets in, and nobody can lend our pipe's name a server of their own.
 Belongs here: opening both ends. Not here: what is said (session, logins). Sources: "Named Pipe Security and Access
-Rights" and GetNamedPipeClientSessionId in Microsoft's documentation. asyncio has pipes on its Proactor loop, but no
-public way to give one an access list, hence two private calls.
+Rights", GetNamedPipeClientSessionId and ImpersonateNamedPipeClient in Microsoft's documentation. asyncio has pipes on
+its Proactor loop, but no public way to give one an access list, hence two private calls.
 """
 
 import hashlib
@@ -28,6 +28,7 @@ if sys.platform == "win32":
     import asyncio
     import contextlib
     import ctypes
+    import os
     import secrets
     from asyncio.windows_utils import PipeHandle
     from collections.abc import Callable
@@ -36,7 +37,7 @@ if sys.platform == "win32":
     from pathlib import Path
     from typing import TYPE_CHECKING
 
-    from bewust import memory, windows_service
+    from bewust import memory, windows_owners, windows_service
 
     if TYPE_CHECKING:
         from bewust.local import Guests
@@ -44,10 +45,12 @@ if sys.platform == "win32":
     ACCESS = f"D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{account(windows_service.NAME)})(A;;0x{CLIENT:x};;;AU)"
     _DUPLEX, _OVERLAPPED, _FIRST, _REJECT_REMOTE = 0x3, 0x40000000, 0x80000, 0x8
     _BUFFER, _MOST, _OPEN_EXISTING, _INVALID = 4096, 255, 3, ctypes.c_void_p(-1).value
+    FIRST_SECONDS = 5.0  # for a session to say its first word
     _IDENTIFY_ONLY = 0x100000 | 0x10000  # SECURITY_SQOS_PRESENT: a server may know a client, not act as one
 
     _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
     _advapi32 = ctypes.WinDLL("advapi32", use_last_error=True)
+    _kernel32.GetCurrentThread.restype = wintypes.HANDLE
     _kernel32.CreateNamedPipeW.restype = _kernel32.CreateFileW.restype = wintypes.HANDLE
     _kernel32.CreateNamedPipeW.argtypes = [wintypes.LPCWSTR, *[wintypes.DWORD] * 6, wintypes.LPVOID]
     _kernel32.CreateFileW.argtypes = [
@@ -95,23 +98,34 @@ if sys.platform == "win32":
                     self._next.close()
                     self._next = self._made()
                     continue
-                who = _asked(_kernel32.GetNamedPipeClientSessionId, met)
-                if who is None or not self._guests.enter(who):
+                number = _asked(_kernel32.GetNamedPipeClientSessionId, met)
+                if number is None or not self._guests.enter(number):
                     met.close()
                     continue
-                task = loop.create_task(self._serve(who, *_streams(met, self._limit)))
+                task = loop.create_task(self._serve(number, met))
                 self._working.add(task)
-                task.add_done_callback(partial(self._ended, who))
+                task.add_done_callback(partial(self._ended, number, met))
 
-        async def _serve(self, who: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def _serve(self, number: int, met: PipeHandle) -> None:
+            # Who a client is may be asked once something was read of it.
+            first, who = b"", None
+            with contextlib.suppress(OSError):  # a time-out is one
+                async with asyncio.timeout(FIRST_SECONDS):
+                    first = await asyncio.get_running_loop()._proactor.recv(met, self._limit)
+                who = _person(number, met) if first else None
+            if who is None:
+                return
+            reader, writer = _streams(met, self._limit)
+            reader.feed_data(first)
             try:
                 await self._guests.serve(who, reader, writer)
             finally:
                 writer.transport.abort()
 
-        def _ended(self, who: int, task: asyncio.Task[None]) -> None:
+        def _ended(self, number: int, met: PipeHandle, task: asyncio.Task[None]) -> None:
             self._working.discard(task)
-            self._guests.leave(who)
+            self._guests.leave(number)
+            met.close()
 
         async def close(self) -> None:
             """Take no more, and end those who are there."""
@@ -122,6 +136,28 @@ if sys.platform == "win32":
             for task in self._working:
                 task.cancel()
             await asyncio.gather(*self._working, return_exceptions=True)
+
+    def _person(number: int, met: PipeHandle) -> int | None:
+        """Return who is at the other end of a pipe, and note whose session that is; None where it does not say.
+
+        A client of ours lets us know its user and no more (_IDENTIFY_ONLY).
+        """
+        if not _advapi32.ImpersonateNamedPipeClient(wintypes.HANDLE(met.handle)):
+            return None
+        token = wintypes.HANDLE()
+        try:
+            opened = _advapi32.OpenThreadToken(
+                wintypes.HANDLE(_kernel32.GetCurrentThread()), windows_owners.TOKEN_QUERY, True, ctypes.byref(token)
+            )
+        finally:
+            if not _advapi32.RevertToSelf():
+                os._exit(1)  # as somebody else nothing may go on
+        if not opened:
+            return None
+        try:
+            return windows_owners.note(number, token.value or 0)
+        finally:
+            _kernel32.CloseHandle(token)
 
     def _streams(pipe: PipeHandle, limit: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         loop = asyncio.get_running_loop()

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from bewust.windows_owners import Held, held, session
+from bewust.windows_owners import Held, People, Process, Session, held, listed, numbered, session
 
 CLIENT, SERVER = ("127.0.0.1", 50000), ("127.0.0.1", 8787)
 
@@ -24,17 +24,23 @@ def table(*rows: bytes) -> bytes:
     return struct.pack("<I4x", len(rows)) + b"".join(rows)
 
 
-def processes(*listed: tuple[int, int, int]) -> bytes:
-    """Entries of 256 bytes: process, session, time of creation."""
+ADDRESS = 0x7FF0_1234_0000  # where the system wrote the table
+
+
+def processes(*rows: tuple[int, int, int, str]) -> list[Process]:
+    """Entries of 256 bytes, each with its name behind it: process, session, time of creation, name."""
     whole = b""
-    for number, (process, found, began) in enumerate(listed):
-        entry = bytearray(256)
-        struct.pack_into("<I", entry, 0, 0 if number == len(listed) - 1 else 256)
+    for number, (process, found, began, name) in enumerate(rows):
+        entry, text = bytearray(256), name.encode("utf-16-le").ljust(64, b"\0")
+        last = number == len(rows) - 1
+        struct.pack_into("<I", entry, 0, 0 if last else 256 + 64)
         struct.pack_into("<q", entry, 0x20, began)
+        if name:
+            struct.pack_into("<HHxxxxQ", entry, 0x38, 2 * len(name), 64, ADDRESS + len(whole) + 256)
         struct.pack_into("<Q", entry, 0x50, process)
         struct.pack_into("<I", entry, 0x64, found)
-        whole += bytes(entry)
-    return whole
+        whole += bytes(entry) + text
+    return listed(whole, ADDRESS)
 
 
 def test_all_four_parts_of_a_connection_count() -> None:
@@ -55,9 +61,37 @@ def test_a_connection_without_a_process_is_nobody_s() -> None:
 
 @pytest.mark.parametrize(("began", "found"), [(0, 2), (999, None), (1000, 2), (1001, 2)])
 def test_a_process_that_came_later_has_only_the_number_of_who_connected(began: int, found: int | None) -> None:
-    listed = processes((4, 0, 1), (77, 2, 1000), (78, 3, 1))
-    assert session(listed, Held(77, began)) == found
+    known = processes((4, 0, 1, ""), (9, 2, 500, "csrss.exe"), (77, 2, 1000, "chrome.exe"), (78, 3, 1, "x"))
+    assert session(known, Held(77, began)) == (Session(found, 500) if found is not None else None)
 
 
 def test_a_process_that_is_gone_has_no_session() -> None:
-    assert session(processes((4, 0, 1)), Held(77, 0)) is None
+    assert session(processes((4, 0, 1, "")), Held(77, 0)) is None
+    assert session([], Held(77, 0)) is None
+
+
+def test_a_session_begins_with_its_own_csrss_where_there_is_one() -> None:
+    known = processes((1, 2, 300, "winlogon.exe"), (2, 2, 200, "CSRSS.EXE"), (3, 1, 100, "csrss.exe"), (4, 3, 5, "x"))
+    assert [numbered(known, number).began for number in (1, 2, 3)] == [100, 200, 0]
+
+
+def test_the_next_person_in_a_session_of_the_same_number_is_somebody_else() -> None:
+    people, first, next_ = People(), Session(2, 1000), Session(2, 9000)
+    unknown = people.whose(first)
+    anne = people.note(first, b"S-1-5-anne")
+    assert people.whose(first) == anne != unknown
+    assert people.whose(next_) not in (anne, unknown), "nobody has said yet whose it is"
+    bert = people.note(next_, b"S-1-5-bert")
+    assert people.whose(next_) == bert != anne
+    assert people.whose(first) == unknown, "it has ended"
+
+
+def test_a_person_is_the_same_in_each_of_their_sessions() -> None:
+    people = People()
+    assert people.note(Session(1, 5), b"S-1-5-anne") == people.note(Session(4, 7), b"S-1-5-anne")
+    assert people.whose(Session(1, 5)) == people.whose(Session(4, 7))
+
+
+def test_nobody_known_is_never_a_person_nor_the_one_that_stands_for_nobody() -> None:
+    unknown = [Session(number, began).unknown for number in (0, 1, 70_000) for began in (0, 1, 133_000_000_000_000_000)]
+    assert len(set(unknown)) == len(unknown) and max(unknown) < -1
