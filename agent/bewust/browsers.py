@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 from bewust import known
+from bewust.environment import allowed
 from bewust.known import Family
 
 if sys.platform != "win32":
@@ -84,7 +85,7 @@ def command(
 ) -> tuple[list[str], dict[str, str]]:
     """Prepare `profile` to open `url`, and return the command line and the environment to start a browser with."""
     profile.mkdir(parents=True, exist_ok=True, mode=0o700)
-    environment = dict(os.environ)
+    environment = allowed(desktop=True)
     if is_firefox(browser):
         trust(profile, root_pem)
         preferences = _PREFERENCES.format(pac=pac_url)

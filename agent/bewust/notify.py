@@ -25,6 +25,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from bewust import environment
+
 APP_NAME = "Bewust"
 TITLE_LIMIT = 63
 MESSAGE_LIMIT = 255  # both in UTF-16 units: on Windows they land in arrays of 64 and 256 of them
@@ -163,6 +165,7 @@ async def show(toast: Toast, command: Sequence[str] = CHILD, seconds: float = SE
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,  # a process group of its own, so that notify-send dies with it
+            env=environment.allowed(desktop=True),
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
     except OSError:

@@ -20,6 +20,7 @@ import msgspec
 
 from bewust.decoding import UnknownEncodingError
 from bewust.detection import Findings, detect, detection, observe
+from bewust.environment import allowed
 from bewust.matching import Matcher, Rule
 from bewust.model import Content, Detection, Observation
 from bewust.scanning import Scanner
@@ -269,7 +270,7 @@ def contents(path: Path) -> bytes:
 def _flows(path: Path) -> Iterator[Exchange]:
     # -P: the folder in which somebody starts us must not be able to offer another mitmproxy.
     command = [sys.executable, "-P", "-m", "bewust_addons.flowfile", str(path.resolve())]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=allowed()) as child:
         assert child.stdout is not None
         for line in child.stdout:
             if line.endswith(b"\n"):  # else the child died while writing it

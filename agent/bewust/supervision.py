@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from bewust import environment
 from bewust.model import Alive, Failed, Message, Ping, Start
 
 # -P: nothing from the current folder; -O: mitmproxy checks the type of each field of each event otherwise.
@@ -98,7 +99,7 @@ class Inspector:
         self.starts += 1
         self._child = child = await asyncio.create_subprocess_exec(
             *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL, limit=LINE_LIMIT, start_new_session=True,
+            stderr=asyncio.subprocess.DEVNULL, limit=LINE_LIMIT, start_new_session=True, env=environment.allowed(),
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )  # fmt: skip
         self._heard.clear()

@@ -18,7 +18,7 @@ from bewust.supervision import Inspector
 
 ALIVE = """
 import json, os, sys
-open(os.environ["NOTE"], "a").write(f"{os.getpid()}\\n")
+open(sys.argv[1], "a").write(f"{os.getpid()}\\n")
 assert json.loads(sys.stdin.readline())["type"] == "start"
 def alive(): print(json.dumps({"type": "alive", "port": 4711}), flush=True)
 alive()
@@ -27,8 +27,8 @@ for line in sys.stdin:
 """
 FAILED = 'print(json.dumps({"type": "failed", "where": "x", "error": "Y"}))'
 CHATTY = ALIVE.replace("alive()\nfor", f'print("hello from a library")\n{FAILED}\nprint("{{")\nalive()\nfor')
-MUTE = 'import os, sys\nopen(os.environ["NOTE"], "a").write(f"{os.getpid()}\\n")\nsys.stdin.read()'
-ENDS = 'import os\nopen(os.environ["NOTE"], "a").write(f"{os.getpid()}\\n")'
+MUTE = 'import os, sys\nopen(sys.argv[1], "a").write(f"{os.getpid()}\\n")\nsys.stdin.read()'
+ENDS = 'import os, sys\nopen(sys.argv[1], "a").write(f"{os.getpid()}\\n")'
 
 
 class Watched:
@@ -40,10 +40,9 @@ class Watched:
         self.downs = 0
         self.messages: list[Message] = []
         self.note = folder / "pids"
-        os.environ["NOTE"] = str(self.note)
         self.inspector = Inspector(
             Start(authority="x"), up=self.ports.append, down=self._down, message=self.messages.append,
-            command=[sys.executable, "-c", script], busy=lambda: self.busy,
+            command=[sys.executable, "-c", script, str(self.note)], busy=lambda: self.busy,
         )  # fmt: skip
 
     def _down(self) -> None:
@@ -120,7 +119,7 @@ def test_one_that_answers_is_left_alone(tmp_path: Path) -> None:
 def test_one_that_nothing_goes_by_is_asked_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervision, "PING_SECONDS", 0.05)
     watched = Watched(
-        ALIVE.replace("    alive()", '    alive(); open(os.environ["NOTE"] + "-asked", "a").write("x")'), tmp_path
+        ALIVE.replace("    alive()", '    alive(); open(sys.argv[1] + "-asked", "a").write("x")'), tmp_path
     )
     asked = watched.note.with_name(watched.note.name + "-asked")
 
@@ -320,3 +319,22 @@ def test_a_child_of_the_child_that_holds_its_pipes_does_not_hold_up_the_end(tmp_
     began = time.monotonic()
     watched.run(test)
     assert time.monotonic() - began < 10
+
+
+def test_what_would_have_secrets_written_or_code_loaded_does_not_reach_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SSLKEYLOGFILE", "MITMPROXY_SSLKEYLOGFILE", "OPENSSL_CONF", "PYTHONSTARTUP"):
+        monkeypatch.setenv(name, "x")
+    script = 'import json, os, sys\nopen(sys.argv[1] + "-names", "w").write(" ".join(os.environ))\nsys.stdin.read()'
+    watched = Watched(script, tmp_path)
+    written = watched.note.with_name("pids-names")
+
+    async def test() -> None:
+        while not written.exists() or not written.read_text():
+            await asyncio.sleep(0.01)
+
+    watched.run(test)
+    names = written.read_text().split()
+    assert "PATH" in names
+    assert not [name for name in names if name.startswith(("SSL", "MITM", "OPENSSL", "PYTHON"))]
