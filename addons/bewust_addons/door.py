@@ -13,6 +13,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bewust.relay import HEAD_LIMIT, SECRET_HEADER, shown
+from bewust.resolver import Resolver
 from bewust.schema import is_here, parse_address
 
 if TYPE_CHECKING:
@@ -95,6 +96,13 @@ class Outward(Loop):
     def __init__(self, allowed: Collection[str] = ()) -> None:
         super().__init__()
         self.allowed = allowed
+        self._names = Resolver()
+
+    async def getaddrinfo(
+        self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    ) -> list[Any]:
+        """Look a name up as asyncio does, without the threads that all else shares."""
+        return await self._names.getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags)
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect as asyncio does. PermissionError for this machine, and asyncio tries the name's next address."""

@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from bewust.owners import Address
+from bewust.owners import ASKING, Address
 
 if sys.platform != "win32":
     import resource
@@ -65,4 +65,4 @@ class Crowd:
 
     async def _asked(self) -> Owners:
         await asyncio.sleep(LOOK_SECONDS)  # first: who comes now is in what is seen then
-        return await asyncio.to_thread(self._look)
+        return await asyncio.get_running_loop().run_in_executor(ASKING, self._look)

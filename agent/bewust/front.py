@@ -13,12 +13,16 @@ import weakref
 from collections.abc import Callable, Mapping, MutableSet
 from urllib.parse import urlsplit
 
+from aiohappyeyeballs import start_connection
+
 from bewust import crowd
 from bewust.crowd import Crowd
-from bewust.link import Link, Listener, Site, Way
+from bewust.link import Link, Listener, Way
 from bewust.matching import Matcher
-from bewust.owners import Address, owners_of
-from bewust.relay import Buffer
+from bewust.outbound import Site
+from bewust.owners import ASKING, Address, owner_of, owners_of
+from bewust.relay import INTERVAL, Buffer
+from bewust.resolver import Resolver
 from bewust.schema import is_here
 
 ALONE_SECONDS = 0.25  # for one address, before others are tried beside it (RFC 8305)
@@ -56,7 +60,9 @@ class Front:
         self.port = 0
         self._crowd = Crowd(lambda: owners_of((HERE, self.port)))
         self._resolver = resolver or {}
+        self._names = Resolver(self._whose)
         self._server: asyncio.Server | None = None
+        self._sweeping: asyncio.TimerHandle | None = None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -75,7 +81,19 @@ class Front:
         else:
             self._server = await self.loop.create_server(lambda: Link(self), HERE, port, backlog=512)
         self.port = int(self._server.sockets[0].getsockname()[1])
+        self._sweep()
         return self.port
+
+    def _sweep(self) -> None:
+        """End what goes to a site that has vanished; asked for now and then, it costs a call for each connection."""
+        self._sweeping = self.loop.call_later(INTERVAL, self._sweep)
+        for link in list(self.links):
+            with link.ends_if_it_fails():
+                if isinstance(link.other, Site) and link.other.vanished:
+                    link.end()
+
+    async def _whose(self, client: Address) -> int | None:
+        return await self.loop.run_in_executor(ASKING, owner_of, client, (HERE, self.port))
 
     @property
     def crowded(self) -> bool:
@@ -104,7 +122,8 @@ class Front:
         """Hand over from now on, and have browsers reconnect what had failed open."""
         self.inspector_port = port
         for link in [link for link in self.links if link.way == "failed-open"]:
-            link.come_back()
+            with link.ends_if_it_fails():
+                link.come_back()
 
     def inspector_down(self) -> None:
         """Splice from now on; what the inspector had begun is aborted, the rest falls back."""
@@ -112,13 +131,13 @@ class Front:
         for link in list(self.links):
             if link.inspector is None:
                 continue
-            if not link.inspector.answered.done():
-                link.inspector.answered.set_result(False)
-            elif link.replay is not None:
-                link.fall_back()
-            else:
-                link.abort()
-                link.inspector.abort()
+            with link.ends_if_it_fails():
+                if not link.inspector.answered.done():
+                    link.inspector.answered.set_result(False)
+                elif link.replay is not None:
+                    link.fall_back()
+                else:
+                    link.end()
 
     def adopt(self, matcher: Matcher, upstream: str = "") -> None:
         """Route by another catalogue; the inspector that runs knows the old one."""
@@ -146,28 +165,29 @@ class Front:
             raise PermissionError(host)
         if mapped is not None:
             host, port = mapped.rpartition(":")[0], int(mapped.rpartition(":")[2])
-        end = await self._reach(host, port, lambda: Site(link, direct=True))
+        end = await self._reach(host, port, lambda: Site(link, direct=True), link.client)
         assert end.transport is not None
         if mapped is None and is_here(end.transport.get_extra_info("peername")[0]):
-            end.abort()
             raise PermissionError(host)
         return end
 
-    async def _reach(self, host: str, port: int, make: Callable[[], Site]) -> Site:
+    async def _reach(self, host: str, port: int, make: Callable[[], Site], client: Address | None) -> Site:
         """Connect to a name. The first address of each family is tried alone: a race of all costs much more.
 
-        Raises OSError where none answers.
+        Raises OSError where none answers, ResolverBusyError where the login at `client` looks up too much.
         """
         if ":" in host or host[-1].isdigit():  # an address
             return (await self.loop.create_connection(make, host, port))[1]
         first: dict[int, str] = {}
-        for family, _, _, _, found in await self.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        addresses = await self._names.getaddrinfo(host, port, client, type=socket.SOCK_STREAM)
+        for family, _, _, _, found in addresses:
             first.setdefault(family, str(found[0]))
         for address in first.values():
             with contextlib.suppress(OSError):
                 async with asyncio.timeout(ALONE_SECONDS):
                     return (await self.loop.create_connection(make, address, port))[1]
-        return (await self.loop.create_connection(make, host, port, happy_eyeballs_delay=ALONE_SECONDS))[1]
+        sock = await start_connection(addresses, happy_eyeballs_delay=ALONE_SECONDS, interleave=1)
+        return (await self.loop.create_connection(make, sock=sock))[1]
 
     async def _dial_through(self, link: Link) -> Site:
         """Have the organisation's proxy connect. It resolves names; what is plainly this machine it is not asked."""
@@ -175,10 +195,9 @@ class Front:
             raise PermissionError(link.host)
         proxy = urlsplit(self.upstream)
         assert proxy.hostname and proxy.port  # the policy is checked
-        _, end = await self.loop.create_connection(lambda: Site(link), proxy.hostname, proxy.port)
+        end = await self._reach(proxy.hostname, proxy.port, lambda: Site(link), link.client)
         end.ask(link.host, link.port)
         if not await end.answered:
-            end.abort()
             raise ConnectionRefusedError(link.host)
         return end
 
@@ -186,10 +205,10 @@ class Front:
         """Stop listening and end every connection."""
         if self._server is not None:
             self._server.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         for link in [*self.links, *self.waiting]:
-            link.abort()
-            if link.other is not None:
-                link.other.abort()
+            link.end()
         for page in list(self.pages):
             page.abort()
         if self._server is not None:

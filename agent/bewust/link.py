@@ -1,6 +1,6 @@
 """One connection from its head to its close, and which way it goes.
 
-Belongs here: a browser's connection, its end towards a site or the inspector. Not here: the port, or
+Belongs here: a browser's connection. Not here: the port, its ends towards the other side (outbound), or
 what is in the bytes; this room sees a host name, a port and how many bytes went by.
 
 A connection goes one of four ways. `spliced`: by name only. `handed`: to the inspector, and it can still be
@@ -16,7 +16,9 @@ from typing import Literal, Protocol
 
 from bewust.matching import Matcher
 from bewust.model import Depth
-from bewust.relay import HEAD_LIMIT, Asked, Buffer, End
+from bewust.outbound import InspectorEnd, Site
+from bewust.relay import HEAD_LIMIT, Buffer, End
+from bewust.resolver import ResolverBusyError
 from bewust.schema import parse_address
 
 HEAD_SECONDS = 30.0  # a browser sends CONNECT at once
@@ -75,54 +77,6 @@ class Front(Protocol):
         """Connect to the link's site."""
 
 
-class Site(Asked):
-    """The end towards a site; `direct` unless the organisation's own proxy is asked for it."""
-
-    def __init__(self, link: "Link", direct: bool = False) -> None:
-        super().__init__(link.buffer)
-        self.link = link
-        if direct:
-            self.answered.set_result(True)
-
-    def passed(self, data: memoryview) -> None:
-        self.plain = not self.link.carried(len(data))
-        super().passed(data)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.refused()
-        super().connection_lost(error)
-
-
-class InspectorEnd(Asked):
-    """The end towards the inspector."""
-
-    def __init__(self, link: "Link") -> None:
-        super().__init__(link.buffer)
-        self.link = link
-
-    def passed(self, data: memoryview) -> None:
-        self.link.replay, self.link.plain = None, True  # it cannot be spliced any more
-        self.plain = not self.link.carried(len(data))
-        super().passed(data)
-
-    def eof_received(self) -> bool:
-        return False if self.gives_up() else super().eof_received()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.transport = None
-        if not self.gives_up():
-            super().connection_lost(error)
-
-    def gives_up(self) -> bool:
-        """Leave it to a splice where the browser has heard nothing of ours yet."""
-        if self.refused() or self.link.inspector is not self:
-            return True
-        if self.link.replay is None:
-            return False
-        self.link.fall_back()
-        return True
-
-
 class Link(End):
     """The end towards the browser, and with it one connection from head to close."""
 
@@ -133,20 +87,20 @@ class Link(End):
         self.host, self.port = "", 0
         self.replay: bytearray | None = None
         self.inspector: InspectorEnd | None = None
+        self.opened: list[End] = []  # all that was opened for what is under way
         self._head, self._welcomed = b"", False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._back, self._touched = 0, -math.inf
-        self._visits = self._deeper = False
+        self._visits = self._deeper = self._mended = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
+    def begun(self) -> None:
         if self.front.crowded:
             self.front.waiting.add(self)
-            self._begin(self._wait_for_room())
+            self._begin(self._wait_for_room)
         else:
             self.front.links.add(self)
-        self._timer = self.front.loop.call_later(HEAD_SECONDS, self.abort)
+        self._timer = self.front.loop.call_later(HEAD_SECONDS, self.end)
 
     async def _wait_for_room(self) -> None:
         """Be heard only if there is room; a browser that is not goes on without us."""
@@ -160,11 +114,13 @@ class Link(End):
     def connection_lost(self, error: Exception | None) -> None:
         self.front.links.discard(self)
         self.front.waiting.discard(self)
-        self._stop_waiting()
-        self.replay = None  # there is nobody left to splice
-        if self.other is None:
-            self._leave()
-        super().connection_lost(error)
+        try:
+            self._stop_waiting()
+            self.replay = None  # there is nobody left to splice
+            if self.other is None:
+                self._leave()
+        finally:
+            super().connection_lost(error)
 
     def received(self, data: memoryview) -> None:
         if self.way == "head":
@@ -190,7 +146,7 @@ class Link(End):
         if request is None:
             self.refuse("400 Bad Request")
         elif request["target"].startswith(b"/"):
-            self._begin(self._turn_into_page())
+            self._begin(self._turn_into_page)
         elif request["method"] != b"CONNECT":
             self.refuse("405 Method Not Allowed")
         elif (address := parse_address(request["target"].decode("latin-1"))) is None:
@@ -198,13 +154,13 @@ class Link(End):
         else:
             self.host, self.port = address
             self._head, self.replay = b"", bytearray(early)
-            self._connect()
+            self._begin(self._connect)
 
-    def _connect(self) -> None:
+    async def _connect(self) -> None:
         plan = self.front.matcher.plan(self.host) if self.port == 443 else None
         self._visits = bool(plan and plan.visits)
         self._deeper = plan is not None and plan.depth > Depth.NAME
-        self._begin(self._hand_over() if self._looked_into() else self._splice())
+        await (self._hand_over() if self._looked_into() else self._splice())
 
     def _looked_into(self) -> bool:
         return self._deeper and self.front.listener.handed(self.host)
@@ -212,12 +168,39 @@ class Link(End):
     def _spliced(self) -> Way:
         return "failed-open" if self._looked_into() else "spliced"
 
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
+    def _begin(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
         """Hear no more until that work says so."""
         self._stop_waiting()
         if self.transport is not None:
             self.transport.pause_reading()
-        self._task = self.front.loop.create_task(work)
+        self.opened = []
+        self._task = self.front.loop.create_task(self._ending(work, self.opened))
+
+    async def _ending(self, work: Callable[[], Coroutine[None, None, None]], opened: list[End]) -> None:
+        """Do it, and leave nothing open that this connection did not take over, however it ends."""
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - ours: one connection's, and where it can be the browser's loss is none
+            self.failed(error)
+            self._mend()
+        finally:
+            for one in opened:
+                if one not in (self.other, self.inspector):
+                    one.abort()
+
+    def _mend(self) -> None:
+        """Splice after a failure of ours where the browser has heard nothing yet; a second one ends it."""
+        if self.transport is None or not self.host or self.replay is None or self._mended:
+            self.end()
+            return
+        self._mended, self._deeper = True, False
+        self.fall_back()
+
+    def end(self) -> None:
+        """End this connection at once, and all that was opened for it."""
+        for one in (*self.opened, self.other, self.inspector, self):
+            if one is not None:
+                one.abort()
 
     def _stop_waiting(self) -> None:
         for waiting in (self._timer, self._task):
@@ -232,8 +215,8 @@ class Link(End):
         assert self.transport is not None
         self.way, server = "page", self.front.page()
         self.front.loop.call_later(PAGE_SECONDS, self.transport.abort)  # a slow sender holds no place for long
-        self.front.links.discard(self)
         self.front.pages.add(self.transport)
+        self.front.links.discard(self)
         self.transport.set_protocol(server)
         server.connection_made(self.transport)
         server.data_received(self._head)
@@ -250,8 +233,8 @@ class Link(End):
     def _welcome(self) -> None:
         assert self.transport is not None
         if not self._welcomed:
-            self._welcomed = True
             self.transport.write(CONNECTED)
+            self._welcomed = True
         self.transport.resume_reading()
 
     async def _hand_over(self) -> None:
@@ -292,14 +275,14 @@ class Link(End):
         if self.ended:  # the browser has left: nobody would read what a site answers
             self.abort()
             return
-        self._begin(self._splice())
+        self._begin(self._splice)
 
     def come_back(self) -> None:
         """Go by the inspector after all: the browser reconnects, or has not been answered yet."""
         if self._welcomed:
             self.abort()
         else:
-            self._begin(self._hand_over())
+            self._begin(self._hand_over)
 
     async def _splice(self) -> None:
         self.way = self._spliced()
@@ -308,6 +291,8 @@ class Link(End):
             end = await self.front.dial(self)
         except PermissionError:
             self.refuse("403 Forbidden")
+        except ResolverBusyError:
+            self.end()  # unanswered: the browser goes on without us
         except (OSError, ValueError):  # the second: a name that is none
             self.refuse("502 Bad Gateway")
         else:
@@ -331,7 +316,10 @@ class Link(End):
         self._back += count
         if self._back >= VISIT_BYTES and (now := self.front.loop.time()) - self._touched >= TOUCH_SECONDS:
             self._touched = now
-            self.front.listener.visited(self.host, self.client)
+            try:
+                self.front.listener.visited(self.host, self.client)
+            except Exception as error:  # noqa: BLE001 - what is not counted is no reason to end it
+                self.failed(error)
         return True
 
     @property

@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 if sys.platform == "win32":
@@ -23,6 +24,7 @@ NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, ANY_STATE = 4, 20, 0xFFFFFFFF
 
 KNOWN = sys.platform in ("linux", "win32")  # whether the system tells at all
 _TABLES = Path("/proc/net")
+ASKING = ThreadPoolExecutor(4, "owners")  # for all who ask off the event loop; nothing that waits for others goes there
 _GONE = "0"  # the inode of a socket whose process has closed it; its uid is then 0, and nobody's
 
 

@@ -18,7 +18,7 @@ from bewust.front import HERE
 from bewust.logins import Logins
 from bewust.model import Context, Detection, Memory, Span
 from bewust.notify import Toast
-from bewust.owners import KNOWN, Address, me, owner_of
+from bewust.owners import ASKING, KNOWN, Address, me, owner_of
 from bewust.page.shown import Login, Recent
 from bewust.pipeline import Pipeline
 from bewust.reminders import Held, Reminder
@@ -143,7 +143,8 @@ class People:
 
     async def whose(self, client: Address) -> int | None:
         """Return who connected to this agent from an address of this machine; None where that is not known."""
-        return await asyncio.to_thread(owner_of, client, (HERE, self._agent.port))
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(ASKING, owner_of, client, (HERE, self._agent.port))
 
     async def remind(self, who: int | None, about: Detection) -> None:
         """Decide on a reminder for what began; where nobody knows whose it was, nobody is reminded."""

@@ -8,6 +8,8 @@ import contextlib
 import os
 import socket
 import struct
+import sys
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 BUFFER = 256 << 10  # bytes read at a time, and so held for a slow reader while its writer is paused
@@ -15,11 +17,18 @@ SPARES = 4  # buffers kept that a slow reader has done with
 HEAD_LIMIT = 16 << 10  # bytes of a request or response head; what h11 and most servers allow
 # Seconds. A browser that goes direct has the kernel ask whether a silent site is still there (Chromium after 45), since
 # nobody says so when a machine wakes up elsewhere. Through us it only ever asks us, and by itself a kernel waits hours.
-ALIVE = {
-    getattr(socket, name): value
-    for name, value in (("TCP_KEEPIDLE", 45), ("TCP_KEEPALIVE", 45), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
-    if hasattr(socket, name)
+IDLE, INTERVAL, PROBES = 45, 15, 4
+VANISHED = IDLE + INTERVAL * PROBES  # without a word although asked: gone, also where something was sent meanwhile
+# By sys.platform, the options of TCP. The last of two: after how long what was sent and is not acknowledged ends it;
+# xnu's netinet/tcp.h TCP_RXT_CONNDROPTIME, Windows' ws2ipdef.h TCP_MAXRT. Not Linux' TCP_USER_TIMEOUT: that also ends
+# a connection whose reader only pauses and acknowledges all the while (measured), as a paused download does; see
+# `vanished`.
+ALIVE: Mapping[str, Mapping[int, int]] = {
+    "linux": {4: IDLE, 5: INTERVAL, 6: PROBES},
+    "darwin": {0x10: IDLE, 0x101: INTERVAL, 0x102: PROBES, 0x80: VANISHED},
+    "win32": {3: IDLE, 17: INTERVAL, 16: PROBES, 5: VANISHED},
 }
+_INFO = struct.Struct("=24xI28xI")  # of tcp_info in Linux' linux/tcp.h: segments unacknowledged, ms since the last ACK
 RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)  # SO_LINGER: on, for no time at all
 
 
@@ -52,6 +61,26 @@ class Buffer:
             self._spares.append(lent)
 
 
+def keep_alive(sock: socket.socket, platform: str = sys.platform) -> None:
+    """Have the kernel ask whether the other side is still there."""
+    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    options += [(socket.IPPROTO_TCP, option, value) for option, value in ALIVE.get(platform, {}).items()]
+    for level, option, value in options:
+        with contextlib.suppress(OSError):  # macOS: it has ended already; an old Windows: it does not know it
+            sock.setsockopt(level, option, value)
+
+
+def vanished(sock: socket.socket) -> bool:
+    """Whether what was sent is not acknowledged, nor anything else, for so long that the other side is gone.
+
+    Linux only: elsewhere the kernel itself sees to that (ALIVE).
+    """
+    if sys.platform != "linux":
+        return False
+    unacknowledged, since = _INFO.unpack(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size))
+    return bool(unacknowledged > 0 and since > VANISHED * 1000)
+
+
 class End(asyncio.BufferedProtocol):
     """One end of a relay: what it reads goes to `other`, which stops it until it could send all.
 
@@ -69,11 +98,35 @@ class End(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        transport.set_write_buffer_limits(high=0)
-        sock: socket.socket = transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in ALIVE.items():
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+        with self.ends_if_it_fails():
+            transport.set_write_buffer_limits(high=0)
+            keep_alive(transport.get_extra_info("socket"))
+            self.begun()
+
+    def begun(self) -> None:
+        """Do what is to be done when this end is there."""
+
+    def failed(self, error: Exception) -> None:
+        """Report a failure of ours; it is counted by its class."""
+        asyncio.get_running_loop().call_exception_handler({"message": "a connection failed", "exception": error})
+
+    def end(self) -> None:
+        """End this connection at once."""
+        self.abort()
+
+    @contextlib.contextmanager
+    def ends_if_it_fails(self) -> Iterator[None]:
+        """End this connection where what is done raises: by itself asyncio would leave it open, and nobody served."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - of ours, with one connection
+            self.failed(error)
+            self.end()
+
+    @property
+    def vanished(self) -> bool:
+        """Whether the other side is gone without a word, and something is on its way to it."""
+        return self.transport is not None and vanished(self.transport.get_extra_info("socket"))
 
     def port_at(self, end: Literal["peername", "sockname"]) -> int:
         """Return the port at one end of this connection; 0 where it has ended."""
@@ -104,15 +157,17 @@ class End(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """Called from within `write`, where that could not send everything and keeps the rest."""
-        self._lent = self.buffer.lend()
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.pause_reading()
+        with self.ends_if_it_fails():
+            self._lent = self.buffer.lend()
+            if self.other is not None and self.other.transport is not None:
+                self.other.transport.pause_reading()
 
     def resume_writing(self) -> None:
         """Called when all that was kept is sent."""
-        self._give_back()
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.resume_reading()
+        with self.ends_if_it_fails():
+            self._give_back()
+            if self.other is not None and self.other.transport is not None:
+                self.other.transport.resume_reading()
 
     def _give_back(self) -> None:
         if self._lent is not None:
@@ -130,13 +185,16 @@ class End(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None  # asyncio may raise where a closed one is aborted
-        self._give_back()
         other, self.other = self.other, None  # two that know each other would wait for the collector
-        if other is not None and other.transport is not None:
-            if error is None:
-                other.transport.close()
-            else:
-                other.abort()
+        try:
+            self._give_back()
+        finally:
+            if other is not None and other.transport is not None:
+                if error is None:
+                    with other.ends_if_it_fails():
+                        other.transport.close()
+                else:
+                    other.abort()
 
     def abort(self) -> None:
         """End at once and with a reset, so that nobody takes a part for the whole."""

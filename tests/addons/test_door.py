@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,33 @@ def test_a_name_that_leads_here_is_refused_and_its_next_address_is_tried() -> No
         allowed = f"127.0.0.2:{other.getsockname()[1]}"
         with asyncio.Runner(loop_factory=lambda: Rebound([allowed])) as runner:
             assert runner.run(dial(other.getsockname()[1])) == "127.0.0.2"
+
+
+def test_names_whose_dns_is_dead_hold_up_no_other_name_nor_what_else_needs_a_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer = threading.Event()
+
+    def dns(host: str, port: int, *args: object, **how: object) -> list[object]:
+        if host.startswith("dead"):
+            answer.wait(60)
+            raise socket.gaierror(socket.EAI_AGAIN, "no server answers")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async def main(port: int) -> None:
+        dead = [asyncio.ensure_future(asyncio.open_connection(f"dead{n}.example", 443)) for n in range(40)]
+        await asyncio.sleep(0.05)
+        try:
+            async with asyncio.timeout(10):
+                _, writer = await asyncio.open_connection("www.google.nl", port)
+                writer.close()
+                await asyncio.to_thread(lambda: None)
+        finally:
+            answer.set()
+        assert all(isinstance(e, OSError) for e in await asyncio.gather(*dead, return_exceptions=True))
+
+    monkeypatch.setattr(socket, "getaddrinfo", dns)
+    with socket.create_server(("127.0.0.1", 0)) as local:
+        port = local.getsockname()[1]
+        with asyncio.Runner(loop_factory=lambda: Outward([f"127.0.0.1:{port}"])) as runner:
+            runner.run(main(port))

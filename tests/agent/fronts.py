@@ -66,7 +66,7 @@ class Stage:
             mine += data
             writer.write(b"site:" + data)
         writer.write(b"end")
-        writer.write_eof()
+        writer.close()
 
     async def browser(self, head: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)

@@ -14,7 +14,8 @@ import msgspec
 import pytest
 
 from agent import bundles
-from bewust import authority, counters, editions, health, reports, routing, storage
+from agent.fronts import until
+from bewust import app, authority, counters, editions, health, reports, routing, storage
 from bewust.app import Agent
 from bewust.counters import Key
 from bewust.editions import Pointer
@@ -621,4 +622,50 @@ def test_what_is_written_is_of_one_moment_whatever_happens_while_it_is_written(t
         kept = storage.contents(made.settings.state / storage.FILE)
         assert bool(kept.sealed) != bool(kept.counts)
 
+    asyncio.run(main())
+
+
+def test_names_whose_dns_is_dead_hold_up_no_other_name_nor_the_page_nor_the_counters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = threading.Event()
+
+    def dns(host: str, port: int, *args: object, **how: object) -> list[object]:
+        if host.startswith("dead"):
+            answer.wait(60)
+            raise socket.gaierror(socket.EAI_AGAIN, "no server answers")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async def ask(port: int, head: str) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writers.append(writer)
+        writer.write(f"{head} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        return await reader.readline()
+
+    async def main() -> None:
+        made = agent(tmp_path)
+        made.inspector.want(False)
+        started = asyncio.Event()
+        running = asyncio.ensure_future(made.run(started.set))
+        await started.wait()
+        dead = [asyncio.ensure_future(ask(made.port, f"CONNECT dead{n}.example:443")) for n in range(40)]
+        await until(lambda: len(made.front.links) == 40)
+        try:
+            async with asyncio.timeout(10):  # a name that is looked up is refused here, as it leads to this machine
+                assert b" 403 " in await ask(made.port, f"CONNECT lives.example:{made.port}")
+                assert b" 200 " in await ask(made.port, "GET /nl/")
+                assert await made.people.whose(("127.0.0.1", 1)) is None
+                await made._settle()
+                await made.reload()
+        finally:
+            answer.set()
+        assert all(b" 502 " in line for line in await asyncio.gather(*dead))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()
+
+    writers: list[asyncio.StreamWriter] = []
+    monkeypatch.setattr(socket, "getaddrinfo", dns)
+    monkeypatch.setattr(app, "DRAIN_SECONDS", 0.0)
     asyncio.run(main())

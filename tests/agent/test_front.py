@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agent.fronts import BY_NAME, DECRYPTED, MATCHER, Listener, Page, Stage, connect, stage
+from agent.fronts import BY_NAME, DECRYPTED, MATCHER, Listener, Page, Stage, connect, stage, until
 from agent.test_link import answering, hush, play
+from bewust import link
 from bewust.front import Front
-from bewust.link import Link, Site
+from bewust.link import Link
+from bewust.outbound import Site
 from bewust.schema import is_here
 
 
@@ -127,11 +129,11 @@ def test_addresses_of_this_machine_are_known_in_every_form(address: str, here: b
 @pytest.mark.parametrize("name", ["localhost", "rebound.example", "127.0.0.1"])
 def test_a_name_that_leads_here_is_refused_before_a_byte_is_passed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(made: Stage) -> None:
-        async def resolved(*asked: object, **kind: object) -> list[tuple[object, ...]]:
+        def resolved(*asked: object, **kind: object) -> list[tuple[object, ...]]:
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", site))]
 
         site = int(made.front._resolver[BY_NAME].rpartition(":")[2])
-        monkeypatch.setattr(made.front.loop, "getaddrinfo", resolved)
+        monkeypatch.setattr(socket, "getaddrinfo", resolved)
         reader, _ = await made.browser(connect(f"{name}:{site}") + b"secret")
         assert (await asyncio.wait_for(reader.read(100), 10)).startswith(b"HTTP/1.1 403 ")
         assert b"".join(made.said) == b""
@@ -196,6 +198,41 @@ def test_a_proxy_that_refuses_is_a_bad_gateway_and_this_machine_is_never_asked_f
     play(test)
 
 
+@pytest.mark.parametrize("ends", ["it takes too long", "the front closes", "inspection is back"])
+def test_a_proxy_that_hangs_keeps_no_socket_of_ours(ends: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends the waiting for its answer."""
+    if ends == "it takes too long":
+        monkeypatch.setattr(link, "DIAL_SECONDS", 0.2)
+    there = 0
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal there
+        there += 1
+        with contextlib.suppress(ConnectionError):
+            await reader.read(-1)
+        there -= 1
+        writer.transport.abort()
+
+    async def test(made: Stage) -> None:
+        async with await asyncio.start_server(hang, "127.0.0.1", 0) as proxy:
+            made.front.upstream = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+            made.front.rest()
+            browsers = [await made.browser(connect(DECRYPTED)) for _ in range(20)]
+            await until(lambda: there == 20)
+            if ends == "it takes too long":
+                for reader, _ in browsers:
+                    assert b" 502 " in await reader.readline()
+            elif ends == "the front closes":
+                await made.front.close()
+            else:
+                made.front.inspector_up(made.inspector_port)
+                for reader, _ in browsers:
+                    assert b" 200 " in await reader.readline()
+            await until(lambda: not there)
+
+    play(test, answering(hush))
+
+
 def test_a_port_that_is_held_for_us_stays_open_when_we_go() -> None:
     async def main() -> None:
         held = socket.create_server(("127.0.0.1", 0))
@@ -223,18 +260,18 @@ def test_a_name_is_reached_at_another_address_where_the_first_refuses(monkeypatc
             for family, address in ((socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1"))
         ]
 
-        async def look_up(*asked: object, **how: object) -> object:
+        def look_up(*asked: object, **how: object) -> object:
             return both
 
         front = Front(MATCHER, Listener(), Page)
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
-        link = Link(front)
-        end = await front._reach("site.test", port, lambda: Site(link, direct=True))
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        browser = Link(front)
+        end = await front._reach("site.test", port, lambda: Site(browser, direct=True), None)
         assert end.port_at("peername") == port
         end.abort()
         both.pop()
         with pytest.raises(OSError, match=r"refused|failed"):
-            await front._reach("site.test", port, lambda: Site(link, direct=True))
+            await front._reach("site.test", port, lambda: Site(browser, direct=True), None)
         server.close()
 
     asyncio.run(main())

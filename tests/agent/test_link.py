@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agent.fronts import BY_NAME, DECRYPTED, Serve, Stage, connect, stage, until
 from bewust import link
+from bewust.outbound import Site
 
 type Test = Callable[[Stage], Awaitable[None]]
 
@@ -116,7 +117,7 @@ def test_a_site_that_cannot_be_reached_is_a_502(monkeypatch: pytest.MonkeyPatch)
     play(test)
 
 
-async def never(link: object) -> link.Site:
+async def never(link: object) -> Site:
     """A site that does not answer, not even with a refusal."""
     await asyncio.Event().wait()
     raise AssertionError

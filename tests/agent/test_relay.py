@@ -5,6 +5,7 @@ import hashlib
 import random
 import socket
 import struct
+import sys
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bewust import relay
-from bewust.relay import BUFFER, SPARES, Asked, Buffer, End
+from bewust.relay import ALIVE, BUFFER, IDLE, INTERVAL, PROBES, SPARES, Asked, Buffer, End
 
 type Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 RESET = struct.pack("ii", 1, 0)
@@ -284,26 +285,47 @@ def test_a_half_close_of_the_far_side_leaves_the_near_side_speaking() -> None:
     asyncio.run(main())
 
 
-def test_a_site_that_vanished_without_a_word_is_noticed_within_minutes() -> None:
+# Who vanishes without a word. What a kernel then does is tried in tests/agent/test_vanishing.py.
+
+
+def test_each_end_is_asked_after_and_a_reader_that_pauses_is_not_cut_off() -> None:
     """It is the kernel that asks; after a sleep or another network no end of a tunnel stays half open for hours."""
     near = socket.create_server(("127.0.0.1", 0))
 
-    async def main() -> tuple[int, ...]:
+    async def main() -> None:
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_connection(lambda: End(Buffer()), *near.getsockname()[:2])
+        transport, end = await loop.create_connection(lambda: End(Buffer()), *near.getsockname()[:2])
         sock = transport.get_extra_info("socket")
-        found = (
-            sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
-            *(sock.getsockopt(socket.IPPROTO_TCP, option) for option in relay.ALIVE),
-        )
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        options = ALIVE[sys.platform]
+        assert {option: sock.getsockopt(socket.IPPROTO_TCP, option) for option in options} == options
+        if sys.platform == "linux":
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 0
+        assert not end.vanished
         transport.abort()
         await asyncio.sleep(0)
-        return found
 
     with near:
-        on, *times = asyncio.run(main())
-    assert on and times == list(relay.ALIVE.values())
-    assert times, "this system has a name for at least one of them"
+        asyncio.run(main())
+
+
+def test_the_options_of_this_platform_have_the_numbers_that_python_knows() -> None:
+    names = {"TCP_KEEPIDLE": IDLE, "TCP_KEEPALIVE": IDLE, "TCP_KEEPINTVL": INTERVAL, "TCP_KEEPCNT": PROBES}
+    known = {getattr(socket, name): value for name, value in names.items() if hasattr(socket, name)}
+    assert known and known.items() <= ALIVE[sys.platform].items()
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32", "another"])
+def test_an_option_that_a_system_refuses_leaves_the_connection_and_the_other_options(platform: str) -> None:
+    class Refusing(socket.socket):
+        def setsockopt(self, *asked: object) -> None:
+            said.append(asked)
+            raise OSError
+
+    said: list[tuple[object, ...]] = []
+    with Refusing() as sock:
+        relay.keep_alive(sock, platform)
+    assert len(said) == 1 + len(ALIVE.get(platform, {}))
 
 
 @pytest.mark.parametrize("who", ["near", "far"])

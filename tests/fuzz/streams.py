@@ -20,10 +20,11 @@ from agent.pages import Fake
 from agent.test_app import RULES, Desktop
 from bewust.app import Agent
 from bewust.decoding import CORRUPT, PIECE, decoders
-from bewust.link import Link, Site
+from bewust.link import Link
 from bewust.logins import Logins, Remote
 from bewust.markup import Markup
 from bewust.model import Alive, Content, Detected, Detection, Level, Memory, Start
+from bewust.outbound import Site
 from bewust.page import Page
 from bewust.relay import Asked, Buffer
 from bewust.scanning import Scanner
