@@ -109,7 +109,7 @@ class Answers:
             },
             refusals=agent.refusals,
             connections=agent.front.ways(),
-            authority_since=agent.authority.made.date().isoformat(),
+            authority_since=agent.authority.made.astimezone(agent.rules.policy.zone).date().isoformat(),
             authority_until=agent.authority.not_after.date().isoformat(),
             authority_fingerprint=agent.authority.fingerprint,
             uncovered=agent.uncovered,

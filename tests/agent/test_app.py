@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import socket
 import stat
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -294,10 +293,11 @@ def test_a_clean_stop_leaves_the_counters_and_nothing_else_of_the_run(tmp_path: 
 
     def look() -> None:
         assert made.front._server is not None
-        loop, told = made.front._server.get_loop(), threading.Event()
-        loop.call_soon_threadsafe(made.message, USE)
-        loop.call_soon_threadsafe(told.set)
-        assert told.wait(60)
+        made.front._server.get_loop().call_soon_threadsafe(made.message, USE)
+        end = time.monotonic() + 60
+        while not made.people.shown:
+            assert time.monotonic() < end
+            time.sleep(0.01)
         for path in (made.settings.state, *made.settings.state.rglob("*")):
             modes[path.name] = stat.S_IMODE(path.stat().st_mode)
 

@@ -9,7 +9,8 @@ from bewust.admin import policies
 
 PAC, ROOT = "http://127.0.0.1:8787/proxy.pac", "/var/lib/bewust/root.pem"
 values = st.recursive(st.none() | st.booleans() | st.text(max_size=5), lambda v: st.lists(v, max_size=3), max_leaves=4)
-others = st.dictionaries(st.text(max_size=8), values, max_size=4)
+names = st.text(max_size=8).filter(lambda name: name != "Proxy")  # where there is one, a test says so
+others = st.dictionaries(names, values, max_size=4)
 installs = st.lists(st.sampled_from(["/etc/corp.pem", "/x.pem"]), min_size=1, unique=True)
 theirs = st.builds(
     lambda base, install, more: base | ({"Certificates": {"Install": install, "x": more}} if install else {}),
