@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import stat
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
