@@ -10,7 +10,8 @@ import logging
 import time
 from collections import deque
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from weakref import WeakSet
 
 from mitmproxy.connection import Client, Connection, ConnectionState, Server
 from mitmproxy.net.tls import starts_like_tls_record
@@ -22,11 +23,15 @@ from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer, TCPLayer
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
+from bewust.relay import vanished
 from bewust_addons.patches.hooks import Hooks
+from bewust_addons.patches.http_errors import HOOK, AnswerFailed
+from bewust_addons.socket_options import VANISHED_SECONDS, set_site_options
 from bewust_addons.upstream import Asked
 
 BUFFER = 256 << 10  # bytes held for a slow reader before its writers are paused
 DIAL_SECONDS = 30.0
+EARLY = 4  # reads of what a client says before it is answered; the front says nothing then
 IDLE_SECONDS = 3600.0  # without a byte; browsers and sites close idle connections long before
 
 BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -39,7 +44,8 @@ _MODE = ProxyMode.parse("regular")
 class Setup:
     """What all connections share.
 
-    `secret` is the front's, `upstream` the organisation's own proxy; `ended` counts the front's connections.
+    `secret` is the front's, `upstream` the organisation's own proxy; `ended` counts the front's connections, `sites`
+    are the open ones to sites.
     """
 
     options: Options
@@ -47,6 +53,7 @@ class Setup:
     secret: str
     upstream: tuple[str, int] | None = None
     ended: int = 0
+    sites: "WeakSet[Pipe]" = field(default_factory=WeakSet)
 
 
 class Pipe(asyncio.Protocol):
@@ -64,6 +71,14 @@ class Pipe(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         transport.set_write_buffer_limits(high=BUFFER)
+        if isinstance(self.connection, Server):
+            set_site_options(transport.get_extra_info("socket"))
+            self.link.setup.sites.add(self)
+
+    @property
+    def vanished(self) -> bool:
+        """Whether something is on its way to the other side, and nothing at all comes back."""
+        return not self.transport.is_closing() and vanished(self.transport.get_extra_info("socket"), VANISHED_SECONDS)
 
     def data_received(self, data: bytes) -> None:
         self.link.event(events.DataReceived(self.connection, data))
@@ -101,7 +116,7 @@ class Link:
     """One connection of the front, with the connections to sites that belong to it."""
 
     def __init__(self, setup: Setup, transport: asyncio.Transport) -> None:
-        self._setup = setup
+        self.setup = setup
         self._loop = asyncio.get_running_loop()
         self._pipes: dict[Connection, Pipe] = {}
         self._full: set[Pipe] = set()
@@ -113,14 +128,16 @@ class Link:
         self._touched = self._loop.time()
         self._layer: Layer | None = None
         self._first: list[events.DataReceived] = []
+        self._early: list[events.Event] | None = []  # until the site is there
+        self._broken = False  # the layers raised, and hear no more
+        self._client_answered = False  # the browser has heard something of ours
         self.client = Client(
             peername=transport.get_extra_info("peername"), sockname=transport.get_extra_info("sockname"),
             timestamp_start=time.time(), proxy_mode=_MODE, state=ConnectionState.OPEN,
         )  # fmt: skip
         self._context = Context(self.client, setup.options)
-        self._setup.hooks.fire("client_connected", self.client)
+        self.setup.hooks.fire("client_connected", self.client)
         self._pipes[self.client] = pipe = Pipe(self, self.client)
-        transport.pause_reading()
         transport.set_protocol(pipe)
         pipe.connection_made(transport)
         self._idle()
@@ -135,7 +152,9 @@ class Link:
     async def _tunnel(self, front: asyncio.Transport) -> None:
         if await self._connect(self._context.server) is None:
             front.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            front.resume_reading()
+            early, self._early = self._early or [], None
+            for event in early:
+                self.event(event)
         else:
             front.write(BAD_GATEWAY)
             front.close()
@@ -143,7 +162,7 @@ class Link:
     async def _connect(self, server: Server) -> str | None:
         """Open a connection; return what is wrong where that fails."""
         about = ServerConnectionHookData(server=server, client=self.client)
-        self._setup.hooks.fire("server_connect", about)
+        self.setup.hooks.fire("server_connect", about)
         server.timestamp_start = time.time()
         pipe = Pipe(self, server)
         try:
@@ -153,30 +172,39 @@ class Link:
                 await self._dial(pipe, server)
         except OSError as error:  # a time-out is one
             server.error = str(error) or type(error).__name__
-            self._setup.hooks.fire("server_connect_error", about)
+            self.setup.hooks.fire("server_connect_error", about)
             return server.error
         server.timestamp_tcp_setup = time.time()
         server.state = ConnectionState.OPEN
         server.peername = pipe.transport.get_extra_info("peername")
         server.sockname = pipe.transport.get_extra_info("sockname")
         self._pipes[server] = pipe
-        self._setup.hooks.fire("server_connected", about)
+        self.setup.hooks.fire("server_connected", about)
         return None
 
     async def _dial(self, pipe: Pipe, server: Server) -> None:
         assert server.address is not None
         host, port = server.address[:2]
-        if self._setup.upstream is None:
+        if self.setup.upstream is None:
             await self._loop.create_connection(lambda: pipe, host, port, happy_eyeballs_delay=0.25)
         else:
             asked = Asked(pipe, host, port)
-            await self._loop.create_connection(lambda: asked, *self._setup.upstream)
-            await asked.answered
+            transport, _ = await self._loop.create_connection(lambda: asked, *self.setup.upstream)
+            try:
+                await asked.answered
+            except BaseException:  # too late, or nobody waits any more
+                transport.abort()
+                raise
 
     # Events to the layers, commands from them.
 
     def event(self, event: events.Event) -> None:
         """Let the layers handle an event, after those that they are handling now."""
+        if self._broken:
+            return
+        if self._early is not None:
+            self._wait_for_site(event)
+            return
         self._waiting.append(event)
         if self._handling:
             return
@@ -193,11 +221,24 @@ class Link:
             for pipe in self._said:
                 pipe.flush()
             self._said.clear()
+            if not self._client_answered and self._context.server.state is ConnectionState.CLOSED:
+                self._abort()  # before a byte of ours: the front splices
         except Exception:  # noqa: BLE001 - of mitmproxy's, with one connection
             _log.exception("mitmproxy failed")
+            self._broken = True
+            by_site = isinstance(event, events.ConnectionEvent) and isinstance(event.connection, Server)
+            self.setup.hooks.fire(HOOK, AnswerFailed(self.client, unreadable=False, by_site=by_site))
             self._abort()  # it would leave the browser waiting
         finally:
             self._handling = False
+
+    def _wait_for_site(self, event: events.Event) -> None:
+        """Keep what is said before we have answered, and notice who leaves: nobody needs the site any more then."""
+        assert self._early is not None
+        self._early.append(event)
+        if not isinstance(event, events.DataReceived) or len(self._early) > EARLY:
+            self._broken = True
+            self._abort()
 
     def _begin(self, event: events.Event) -> None:
         """Choose the layers by the first bytes."""
@@ -219,6 +260,7 @@ class Link:
         if isinstance(command, commands.SendData):
             pipe = self._pipes.get(command.connection)
             if pipe is not None:
+                self._client_answered = self._client_answered or command.connection is self.client
                 pipe.waiting.append(command.data)
                 self._said.append(pipe)
         elif isinstance(command, commands.Log):
@@ -272,7 +314,9 @@ class Link:
         for each in self._pipes.values():
             if each.transport.is_closing():
                 continue
-            if any((other.connection is self.client) != (each.connection is self.client) for other in self._full):
+            paused = any((other.connection is self.client) != (each.connection is self.client) for other in self._full)
+            each.connection.paused = paused  # type: ignore[attr-defined]  # for patches.liveness
+            if paused:
                 each.transport.pause_reading()
             else:
                 each.transport.resume_reading()
@@ -284,7 +328,7 @@ class Link:
             self.filled(pipe, full=False)
         if isinstance(pipe.connection, Server):
             about = ServerConnectionHookData(server=pipe.connection, client=self.client)
-            self._setup.hooks.fire("server_disconnected", about)
+            self.setup.hooks.fire("server_disconnected", about)
             return
         for task in self._tasks:
             task.cancel()
@@ -292,8 +336,8 @@ class Link:
             timer.cancel()
         for other in list(self._pipes.values()):
             other.transport.close()
-        self._setup.ended += 1
-        self._setup.hooks.fire("client_disconnected", self.client)
+        self.setup.ended += 1
+        self.setup.hooks.fire("client_disconnected", self.client)
 
     def _abort(self) -> None:
         for pipe in list(self._pipes.values()):

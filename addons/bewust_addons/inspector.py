@@ -20,7 +20,7 @@ from mitmproxy.options import Options
 
 from bewust_addons.connections import Setup
 from bewust_addons.door import Door
-from bewust_addons.patches import hooks, http1, http2, tls
+from bewust_addons.patches import hooks, http1, http2, http_errors, lifetime, liveness, tls
 from bewust_addons.patches.hooks import Hooks
 
 # What the layers ask and the addon Proxyserver would define, which we have no use for otherwise.
@@ -54,8 +54,9 @@ def build(addons: Sequence[object], secret: str, upstream: tuple[str, int] | Non
     all_addons = [NextLayer(), *addons]
     made = Hooks(all_addons)
     hooks.install(made)
-    for patch in (tls, http1, http2):
+    for patch in (tls, http1, http2, lifetime, liveness):
         patch.install()
+    http_errors.install(made)
     return Setup(options(all_addons, **ours), made, secret, upstream)
 
 
@@ -66,12 +67,16 @@ async def listen(setup: Setup) -> tuple[asyncio.Server, int]:
 
 
 async def tidy(setup: Setup) -> None:
-    """Give memory back after connections have ended: their layers refer to each other, and C keeps what it had.
+    """End connections to sites that have vanished, and give memory back after connections have ended.
 
-    One may have carried thousands of requests, or hold most of a megabyte of zlib's that Python does not count.
+    Their layers refer to each other, and C keeps what it had: one may have carried thousands of requests, or hold most
+    of a megabyte of zlib's that Python does not count.
     """
     while True:
         await asyncio.sleep(TIDY_SECONDS)
+        for site in list(setup.sites):
+            if site.vanished:
+                site.transport.abort()
         if setup.ended:
             setup.ended = 0
             gc.collect()

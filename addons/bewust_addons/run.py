@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bewust import catalogue, core_dumps, editions, policy
+from bewust.failures import place_of
 from bewust.matching import Matcher
 from bewust.model import Alive, Detected, Failed, Message, Ping, Seen, Start
 from bewust.schema import parse_duration
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bewust_addons.connections import Setup
 
 TOGETHER_SECONDS = 0.02  # a page tells two or three things; to write and to wake the front for each costs more
+KEY_LOGS = ("SSLKEYLOGFILE", "MITMPROXY_SSLKEYLOGFILE")  # mitmproxy would write each connection's secrets there
 PIPE_LIMIT = 1 << 20  # bytes waiting for a front that does not read; beyond it messages are dropped
 
 
@@ -68,8 +70,8 @@ class Errors(logging.Handler):
         """Report where and which class of exception; the gate's own refusals are no error."""
         if record.msg is not None and "No TLS context was provided" in str(record.msg):
             return
-        kind = record.exc_info[0] if record.exc_info else None
-        self._lines.send(Failed(record.name, kind.__name__ if kind else "error"))
+        error = record.exc_info[1] if record.exc_info else None
+        self._lines.send(Failed(record.name, type(error).__name__ if error else "error", place_of(error)))
 
 
 class Resolver:
@@ -100,7 +102,7 @@ def build(start: Start, matcher: Matcher, rules: policy.Policy, lines: Lines) ->
     proxy = urlsplit(rules.network.upstream)
     return inspector.build(
         addons, start.secret, (proxy.hostname, proxy.port or 80) if proxy.hostname else None, confdir=start.authority,
-        upstream_cert=False,
+        upstream_cert=False, http2_ping_keepalive=0,
         ssl_verify_upstream_trusted_ca=start.trust or roots.of_system(Path(start.authority).parent),
     )  # fmt: skip
 
@@ -142,6 +144,8 @@ async def run() -> None:
 def main() -> None:
     """Run with nothing on disk readable by others, and without core dumps."""
     os.umask(0o077)
+    for name in KEY_LOGS:
+        os.environ.pop(name, None)
     core_dumps.forbid()
     with asyncio.Runner(loop_factory=Outward) as runner:
         runner.run(run())

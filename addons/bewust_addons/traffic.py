@@ -13,6 +13,7 @@ from mitmproxy.tcp import TCPFlow
 
 from bewust.decoding import UnknownEncodingError
 from bewust.detection import detect, detection, observe
+from bewust.failures import place_of
 from bewust.matching import Matcher, Rule
 from bewust.model import OBSERVED_HEADERS, Content, Depth, Detected, Failed, Level, Message, Observation, Seen
 from bewust.recordings import answered, framed, media_type, scan
@@ -119,8 +120,8 @@ class Traffic:
             self._report(Detected(_peer(flow), detection(rule, seen, self._internal)))
 
     def failed(self, where: str, error: Exception) -> None:
-        """Report an exception of ours by its class; its text could hold a URL."""
-        self._report(Failed(where, type(error).__name__))
+        """Report an exception of ours by its class and line; its text could hold a URL."""
+        self._report(Failed(where, type(error).__name__, place_of(error)))
 
 
 class Reading:

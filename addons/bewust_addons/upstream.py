@@ -24,6 +24,8 @@ class Asked(asyncio.Protocol):
         head, found, rest = self._head.partition(b"\r\n\r\n")
         if head.split(b" ", 2)[1:2] != [b"200"] if found else len(head) > HEAD_LIMIT:
             self._transport.abort()
+        elif self.answered.done():
+            self._transport.abort()  # who asked has given up
         elif found:
             self._transport.set_protocol(self._pipe)
             self._pipe.connection_made(self._transport)

@@ -180,9 +180,10 @@ class Agent:
                     self.refusals += 1
                     kept = [(h, why) for h, why in self.demoted.items() if self.still(h)]
                     self.demoted = dict(kept[-DEMOTED_LIMIT:])
-                    self.demoted[host] = (message, time.monotonic() + parse_duration(self.rules.policy.demoted_for))
-                case Failed(where=where, error=error):
-                    self.failures.note(where, error)
+                    longest = parse_duration(self.rules.policy.demoted_for)
+                    self.demoted[host] = (message, time.monotonic() + min(message.seconds or longest, longest))
+                case Failed(where=where, error=error, place=place):
+                    self.failures.note(where, error, place)
 
     def count(self, keys: tuple[Key | Hold, ...]) -> None:
         """Add one to each counter."""

@@ -233,6 +233,8 @@ class Memory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     snoozed: Mapping[Context, date] = {}
 
 
+PLACE = r"^([A-Za-z0-9_]{1,40}:[0-9]{1,6}(, )?){0,2}$"
+
 # What the inspector tells the front's process: one JSON object a line, told apart by `type`.
 # `peer` is the port from which the front connected, never anything about a person.
 
@@ -253,18 +255,21 @@ class Seen(msgspec.Struct, frozen=True, tag="seen"):
 
 class Demoted(msgspec.Struct, frozen=True, tag="demoted"):
     """`host` refuses to be looked into and is known by name from now on; with `one_program` only for the program
-    that did not accept our certificate."""
+    that did not accept our certificate. For `seconds`, and never longer than the policy says; 0: as long as it says."""
 
     host: str
     reason: str
     one_program: bool = False
+    seconds: Annotated[float, msgspec.Meta(ge=0)] = 0
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """Our own code failed in `where`; the flow passed. `error` is a class name, never a text."""
+    """Our own code failed in `where`; the flow passed. `error` is a class name, never a text, and `place` modules
+    and lines of our code or a library's (`failures.place_of`)."""
 
     where: str
     error: str
+    place: Annotated[str, msgspec.Meta(pattern=PLACE)] = ""
 
 
 class Alive(msgspec.Struct, frozen=True, tag="alive"):

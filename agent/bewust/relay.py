@@ -70,15 +70,15 @@ def keep_alive(sock: socket.socket, platform: str = sys.platform) -> None:
             sock.setsockopt(level, option, value)
 
 
-def vanished(sock: socket.socket) -> bool:
-    """Whether what was sent is not acknowledged, nor anything else, for so long that the other side is gone.
+def vanished(sock: socket.socket, seconds: float = VANISHED) -> bool:
+    """Whether what was sent is not acknowledged, nor anything else, for so many seconds that the other side is gone.
 
     Linux only: elsewhere the kernel itself sees to that (ALIVE).
     """
     if sys.platform != "linux":
         return False
     unacknowledged, since = _INFO.unpack(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size))
-    return bool(unacknowledged > 0 and since > VANISHED * 1000)
+    return bool(unacknowledged > 0 and since > seconds * 1000)
 
 
 class End(asyncio.BufferedProtocol):

@@ -3,7 +3,8 @@
 Health is a probe of our own: a ping over the pipe that the inspector's event loop must answer
 within a second, never the answer of a site (docs/decisions/0003). A frozen inspector is killed:
 its connections have been aborted already, and only a new one can serve again. So is one that
-answers, but breaks the connections it is given; one that has grown is replaced as planned.
+answers, but has no memory left; one that has grown is replaced as planned. Any other exception is of
+one connection or one site, and the inspector leaves that one alone by itself.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from bewust import environment
+from bewust.failures import last_error
 from bewust.model import Alive, Failed, Message, Ping, Start
 
 # -P: nothing from the current folder; -O: mitmproxy checks the type of each field of each event otherwise.
@@ -33,9 +35,9 @@ GONE_SECONDS = 2.0  # for the system to take a killed one away
 BACK_OFF = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before the next start
 STEADY_SECONDS = 60.0  # after which a failure counts as the first again
 LINE_LIMIT = 1 << 16
-CRASHES = 10  # of connections in so many seconds: nothing works any more, as without memory
+CRASHES = 10  # for want of memory, in so many seconds: nothing works any more
 CRASH_SECONDS = 60.0
-CRASHING = ("mitmproxy", "bewust_addons", "asyncio")  # who logs an exception that ends one
+WRITTEN = 16 << 10  # bytes of standard error that are kept: a traceback
 WEIGH_SECONDS = 10.0
 HEAVY = 150 << 20  # bytes of resident memory; measured under load: 80 MiB. It has leaked, and may finish first
 AT_MOST_EVERY = 600.0  # seconds between two replacements for that: many open connections weigh too
@@ -99,11 +101,12 @@ class Inspector:
         self.starts += 1
         self._child = child = await asyncio.create_subprocess_exec(
             *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL, limit=LINE_LIMIT, start_new_session=True, env=environment.allowed(),
+            stderr=asyncio.subprocess.PIPE, limit=LINE_LIMIT, start_new_session=True, env=environment.allowed(),
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )  # fmt: skip
         self._heard.clear()
         self.want(self.wanted)  # it may have changed while the child was made
+        reading = asyncio.ensure_future(self._read_errors(child))
         tasks = [asyncio.ensure_future(watch(child)) for watch in (self._listen, self._ask, self._weigh)]
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -117,8 +120,20 @@ class Inspector:
                 child.kill()
             with contextlib.suppress(TimeoutError):  # it is dead, but somebody may hold a pipe of it
                 await asyncio.wait_for(child.wait(), GONE_SECONDS)
+            await asyncio.wait([reading], timeout=1)
+            reading.cancel()
             await _close_pipes(child)
             self._child = None
+
+    async def _read_errors(self, child: asyncio.subprocess.Process) -> None:
+        """Read what it writes to standard error until it ends, and tell its last exception by class and line alone."""
+        assert child.stderr is not None
+        written = b""
+        while data := await child.stderr.read(WRITTEN):
+            written = (written + data)[-WRITTEN:]
+        error, place = last_error(written.decode("utf-8", "replace"))
+        if error:
+            self._message(Failed("inspector", error, place))
 
     def _lost(self) -> None:
         if self.alive:
@@ -147,10 +162,8 @@ class Inspector:
 
     @staticmethod
     def _crashes_always(message: Message, crashes: deque[float]) -> bool:
-        """Note a crash that ends a connection. A failure where we recognise, told by the hook's name, ends none."""
-        if not isinstance(message, Failed) or message.error == "error":
-            return False
-        if message.error != "MemoryError" and not message.where.startswith(CRASHING):
+        """Note a crash for want of memory; any other is of one connection, and costs no other its download."""
+        if not isinstance(message, Failed) or message.error != "MemoryError":
             return False
         now = asyncio.get_running_loop().time()
         crashes.append(now)

@@ -18,7 +18,9 @@ CONNECT = f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n{SECRET_HEADER}: 
 
 
 class Site:
-    """A TLS server that hands each connection to `serve`, in a thread of its own."""
+    """A TLS server that hands each connection to `serve`, each in a thread; `names` are those it was asked for."""
+
+    address = "127.0.0.1"
 
     def __init__(self, serve: Callable[[ssl.SSLSocket], None], *alpn: str) -> None:
         self._serve = serve
@@ -32,7 +34,9 @@ class Site:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.set_alpn_protocols(list(self._alpn))
         authority.issue_cert(HOST, key_type=trustme.KeyType.ECDSA).configure_cert(self._context)
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.names: list[str | None] = []
+        self._context.sni_callback = lambda connection, name, context: self.names.append(name)
+        self._listening = socket.create_server((self.address, 0))
         self.port = self._listening.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
         return self
@@ -41,9 +45,19 @@ class Site:
         self._listening.close()
         self._folder.cleanup()
 
+    def leave(self) -> None:
+        """Listen no more."""
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+    def come_back(self) -> None:
+        """Listen again, on the same port."""
+        self._listening = socket.create_server((self.address, self.port))
+        threading.Thread(target=self._accept, daemon=True).start()
+
     @property
     def resolver(self) -> Mapping[str, str]:
-        return {HOST: f"127.0.0.1:{self.port}"}
+        return {HOST: f"{self.address}:{self.port}"}
 
     def _accept(self) -> None:
         with suppress(OSError):

@@ -4,15 +4,18 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from mitmproxy import certs
+from mitmproxy import certs, tls
+from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.test import taddons, tflow
 
 from bewust import authority
 from bewust.model import Demoted
 from bewust_addons import gate as gate_module
-from bewust_addons.gate import LIMIT, Gate
+from bewust_addons.gate import FIRST_SECONDS, LIMIT, UNANSWERED, UNREADABLE, Gate
+from bewust_addons.patches.http_errors import AnswerFailed
 
 HOST, MORE = "www.google.nl", ("duckduckgo.com", "kagi.com")
 MISTRUST = "The client does not trust the proxy's certificate for www.google.nl (tlsv1 alert unknown ca)"
@@ -20,8 +23,8 @@ MAYBE = "The client may not trust the proxy's certificate for www.google.nl (Ope
 LOST = "The client disconnected during the handshake. [...] may indicate that the client does not trust the proxy's"
 
 
-def gate(seconds: float = 1000) -> tuple[Gate, list[Demoted]]:
-    told: list[Demoted] = []
+def gate(seconds: float = 1000) -> tuple[Gate, list[Any]]:
+    told: list[Any] = []
     return Gate(lambda host: host in (HOST, *MORE), told.append, seconds), told
 
 
@@ -70,7 +73,7 @@ def test_only_names_of_the_decrypt_list_are_looked_into_whatever_connect_said(sn
 def test_a_site_that_refuses_is_demoted_for_everybody(error: str | None, reason: str | None) -> None:
     made, told = gate()
     made.tls_failed_server(ended(hello(made), error))  # type: ignore[arg-type]
-    assert told == ([Demoted(HOST, reason)] if reason else [])
+    assert told == ([Demoted(HOST, reason, seconds=FIRST_SECONDS)] if reason else [])
     for program in ((1, 2), (3, 4)):
         assert hello(made, suites=program).ignore_connection is (reason is not None)
 
@@ -92,11 +95,7 @@ def test_a_site_that_refuses_is_demoted_for_everybody(error: str | None, reason:
 def test_a_program_that_mistrusts_us_is_let_through_and_no_other(error: str | None, refused: bool) -> None:
     made, told = gate()
     made.tls_failed_client(ended(hello(made, suites=(0x1A1A, 1, 2)), error))  # type: ignore[arg-type]
-    assert told == (
-        [Demoted(HOST, "a program does not accept our certificate, and it alone is let through", one_program=True)]
-        if refused
-        else []
-    )
+    assert told == ([Demoted(HOST, gate_module.MISTRUSTED, one_program=True, seconds=1000)] if refused else [])
     assert hello(made, suites=(2, 1, 0xFAFA)).ignore_connection is refused, "the same, in another order"
     assert not hello(made, suites=(1, 2, 3)).ignore_connection
     assert not hello(made, MORE[0]).ignore_connection
@@ -147,7 +146,7 @@ def test_a_demotion_is_told_once_and_ends() -> None:
     lasting, told = gate()
     for _ in range(3):
         lasting.demote(HOST, "x")
-    assert told == [Demoted(HOST, "x")]
+    assert told == [Demoted(HOST, "x", seconds=1000)]
 
 
 def test_so_many_demotions_are_remembered_and_no_more() -> None:
@@ -204,3 +203,129 @@ def test_no_handshake_is_offered_after_the_sites_own_failed(error: str | None) -
     data = ended(about, None)
     made.tls_start_client(data)  # type: ignore[arg-type]
     assert data.ssl_conn is None
+
+
+class Time:
+    """A clock that a test sets."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 5000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+
+DAY = 86_400.0
+REFUSALS = ["Certificate verify failed: self-signed certificate", "OpenSSL Error([('SSL', '', 'sslv3 alert x')])"]
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+def test_a_captive_portal_is_forgotten_soon_after_it_is_gone(monkeypatch: pytest.MonkeyPatch, error: str) -> None:
+    """What the network does is not what the site does: each site touched meanwhile is looked into again."""
+    clock, (made, told) = Time(monkeypatch), gate(DAY)
+    about = hello(made)
+    for minutes in (3, 12, 45):
+        end = clock.now + 60 * minutes
+        while clock.now < end:  # somebody tries each minute
+            if made.looks_into(HOST):
+                made.tls_failed_server(ended(about, error))  # type: ignore[arg-type]
+            clock.now += 60
+        back = clock.now
+        while not made.looks_into(HOST):
+            clock.now += 60
+        assert clock.now - back <= max(60 * minutes, FIRST_SECONDS), "no longer than it lasted"
+        made.tls_established_server(ended(about, None))  # type: ignore[arg-type]
+        clock.now += 2 * DAY
+    assert all(one.seconds < DAY for one in told)
+
+
+def test_a_site_that_always_refuses_is_soon_tried_a_few_times_a_day_and_then_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, (made, told) = Time(monkeypatch), gate(DAY)
+    tries, about = [], hello(made)
+    while clock.now < 5000 + 10 * DAY:
+        if made.looks_into(HOST):
+            made.tls_failed_server(ended(about, REFUSALS[0]))  # type: ignore[arg-type]
+            tries.append(clock.now)
+        clock.now += 60
+    assert len([at for at in tries if at < 5000 + DAY]) <= 9
+    assert len(tries) <= 9 + 10 and told[-1].seconds == DAY
+
+
+def test_what_was_well_for_as_long_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, (made, told) = Time(monkeypatch), gate(DAY)
+    about = hello(made)
+    for wait, seconds in ((0, 300), (301, 600), (601, 1200), (1201, 2400), (2 * 2400 + 1, 300)):
+        clock.now += wait
+        made.tls_failed_server(ended(about, REFUSALS[0]))  # type: ignore[arg-type]
+        assert told[-1].seconds == seconds
+
+
+def failed(about: SimpleNamespace, *, unreadable: bool = False, by_site: bool = True) -> AnswerFailed:
+    return AnswerFailed(about.context.client, unreadable, by_site)
+
+
+def test_an_answer_that_cannot_be_passed_leaves_the_host_alone_for_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, told = gate(DAY)
+    made.answer_failed(failed(hello(made), unreadable=True))
+    assert told == [Demoted(HOST, UNREADABLE, seconds=FIRST_SECONDS)]
+    assert hello(made, suites=(7,)).ignore_connection
+
+
+def test_three_requests_in_a_row_without_an_answer_over_all_connections_do_and_fewer_do_not() -> None:
+    made, told = gate(DAY)
+    browsers = [hello(made, suites=(number,)) for number in range(2)]
+    for _ in range(4):
+        for browser in browsers:
+            made.answer_failed(failed(browser))
+        made.responseheaders(SimpleNamespace(client_conn=Client(HOST)))  # type: ignore[arg-type]
+    assert told == []
+    for number in range(3):
+        assert made.looks_into(HOST)
+        made.answer_failed(failed(browsers[number % 2]))
+    assert told == [Demoted(HOST, UNANSWERED, seconds=FIRST_SECONDS)]
+    assert not hello(made, MORE[0]).ignore_connection
+
+
+def test_what_a_programs_own_bytes_spoil_counts_for_that_program_alone() -> None:
+    made, told = gate(DAY)
+    for _ in range(3):
+        made.answer_failed(failed(hello(made, suites=(1,)), by_site=False))
+    assert [one.one_program for one in told] == [True]
+    assert hello(made, suites=(1,)).ignore_connection and not hello(made, suites=(2,)).ignore_connection
+
+
+@pytest.mark.parametrize("hook", ["tls_clienthello", "tls_start_server", "tls_start_client"])
+def test_an_exception_before_the_handshake_leaves_the_connection_alone(
+    hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, told = gate()
+    about = hello(made)
+    data: Any = about
+    if hook != "tls_clienthello":
+        data = tls.TlsData(about.context.server, about.context, cast(Any, object()))
+
+    def fail(self: Gate, data: object) -> None:
+        raise KeyError("https://canary.example/")
+
+    monkeypatch.setattr(TlsConfig, hook, fail)
+    getattr(made, hook)(data)
+    assert [(one.where, one.error) for one in told] == [(hook, "KeyError")]
+    assert told[0].place.startswith("gate:")
+    assert data.ignore_connection if hook == "tls_clienthello" else data.ssl_conn is None
+
+
+@pytest.mark.parametrize("sni", ["www.google.nl.", "WWW.GOOGLE.NL"])
+def test_a_name_is_asked_for_as_it_is_listed(sni: str) -> None:
+    made, _ = gate()
+    about = hello(made, sni)
+    assert (about.context.client.sni, about.ignore_connection) == (HOST, False)
+
+
+def test_handshakes_that_end_without_a_word_are_remembered_so_often_and_no_more() -> None:
+    made = Gate(lambda host: True, lambda told: None, 1000)
+    about = hello(made)
+    for number in range(2 * LIMIT):
+        about.context.client = Client(f"{number}.translate.goog")
+        made.tls_failed_server(ended(about, "connection closed"))  # type: ignore[arg-type]
+        made.answer_failed(failed(about))
+    assert len(made._closed) == len(made._unanswered) == LIMIT

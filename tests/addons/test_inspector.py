@@ -24,6 +24,7 @@ from mitmproxy.options import Options
 from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers import http
 from mitmproxy.proxy.layers.http import _http1, _http2, _http_h2
+from mitmproxy.proxy.layers.http._events import ErrorCode
 from mitmproxy.proxy.layers.tls import ServerTLSLayer, TLSLayer
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
 from mitmproxy.proxy.server import ConnectionHandler, LiveConnectionHandler
@@ -100,6 +101,24 @@ PINS: dict[str, dict[Callable[..., object] | type, str]] = {
         _http2.Http2Client: "a113056f7d2b",
         _http2.Http2Server: "97aac4eab18a",
         h2.connection.H2Connection.acknowledge_received_data: "a4280c825a0c",
+    },
+    "patches/lifetime": {
+        http.HttpLayer._handle_event: "6ba31883cc7a",
+        http.HttpLayer.event_to_child: "1095f6e1581d",
+        http.HttpLayer.get_connection: "1aa1c63e3175",
+        http.HttpStream.handle_protocol_error: "59fc3b2eeeab",
+        http.HttpStream.check_invalid: "ef0a126eef45",
+    },
+    "patches/http_errors": {
+        _http1.make_error_response: "03ce75ab62e8",
+        _http1.Http1Server: "cc8428d0bb6f",
+        _http2.Http2Connection.protocol_error: "461f5e7de9c9",
+        _http2.Http2Connection._handle_event: "a7f4a7a71d31",
+        ErrorCode.http_status_code: "4c08deb71c96",
+    },
+    "patches/liveness": {
+        _http2.Http2Client: "a113056f7d2b",
+        _http2.Http2Connection.close_connection: "44b76ed198e7",
     },
     "inspector": {CertStore.expire: "a9f77838cdc7", CertStore.get_cert: "27b572900de2"},
 }

@@ -12,7 +12,9 @@ import httpx
 import msgspec
 import pytest
 
+from addons.inspecting import Site, connected
 from addons.inspectors import SECRET, door, inspector, told
+from addons.test_connections import YES, asked, kept
 from agent.bundles import SHIPPED, signed
 from bewust import authority, editions
 from bewust.model import Alive, Ping, Seen, Start
@@ -132,3 +134,17 @@ def test_what_only_counts_is_written_together_and_the_rest_at_once() -> None:
         return transport.written
 
     assert [written.count(b"\n") for written in asyncio.run(tell())] == [2, 2]
+
+
+def test_no_secret_of_a_connection_is_written_though_the_environment_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser's choice is not ours: what is written there decrypts a recording of the network."""
+    with Site(kept, "http/1.1") as site, monkeypatch.context() as environment:
+        for name in ("SSLKEYLOGFILE", "MITMPROXY_SSLKEYLOGFILE"):
+            environment.setenv(name, str(tmp_path / name))
+        with inspector(site, tmp_path / "state") as (_, port):
+            environment.undo()  # or Python writes this end's
+            with connected(tmp_path / "state" / "root.pem", 0, "http/1.1", proxy=port) as connection:
+                assert asked(connection) == YES
+    assert not [path.name for path in tmp_path.iterdir() if "SSLKEYLOGFILE" in path.name]

@@ -58,3 +58,37 @@ def test_an_address_of_ipv6_is_written_in_brackets() -> None:
 def test_a_refusal_an_end_and_nonsense_are_errors(answer: bytes) -> None:
     with pytest.raises(OSError):
         asyncio.run(ask(answer))
+
+
+def test_who_gives_up_on_a_proxy_that_hangs_leaves_no_socket_and_no_error() -> None:
+    """It may answer all the same, later."""
+    complaints: list[dict[str, object]] = []
+
+    async def main() -> list[bytes]:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, about: complaints.append(about))
+        go, heard = asyncio.Event(), []
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            await go.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\nearly")
+            heard.append(await reader.read())
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            asked = []
+            for _ in range(5):
+                asked.append(Asked(Kept(), "www.google.nl", 443))
+                await loop.create_connection(lambda: asked[-1], *server.sockets[0].getsockname())
+            for one in asked:
+                one.answered.cancel()
+            await asyncio.sleep(0)
+            go.set()
+            async with asyncio.timeout(10):
+                while len(heard) < 5:
+                    await asyncio.sleep(0.01)
+        return heard
+
+    assert asyncio.run(main()) == [b""] * 5
+    assert complaints == []

@@ -146,7 +146,8 @@ def test_a_listener_that_raises_is_counted_and_stops_nothing(tmp_path: Path) -> 
     tell(made, USE, Seen(1, "google-ai-overview"))
     assert count(made, "google-ai-overview", Kind.USE) == 1
     assert count(made, "google-ai-overview", Kind.SEEN) == 1
-    assert dict(made.answers.status().failures) == {"reminder: BrokenPipeError": 1}
+    ((told, times),) = made.answers.status().failures.items()
+    assert (told.startswith("reminder: BrokenPipeError (people:"), times) == (True, 1)
 
 
 def test_what_the_catalogue_does_not_know_is_never_counted(tmp_path: Path) -> None:
@@ -330,7 +331,8 @@ def test_what_a_library_would_log_is_counted_by_its_class_and_written_nowhere(
 
     run_a_moment(made, knock)
     assert capfd.readouterr() == ("", "")
-    assert made.failures == {"uvicorn.error: KeyError": 1}
+    ((told, times),) = made.failures.items()
+    assert (told.startswith("uvicorn.error: KeyError ("), times) == (True, 1)
 
 
 def test_a_request_with_rubbish_behind_it_is_no_failure_of_ours(

@@ -2,10 +2,16 @@
 
 import asyncio
 import logging
+import re
+import subprocess
+import sys
 
 import pytest
 
-from bewust.failures import LIMIT, Failures
+from bewust import schema
+from bewust.doctor.redaction import Redactor
+from bewust.failures import LIMIT, Failures, last_error, place_of
+from bewust.model import PLACE
 
 
 def test_an_exception_is_counted_by_place_and_class_and_goes_no_further() -> None:
@@ -15,7 +21,8 @@ def test_an_exception_is_counted_by_place_and_class_and_goes_no_further() -> Non
             raise KeyError("www.canary.example")
     with failures.guard("visit"):
         pass
-    assert failures == {"visit: KeyError": 2}
+    (told,) = failures
+    assert (told.startswith("visit: KeyError (test_failures:"), failures[told]) == (True, 2)
     with pytest.raises(asyncio.CancelledError), failures.guard("visit"):
         raise asyncio.CancelledError
 
@@ -44,7 +51,45 @@ def test_what_the_loop_and_the_libraries_complain_of_is_counted_and_written_nowh
             logging.getLogger("a.library").warning("canary")
 
     asyncio.run(main())
-    assert failures == {
+    assert {re.sub(r" \(.*", "", told): count for told, count in failures.items()} == {
         "loop: OSError": 1, "loop: NoneType": 1, "a.library: KeyError": 1, "a.library: error": 1,
     }  # fmt: skip
     assert "canary" not in "".join(capfd.readouterr())
+
+
+def test_a_place_is_our_own_line_and_the_librarys_that_raised() -> None:
+    assert place_of(None) == ""
+    try:
+        schema.normalise_host(None)  # type: ignore[arg-type]
+    except AttributeError as error:
+        assert re.fullmatch("schema:[0-9]+", place_of(error))
+    try:
+        schema.service({"hosts": object()}, [])
+    except Exception as error:  # noqa: BLE001 - wherever it comes from
+        assert re.fullmatch(PLACE, place_of(error)) and place_of(error).startswith("schema:")
+
+
+def test_a_place_is_left_in_a_support_bundle() -> None:
+    told = "tls_clienthello: KeyError (gate:151, _http1:345)"
+    assert Redactor({}, ()).text(told) == told
+
+
+def test_of_what_a_process_wrote_class_and_place_of_its_last_exception_are_told_and_nothing_else() -> None:
+    code = "from bewust import schema\nprint('https://canary.example/', flush=True)\nschema.normalise_host(7)"
+    written = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr
+    error, place = last_error("https://canary.example/ Traceback\n" + written)
+    assert (error, re.fullmatch("schema:[0-9]+", place) is not None) == ("AttributeError", True)
+    for text in (
+        "",
+        "canary",
+        "Traceback (most recent call last):",
+        "KeyError: 'canary'",
+        written[: len(written) // 2],
+    ):
+        assert last_error(text) == ("", "")
+    chained = (
+        written
+        + "\nDuring handling of the above exception, another exception occurred:\n\n"
+        + written.replace("AttributeError: 'int'", "bewust.schema.CatalogueError: www.canary.example")
+    )
+    assert last_error(chained) == ("CatalogueError", place)

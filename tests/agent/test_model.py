@@ -92,7 +92,13 @@ def test_values_are_frozen(value: msgspec.Struct) -> None:
 
 @pytest.mark.parametrize(
     "message",
-    [Detected(50123, FOUND), Seen(1, "x"), Demoted("a.example", "pinned"), Failed("reading", "KeyError"), Alive(8080)],
+    [
+        Detected(50123, FOUND),
+        Seen(1, "x"),
+        Demoted("a.example", "pinned"),
+        Failed("reading", "KeyError", "traffic:12, _http1:345"),
+        Alive(8080),
+    ],
     ids=lambda message: type(message).__name__,
 )
 def test_messages_cross_the_pipe_unchanged_and_on_one_line(message: Message) -> None:
@@ -112,5 +118,13 @@ def test_no_message_has_room_for_a_url_a_path_or_a_title() -> None:
     fields = {field for kind in (Detected, Seen, Demoted, Failed, Alive, Detection) for field in kind.__struct_fields__}
     assert fields == {
         "peer", "detection", "service", "host", "reason", "where", "error", "port",
-        "one_program", "level", "signature", "file", "line", "internal",
+        "one_program", "seconds", "place", "level", "signature", "file", "line", "internal",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "place", ["/search?q=x", "a:1, b:2, c:3", "https://a.example/x:1", "a.example:1", "x:one", "a b:1"]
+)
+def test_a_place_is_two_lines_of_code_and_nothing_else(place: str) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        msgspec.json.decode(msgspec.json.encode(Failed("x", "Y", place)), type=Message)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bewust_addons.patches import hooks, http1, http2, tls
+from bewust_addons.patches import hooks, http1, http2, http_errors, lifetime, tls
 
 INSTALL = "BEWUST_PATCHES"  # environment: set, to install our replacements
 RESULTS = "BEWUST_RESULTS"  # environment: the file that gets {"ran": number, "failed": {test: why}}
@@ -16,11 +16,15 @@ _ran: set[str] = set()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Install what the inspector installs; hooks stay commands, as their tests wait for them."""
+    """Install what the inspector installs; hooks stay commands, as their tests wait for them.
+
+    Not liveness: it asks to be woken at each HTTP/2 request, which would be another command in each of their scripts.
+    """
     if os.environ.get(INSTALL):
         hooks.install(hooks.Hooks([]), called=())
-        for patch in (tls, http1, http2):
+        for patch in (tls, http1, http2, lifetime):
             patch.install()
+        http_errors.install(hooks.Hooks([]))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

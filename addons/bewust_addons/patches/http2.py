@@ -36,6 +36,11 @@ WAKEUP_SECONDS = 0.02
 _draining: WeakSet[Connection] = WeakSet()  # connections that take no new request
 
 
+def is_draining(connection: Connection) -> bool:
+    """Whether a connection takes no new request."""
+    return connection in _draining
+
+
 class ResetByServer(ResponseProtocolError):
     """The site ended a stream with this error; a browser gets the same, over HTTP/1 the end of the connection.
 
