@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from bewust.console import AUTHORITY, Options, clear_errors, fail, say
+from bewust.console import Options, clear_errors, fail, say
+from bewust.errors import AUTHORITY
 
 
 @click.group(name="authority")

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 from bewust import known
+from bewust.errors import NO_BROWSER, BewustError
 from bewust.known import Family
 
 if sys.platform != "win32":
@@ -54,8 +55,10 @@ user_pref("toolkit.telemetry.reportingpolicy.firstRun", false);
 """
 
 
-class BrowserError(RuntimeError):
+class BrowserError(BewustError, RuntimeError):
     """No browser can be started: says why and what to do."""
+
+    exit_code = NO_BROWSER
 
 
 def find(wanted: str | None = None) -> Path:

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from bewust.catalogue import FILE_LIMIT
+from bewust.errors import BewustError
 from bewust.keys import key_bytes, key_id
 
 SUFFIX = ".bewust-catalogue"
@@ -27,7 +28,7 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,39}")
 _MADE = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\dZ", re.ASCII)
 
 
-class BundleError(ValueError):
+class BundleError(BewustError, ValueError):
     """A bundle or a key for one cannot be used: names the file, what is wrong, the remedy. Nothing was changed."""
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bewust.console import READ_FAILED, Options, clear_errors, document, say, warn
+from bewust.console import Options, clear_errors, document, say, warn
+from bewust.errors import READ_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

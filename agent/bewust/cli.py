@@ -15,8 +15,6 @@ from bewust.bundle_commands import bundle, import_, keygen, rollback, version
 from bewust.catalogue_commands import catalogue_group
 from bewust.console import (
     EPILOG,
-    NOT_RUNNING,
-    READ_FAILED,
     SOCKET,
     Folder,
     NoAgentError,
@@ -30,6 +28,7 @@ from bewust.console import (
     warn,
 )
 from bewust.doctor_commands import doctor, support_bundle
+from bewust.errors import NOT_RUNNING, READ_FAILED
 from bewust.fleet_commands import fleet_group
 from bewust.keeper_commands import keeper_group
 from bewust.paper_commands import papers

@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 import click
 
-READ_FAILED, CONFIG, CANNOT_START, NOT_RUNNING, NO_BROWSER, AUTHORITY, ADMIN = 1, 3, 4, 5, 6, 7, 8
+from bewust.errors import NOT_RUNNING, BewustError
+
 # Where a service and its sessions meet.
 SOCKET = (
     rf"{os.environ.get('PROGRAMDATA', r'C:\ProgramData')}\Bewust\run\session"
@@ -52,8 +53,10 @@ class LanguageCode(click.ParamType):  # type: ignore[type-arg]  # generic in new
         return value
 
 
-class NoAgentError(RuntimeError):
+class NoAgentError(BewustError, RuntimeError):
     """No agent runs that could be asked."""
+
+    exit_code = NOT_RUNNING
 
     def __init__(self, state: Path, detail: str = "") -> None:
         super().__init__(f"no agent runs with the state folder {state}{detail}. Start one: bewust run")
@@ -61,31 +64,11 @@ class NoAgentError(RuntimeError):
 
 @contextlib.contextmanager
 def clear_errors() -> Iterator[None]:
-    """Turn every error of a room into one line and its own exit code."""
-    from bewust.admin.steps import AdminError
-    from bewust.authority import AuthorityError
-    from bewust.browsers import BrowserError
-    from bewust.bundle import BundleError
-    from bewust.delivery import DeliveryError
-    from bewust.languages import LanguageError
-    from bewust.policy import PolicyError
-    from bewust.recordings import RecordingError
-    from bewust.schema import CatalogueError
-    from bewust.settings import AgentError
-    from bewust.storage import StoreError
-    from bewust.texts import TextsError
-
-    codes: dict[type[Exception], int] = {
-        CatalogueError: CONFIG, PolicyError: CONFIG, TextsError: CONFIG, LanguageError: CONFIG,
-        RecordingError: READ_FAILED,
-        DeliveryError: READ_FAILED, BundleError: READ_FAILED, AdminError: ADMIN,
-        AuthorityError: AUTHORITY, AgentError: CANNOT_START, StoreError: CANNOT_START,
-        NoAgentError: NOT_RUNNING, BrowserError: NO_BROWSER,
-    }  # fmt: skip
+    """Turn an error of ours into one line and its own exit code."""
     try:
         yield
-    except tuple(codes) as error:
-        fail(str(error), codes[type(error)])
+    except BewustError as error:
+        fail(str(error), error.exit_code)
 
 
 def fail(problem: str, code: int) -> NoReturn:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from bewust import reports
 from bewust.counters import period_end, weeks_of
+from bewust.errors import BewustError
 from bewust.reports import LocalReport, Report
 
 
-class DeliveryError(RuntimeError):
+class DeliveryError(BewustError, RuntimeError):
     """A report cannot be written: names the file, says why and what to do."""
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from bewust.errors import BewustError
 from bewust.owners import peer_of
 
 if sys.platform == "win32":
@@ -46,7 +47,7 @@ class Listening(Protocol):
         """Take no more, and end those who are there."""
 
 
-class NotOursError(ConnectionError):
+class NotOursError(BewustError, ConnectionError):
     """Something else than the service listens at its socket."""
 
 

@@ -15,6 +15,7 @@ import tomli
 
 from bewust import languages, layers, limits
 from bewust.catalogue import DEFAULT_COUNTRIES
+from bewust.errors import CONFIG, BewustError
 from bewust.limits import Budget, Daily, Duration, Host, Hours, Language, Link, Mailbox, Pause, Step, Upstream
 from bewust.managed import Layer, LayerError
 from bewust.matching import Matcher, compile_services
@@ -38,8 +39,10 @@ def _keys(*names: str) -> msgspec.Meta:
     return msgspec.Meta(extra_json_schema={"propertyNames": {"enum": [str(name) for name in names]}})
 
 
-class PolicyError(ValueError):
+class PolicyError(BewustError, ValueError):
     """A mistake in the policy: names the file, the key, what is wrong and what to do."""
+
+    exit_code = CONFIG
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

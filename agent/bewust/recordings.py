@@ -20,6 +20,7 @@ import msgspec
 
 from bewust.decoding import UnknownEncodingError
 from bewust.detection import Findings, detect, detection, observe
+from bewust.errors import BewustError
 from bewust.matching import Matcher, Rule
 from bewust.model import Content, Detection, Observation
 from bewust.scanning import Scanner
@@ -33,7 +34,7 @@ GZIP = b"\x1f\x8b"
 _ESCAPES = re.compile(rb"(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|(\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
 
 
-class RecordingError(ValueError):
+class RecordingError(BewustError, ValueError):
     """A file that cannot be read: names it, says why and what to do."""
 
     def __init__(self, file: str, problem: str, remedy: str) -> None:

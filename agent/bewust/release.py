@@ -13,6 +13,7 @@ import msgspec
 
 from bewust import reports
 from bewust.counters import Key, weeks_of
+from bewust.errors import BewustError
 from bewust.model import Kind
 from bewust.policy import Policy
 from bewust.reports import BOUNDS, SERVICES, LocalReport, Randomised, Report, Shared, SplitReport, blocks_of, differing
@@ -24,7 +25,7 @@ type Random = Callable[[int], int]
 type Presence = tuple[int, ...]
 
 
-class BudgetError(ValueError):
+class BudgetError(BewustError, ValueError):
     """A report would spend more of the year's privacy budget than the policy allows."""
 
 

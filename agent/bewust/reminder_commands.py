@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from bewust.console import READ_FAILED, SOCKET, Options, clear_errors, document, fail, warn
+from bewust.console import SOCKET, Options, clear_errors, document, fail, warn
+from bewust.errors import READ_FAILED
 
 if TYPE_CHECKING:
     from bewust.notify import Action, Toast

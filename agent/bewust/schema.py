@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from bewust.errors import CONFIG, BewustError
 from bewust.expressions import ExpressionError, check, glob
 from bewust.model import (
     ANY_HOST,
@@ -42,11 +43,13 @@ _DIGITS = re.compile(r"[0-9]{1,5}")
 _PORT = re.compile(r":[0-9]*$")
 
 
-class CatalogueError(ValueError):
+class CatalogueError(BewustError, ValueError):
     """A mistake in the catalogue: `file`, `entry` (where in it), what is wrong, what to do.
 
     `line` is 0 where it is not known.
     """
+
+    exit_code = CONFIG
 
     def __init__(self, file: str, entry: str, problem: str, remedy: str, line: int = 0) -> None:
         super().__init__(f"{file}: {entry}: {problem}. {remedy}")

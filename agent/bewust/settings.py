@@ -15,6 +15,7 @@ import msgspec
 
 from bewust import authority, catalogue, editions, layers, managed, memory, policy, routing, texts
 from bewust.editions import Edition
+from bewust.errors import CANNOT_START, BewustError
 from bewust.matching import Matcher
 from bewust.model import Service
 from bewust.policy import Policy, PolicyError
@@ -39,8 +40,10 @@ type Fingerprint = tuple[tuple[str, int, int], ...]  # name, time and size of ea
 _PARTS = ("policy.toml", "policy.d/[!.]*.toml", "services/*.toml", "texts/*.toml", "theme.css")
 
 
-class AgentError(RuntimeError):
+class AgentError(BewustError, RuntimeError):
     """The agent cannot start: says why and what to do."""
+
+    exit_code = CANNOT_START
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
+from bewust.errors import BewustError
 from bewust.keys import key_bytes, key_id
 from bewust.reports import BOUNDS, WIDTH, ReportError, SplitReport, blocks_of, header
 
@@ -27,7 +28,7 @@ _SHARE = struct.Struct(f"<{WIDTH}Q")
 _SEALED = 32 + _SHARE.size + 16  # bytes: a key of its own, the share, a tag
 
 
-class PublicKeyError(ValueError):
+class PublicKeyError(BewustError, ValueError):
     """A keeper's public key cannot be used: says what is wrong with it and what to do."""
 
 

@@ -20,6 +20,7 @@ import msgspec
 
 from bewust import reports
 from bewust.counters import Hold, Key, holds, period_start
+from bewust.errors import CANNOT_START, BewustError
 from bewust.model import Kind
 from bewust.reminders import HeldReason
 from bewust.spared import spared
@@ -51,8 +52,10 @@ _TABLES = {
 _VIEW = f"CREATE VIEW counts AS SELECT period, service, kind, n - {BASE} AS n FROM counter WHERE n > {BASE}"
 
 
-class StoreError(RuntimeError):
+class StoreError(BewustError, RuntimeError):
     """The file on disk cannot be used: names it, says why and what to do."""
+
+    exit_code = CANNOT_START
 
 
 class Contents(msgspec.Struct, frozen=True):

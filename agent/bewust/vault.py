@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bewust import memory
+from bewust.errors import BewustError
 from bewust.keys import key_id, key_text
 from bewust.sharing import generate
 
@@ -29,7 +30,7 @@ MIN_PASSPHRASE = 16  # characters; PKCS8 stretches a passphrase by 2048 rounds o
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")  # it becomes part of file names and of policy.toml
 
 
-class KeeperError(ValueError):
+class KeeperError(BewustError, ValueError):
     """A keeper's work cannot be done: names the file or batch, what is wrong, the remedy. Nothing was changed."""
 
 

@@ -15,7 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from bewust import cli, console
+from bewust import cli, errors
 from bewust.counters import Key
 from bewust.managed import Layer
 from bewust.model import Kind
@@ -152,14 +152,15 @@ def test_the_help_names_every_command_and_every_exit_code() -> None:
     for name in cli.main.commands:
         assert f"\n  {name} " in out
     codes = {
-        console.READ_FAILED,
-        console.CONFIG,
-        console.CANNOT_START,
-        console.NOT_RUNNING,
-        console.NO_BROWSER,
-        console.AUTHORITY,
+        errors.READ_FAILED,
+        errors.CONFIG,
+        errors.CANNOT_START,
+        errors.NOT_RUNNING,
+        errors.NO_BROWSER,
+        errors.AUTHORITY,
+        errors.ADMIN,
     }
-    assert len(codes | {0, 2}) == 8
+    assert len(codes | {0, 2}) == 9
     assert all(f" {code} " in out[out.index("Exit codes") :] for code in codes | {0, 2})
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bewust import texts
+from bewust.errors import BewustError
 from bewust.papers import facts, rendering
 from bewust.papers.sbom import sbom
 from bewust.settings import Rules
@@ -18,7 +19,7 @@ from bewust.settings import Rules
 SBOM = "sbom.cdx.json"
 
 
-class PapersError(RuntimeError):
+class PapersError(BewustError, RuntimeError):
     """A paper cannot be written: names the file, says why and what to do."""
 
 
