@@ -19,8 +19,8 @@ from mitmproxy.connection import Client
 from mitmproxy.proxy.context import Context
 from mitmproxy.tls import ClientHello
 
-from bewust.model import Demoted
-from bewust.schema import normalise_host
+from bewust.hosts import normalise_host
+from bewust.messages import Demoted
 
 MISTRUSTED = "a program does not accept our certificate, and it alone is let through"
 UNVERIFIED = "the site's certificate cannot be verified"

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bewust import catalogue, core_dumps, editions, policy
+from bewust.durations import parse_duration
 from bewust.matching import Matcher
-from bewust.model import Alive, Detected, Failed, Message, Ping, Seen, Start
-from bewust.schema import parse_duration
+from bewust.messages import Alive, Detected, Failed, Message, Ping, Seen, Start
 from bewust_addons import pipes, roots
 from bewust_addons.door import Outward
 from bewust_addons.patches import imports

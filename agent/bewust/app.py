@@ -14,15 +14,17 @@ from pathlib import Path
 
 import msgspec
 
-from bewust import counters, readiness, routing, storage
+from bewust import counters, readiness, storage
 from bewust.answers import Answers
 from bewust.authority import usable
 from bewust.counters import Hold, Key
 from bewust.desk import Desk
 from bewust.detection import detection
+from bewust.durations import parse_duration
 from bewust.failures import Failures
 from bewust.front import Front
-from bewust.model import Demoted, Detected, Failed, Message, Observation, Seen, Start
+from bewust.messages import Demoted, Detected, Failed, Message, Seen, Start
+from bewust.model import Observation
 from bewust.notify import Toast
 from bewust.owners import Address
 from bewust.page import Page
@@ -31,7 +33,7 @@ from bewust.pipeline import Pipeline
 from bewust.policy import PolicyError
 from bewust.reminders import Held, Reminder
 from bewust.retention import delivered, settle
-from bewust.schema import CatalogueError, parse_duration
+from bewust.schema import CatalogueError
 from bewust.session import Desktop
 from bewust.settings import (
     RUN_FILE,
@@ -109,7 +111,7 @@ class Agent:
 
     def _cover(self) -> None:
         """See which hosts the authority speaks for; where that is none, or all is stopped, no inspector is needed."""
-        listed = routing.decrypt_list(self.rules.matcher)
+        listed = self.rules.matcher.decrypted_hosts()
         self.uncovered = self.authority.uncovered(listed)
         self.inspector.want(not self.stopped and len(self.uncovered) < len(listed))
 

@@ -196,7 +196,7 @@ def pause(options: Options, span: str) -> None:
 
     An administrator stops it for good with a file named off in the configuration folder.
     """
-    from bewust.schema import parse_duration
+    from bewust.durations import parse_duration
 
     seconds = int(parse_duration(span))
     if seconds <= 0:

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import NamedTuple, get_args
 
-from bewust.model import Detection, Kind, Level, Service
-from bewust.reminders import Held, HeldReason, Reminder
+from bewust.model import Detection, HeldReason, Kind, Level, Service
 
 
 class Key(NamedTuple):
@@ -78,12 +77,6 @@ def of_activity(detection: Detection, period: str, *, began: bool, internal: boo
         return []
     kinds = [Kind(detection.level)] * began + [Kind.INTERNAL] * internal
     return [Key(period, detection.service, kind) for kind in kinds]
-
-
-def of_reminder(decided: Reminder | Held, period: str) -> Key:
-    """Return what a reminder, shown or held back, adds one to."""
-    kind = Kind.REMINDED if isinstance(decided, Reminder) else Kind.HELD
-    return Key(period, decided.service, kind)
 
 
 def of_opportunity(service: str, period: str) -> Key:

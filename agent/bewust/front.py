@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 from bewust import crowd
 from bewust.crowd import Crowd
+from bewust.hosts import is_here
 from bewust.link import Link, Listener, Site, Way
 from bewust.matching import Matcher
 from bewust.owners import Address, owners_of
 from bewust.relay import Buffer
-from bewust.schema import is_here
 
 ALONE_SECONDS = 0.25  # for one address, before others are tried beside it (RFC 8305)
 HERE = "127.0.0.1"  # where it listens. Never by the name "localhost": that may lead to another login's ::1

@@ -10,7 +10,8 @@ from typing import Annotated
 import msgspec
 
 from bewust import languages
-from bewust.schema import normalise_host, parse_address, parse_duration
+from bewust.durations import parse_duration
+from bewust.hosts import normalise_host, parse_address
 
 NEXT_DAY = "next day"
 LONGEST = 366 * 86400.0  # seconds; far above any sensible schedule, far below what a clock can add

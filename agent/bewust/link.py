@@ -14,10 +14,10 @@ import re
 from collections.abc import Callable, Coroutine, MutableSet
 from typing import Literal, Protocol
 
+from bewust.hosts import parse_address
 from bewust.matching import Matcher
 from bewust.model import Depth
 from bewust.relay import HEAD_LIMIT, Asked, Buffer, End
-from bewust.schema import parse_address
 
 HEAD_SECONDS = 30.0  # a browser sends CONNECT at once
 DIAL_SECONDS = 30.0

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bewust.errors import BewustError
+from bewust.guests import Guests
 from bewust.owners import peer_of
 
 if sys.platform == "win32":
@@ -25,19 +26,6 @@ KNOCK_SECONDS = 0.02
 TURN = 32  # connections taken from the queue before the loop does anything else
 
 type Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-class Guests(Protocol):
-    """Those who come, each known by the number that `owners` gives a person."""
-
-    def enter(self, who: int) -> bool:
-        """Whether a person may come in, who then has a place."""
-
-    async def serve(self, who: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Talk with a guest; a return ends it."""
-
-    def leave(self, who: int) -> None:
-        """Take the place back, also of one who was never served."""
 
 
 class Listening(Protocol):

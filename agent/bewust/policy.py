@@ -15,12 +15,12 @@ import tomli
 
 from bewust import languages, layers, limits
 from bewust.catalogue import DEFAULT_COUNTRIES
+from bewust.durations import parse_duration
 from bewust.errors import CONFIG, BewustError
 from bewust.limits import Budget, Daily, Duration, Host, Hours, Language, Link, Mailbox, Pause, Step, Upstream
 from bewust.managed import Layer, LayerError
 from bewust.matching import Matcher, compile_services
 from bewust.model import Context, Depth, Level, Service, Status
-from bewust.schema import parse_duration
 
 Mechanism = Literal["local", "split"]
 Agreement = Literal["agreed", "refused", "unknown"]

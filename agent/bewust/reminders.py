@@ -11,18 +11,12 @@ from typing import Literal
 
 import msgspec
 
+from bewust.durations import parse_duration
 from bewust.limits import NEXT_DAY
-from bewust.model import Context, Detection, Level, Memory, Service, Span
+from bewust.model import Context, Detection, HeldReason, Level, Memory, Service, Span
 from bewust.policy import Policy
-from bewust.schema import parse_duration
 from bewust.texts import Chooser, Text, Texts
 
-# Why a reminder was kept back, in the order in which the reasons are looked at. `silent` comes last:
-# in a pilot it counts what would have been shown. `away`: nobody's desktop could be reached.
-HeldReason = Literal[
-    "disabled", "away", "busy", "snoozed", "quiet", "daily", "context-daily", "gap", "back-off", "by-name", "text",
-    "silent",
-]  # fmt: skip
 SPANS = {"today": 1, "week": 7}  # days until which a snooze lasts
 
 

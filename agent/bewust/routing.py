@@ -1,6 +1,6 @@
-"""The PAC file and the decrypt list, both from the compiled catalogue and the policy.
+"""The PAC file, from the compiled catalogue and the policy.
 
-Belongs here: who is routed where. What is not in these lists never reaches the agent.
+Belongs here: who is routed where. What is not in its lists never reaches the agent.
 """
 
 import base64
@@ -86,11 +86,6 @@ def routed(pac_file: str, host: str) -> str:
 def data_url(pac_file: str) -> str:
     """Return the PAC file as a `data:` URL, which needs no server; Chromium ignores `file:`."""
     return f"data:{PAC_TYPE};base64,{base64.b64encode(pac_file.encode()).decode()}"
-
-
-def decrypt_list(matcher: Matcher) -> tuple[str, ...]:
-    """Return the hosts that are looked into, sorted: exactly what the authority is issued for."""
-    return matcher.hosts(Depth.REQUEST, Depth.RESPONSE)
 
 
 def _table(hosts: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from bewust import authority, catalogue, editions, layers, managed, memory, policy, routing, texts
+from bewust import authority, catalogue, editions, layers, managed, memory, policy, texts
 from bewust.editions import Edition
 from bewust.errors import CANNOT_START, BewustError
 from bewust.matching import Matcher
@@ -224,7 +224,7 @@ def prepare(settings: Settings, rules: Rules) -> authority.Authority:
         if not folder.exists():
             if sys.platform == "darwin" and settings.socket is not None:
                 raise AgentError(NOT_IMPORTED)
-            return authority.issue(folder, routing.decrypt_list(rules.matcher), local_now(rules))
+            return authority.issue(folder, rules.matcher.decrypted_hosts(), local_now(rules))
     except OSError as error:
         raise AgentError(
             f"{settings.state}: cannot be made ({error.strerror}). Choose another with --state."
@@ -238,7 +238,7 @@ def renewed(settings: Settings, rules: Rules) -> None:
     As an installer asks for; never otherwise. Raises AuthorityError, AgentError.
     """
     folder = settings.state / "authority"
-    hosts = routing.decrypt_list(rules.matcher)
+    hosts = rules.matcher.decrypted_hosts()
     if not folder.exists() or authority.was_imported(folder) or not authority.needed(folder, hosts, local_now(rules)):
         return
     try:

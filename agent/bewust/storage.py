@@ -21,8 +21,7 @@ import msgspec
 from bewust import reports
 from bewust.counters import Hold, Key, holds, period_start
 from bewust.errors import CANNOT_START, BewustError
-from bewust.model import Kind
-from bewust.reminders import HeldReason
+from bewust.model import HeldReason, Kind
 from bewust.spared import spared
 
 with spared("pandas", "numpy"):  # it takes them where they are: 70 MB and four seconds that nobody here uses

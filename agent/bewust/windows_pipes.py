@@ -39,7 +39,7 @@ if sys.platform == "win32":
     from bewust import memory, windows_service
 
     if TYPE_CHECKING:
-        from bewust.local import Guests
+        from bewust.guests import Guests
 
     ACCESS = f"D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{account(windows_service.NAME)})(A;;0x{CLIENT:x};;;AU)"
     _DUPLEX, _OVERLAPPED, _FIRST, _REJECT_REMOTE = 0x3, 0x40000000, 0x80000, 0x8

@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from bewust import authority
-from bewust.model import Start
+from bewust.messages import Start
 from bewust.relay import SECRET_HEADER, shown
 
 SECRET = "open sesame"

@@ -10,7 +10,7 @@ from mitmproxy import certs
 from mitmproxy.test import taddons, tflow
 
 from bewust import authority
-from bewust.model import Demoted
+from bewust.messages import Demoted
 from bewust_addons import gate as gate_module
 from bewust_addons.gate import LIMIT, Gate
 

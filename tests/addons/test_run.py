@@ -15,7 +15,7 @@ import pytest
 from addons.inspectors import SECRET, door, inspector, told
 from agent.bundles import SHIPPED, signed
 from bewust import authority, editions
-from bewust.model import Alive, Ping, Seen, Start
+from bewust.messages import Alive, Ping, Seen, Start
 from bewust.relay import SECRET_HEADER, shown
 from bewust_addons import run
 from e2e.world import World

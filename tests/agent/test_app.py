@@ -14,12 +14,13 @@ import msgspec
 import pytest
 
 from agent import bundles
-from bewust import authority, counters, editions, health, routing, storage
+from bewust import authority, counters, editions, health, storage
 from bewust.app import Agent
 from bewust.counters import Key
 from bewust.editions import Pointer
 from bewust.matching import compile_services
-from bewust.model import Demoted, Depth, Detected, Detection, Failed, Kind, Level, Message, Seen
+from bewust.messages import Demoted, Detected, Failed, Message, Seen
+from bewust.model import Depth, Detection, Kind, Level
 from bewust.moments import Busy
 from bewust.notify import Toast
 from bewust.people import ME
@@ -427,7 +428,7 @@ def test_another_authority_is_noticed_and_taken(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("bewust.app.WATCH_SECONDS", 0.02)
     made = agent(tmp_path)
     old = made.authority.fingerprint
-    folder, hosts = made.settings.state / "authority", routing.decrypt_list(made.rules.matcher)
+    folder, hosts = made.settings.state / "authority", made.rules.matcher.decrypted_hosts()
 
     async def main() -> None:
         watching = asyncio.ensure_future(made._watch())

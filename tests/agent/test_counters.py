@@ -12,7 +12,6 @@ from bewust.counters import Key
 from bewust.model import Detection, Kind, Level
 from bewust.pipeline import Pipeline
 from bewust.policy import Mechanism, Policy
-from bewust.reminders import Held, Reminder
 
 SERVICES = {service.id: service for service in catalogue.load()}
 TEXTS = texts.load("nl")
@@ -76,9 +75,7 @@ def test_a_page_of_ones_own_amid_an_activity_counts_only_itself() -> None:
     assert key.kind is Kind.INTERNAL
 
 
-def test_a_reminder_counts_as_shown_or_held() -> None:
-    assert counters.of_reminder(Reminder("claude", "R01", "t", "m"), "2026-W48").kind is Kind.REMINDED
-    assert counters.of_reminder(Held("claude", "gap"), "2026-W48").kind is Kind.HELD
+def test_an_opportunity_counts_as_seen() -> None:
     assert counters.of_opportunity("claude", "2026-W48").kind is Kind.SEEN
 
 

@@ -3,23 +3,18 @@
 import msgspec
 import pytest
 
+from bewust.messages import Seen
 from bewust.model import (
     LEVELS_BY_WEIGHT,
     OBSERVED_HEADERS,
-    Alive,
     Content,
-    Demoted,
     Depth,
-    Detected,
     Detection,
-    Failed,
     Frame,
     Kind,
     Level,
     Marker,
-    Message,
     Observation,
-    Seen,
     Signature,
 )
 
@@ -88,29 +83,3 @@ def test_values_are_frozen(value: msgspec.Struct) -> None:
     name = value.__struct_fields__[0]
     with pytest.raises(AttributeError):
         setattr(value, name, "other")
-
-
-@pytest.mark.parametrize(
-    "message",
-    [Detected(50123, FOUND), Seen(1, "x"), Demoted("a.example", "pinned"), Failed("reading", "KeyError"), Alive(8080)],
-    ids=lambda message: type(message).__name__,
-)
-def test_messages_cross_the_pipe_unchanged_and_on_one_line(message: Message) -> None:
-    line = msgspec.json.encode(message)
-    assert b"\n" not in line
-    assert msgspec.json.decode(line, type=Message) == message
-
-
-@pytest.mark.parametrize("port", [0, -1, 65536, 1 << 70])
-def test_a_port_that_is_none_does_not_get_through_the_pipe(port: int) -> None:
-    """Dialling it raises what nobody there expects; found by fuzzing."""
-    with pytest.raises(msgspec.DecodeError):
-        msgspec.json.decode(f'{{"type":"alive","port":{port}}}', type=Message)
-
-
-def test_no_message_has_room_for_a_url_a_path_or_a_title() -> None:
-    fields = {field for kind in (Detected, Seen, Demoted, Failed, Alive, Detection) for field in kind.__struct_fields__}
-    assert fields == {
-        "peer", "detection", "service", "host", "reason", "where", "error", "port",
-        "one_program", "level", "signature", "file", "line", "internal",
-    }  # fmt: skip

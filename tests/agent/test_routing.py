@@ -93,7 +93,7 @@ def test_the_data_url_is_the_same_file() -> None:
 
 
 def test_the_decrypt_list_is_what_is_deeper_than_a_name() -> None:
-    hosts = routing.decrypt_list(MATCHER)
+    hosts = MATCHER.decrypted_hosts()
     assert list(hosts) == sorted(hosts)
     assert "www.google.nl" in hosts and "*.translate.goog" in hosts
     assert "chatgpt.com" not in hosts

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bewust import supervision
-from bewust.model import Failed, Message, Start
+from bewust.messages import Failed, Message, Start
 from bewust.supervision import Inspector
 
 ALIVE = """

@@ -7,11 +7,10 @@ from typing import get_args
 
 import pytest
 
-from bewust.model import Context, Kind, Status
+from bewust.model import Context, HeldReason, Kind, Status
 from bewust.page.now import REASONS
 from bewust.page.words import spoken
 from bewust.policy import Agreement
-from bewust.reminders import HeldReason
 from bewust.reports import BLOCKS
 
 NL, EN, DE = spoken()["nl"], spoken()["en"], spoken()["de"]

@@ -11,7 +11,8 @@ import pytest
 
 from agent.test_app import mine
 from bewust.app import Agent
-from bewust.model import Detected, Detection, Level
+from bewust.messages import Detected
+from bewust.model import Detection, Level
 from bewust.people import ME
 from bewust.settings import Settings, load_rules
 from e2e.desktop import NEEDED, Desktop, environment

@@ -23,7 +23,8 @@ from bewust.decoding import CORRUPT, PIECE, decoders
 from bewust.link import Link, Site
 from bewust.logins import Logins, Remote
 from bewust.markup import Markup
-from bewust.model import Alive, Content, Detected, Detection, Level, Memory, Start
+from bewust.messages import Alive, Detected, Start
+from bewust.model import Content, Detection, Level, Memory
 from bewust.page import Page
 from bewust.relay import Asked, Buffer
 from bewust.scanning import Scanner

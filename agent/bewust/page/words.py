@@ -9,7 +9,7 @@ from datetime import date, datetime
 from functools import cache
 
 from bewust import languages
-from bewust.schema import parse_duration
+from bewust.durations import parse_duration
 
 _STEPS = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 

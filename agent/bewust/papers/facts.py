@@ -10,12 +10,11 @@ from fractions import Fraction
 
 import msgspec
 
-from bewust import __version__, authority, batches, policy, proving, release, reports, routing
-from bewust.detection import is_internal
+from bewust import __version__, authority, batches, policy, proving, release, reports
+from bewust.hosts import APART, is_internal
 from bewust.model import ANY_HOST, Context, Depth, Kind, Service, Status
 from bewust.page import kept, why
 from bewust.page import rules as page_rules
-from bewust.page.view import APART
 from bewust.page.words import Words
 from bewust.policy import PERIOD_WEEKS, Policy
 from bewust.retention import SEALED_DAYS
@@ -126,7 +125,7 @@ def _looked(service: Service, mine: Policy, ours: Policy, chooser: Chooser, w: W
 
 def _hosts(rules: Rules, chooser: Chooser, t: Words, w: Words) -> Mapping[str, object]:
     """Return the decrypt list: each name with how deep, and for which services."""
-    listed = routing.decrypt_list(rules.matcher)
+    listed = rules.matcher.decrypted_hosts()
     found = []
     for host in listed:
         plan = rules.matcher.plan(host.replace("*", "any"))

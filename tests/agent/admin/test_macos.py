@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.organisations import imported
-from bewust import admin_commands, routing
+from bewust import admin_commands
 from bewust.admin import policies, steps, trying
 from bewust.admin.launchd import SERVICE_FILE, SESSION_FILE
 from bewust.admin.macos import WAITING, MacOS
@@ -64,7 +64,7 @@ def mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedMac:
 
 
 def signed(mac: PlayedMac) -> None:
-    imported(mac.state / "authority", routing.decrypt_list(load_rules(None).matcher))
+    imported(mac.state / "authority", load_rules(None).matcher.decrypted_hosts())
 
 
 def test_without_an_authority_all_is_set_up_and_the_service_waits(mac: PlayedMac) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.admin.hive import Hive
-from bewust import authority, routing, settings
+from bewust import authority, settings
 from bewust.admin.steps import AdminError, Choices
 from bewust.admin.windows import Windows
 from bewust.settings import Settings
@@ -80,7 +80,7 @@ class System:
         rules = settings.load_rules(self.folder / "config")
         own = Settings(state=self.folder / "state")
         if not (own.state / "authority").is_dir():
-            hosts = routing.decrypt_list(rules.matcher)
+            hosts = rules.matcher.decrypted_hosts()
             authority.issue(own.state / "authority", hosts, datetime.now(UTC))
         elif "renew" in arguments:
             settings.renewed(own, rules)

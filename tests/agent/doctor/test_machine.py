@@ -114,9 +114,9 @@ def test_a_clock_that_cannot_be_right(tmp_path: Path) -> None:
 
 def test_a_clock_before_the_authority_was_made(tmp_path: Path) -> None:
     there = here(tmp_path)
-    from bewust import authority, routing
+    from bewust import authority
 
-    authority.issue(there.root_pem.parent, routing.decrypt_list(RULES.matcher), there.now + timedelta(days=30))
+    authority.issue(there.root_pem.parent, RULES.matcher.decrypted_hosts(), there.now + timedelta(days=30))
     found = machine.clock(there)
     assert found.verdict is BROKEN and "authority" in found.what
 

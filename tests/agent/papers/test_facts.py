@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bewust import languages, routing, sharing, storage, texts
+from bewust import languages, sharing, storage, texts
 from bewust.keys import key_text
 from bewust.model import Depth
 from bewust.papers import facts
@@ -55,7 +55,7 @@ def test_every_service_is_in_one_column_and_every_decrypted_name_in_the_table() 
     totals, hosts, rungs = found["totals"], found["hosts"], found["rungs"]
     assert isinstance(totals, list) and isinstance(hosts, list) and isinstance(rungs, list)
     assert sum(totals) == found["services"] == sum(service.counts for service in of.services.values())
-    assert tuple(host for host, _, _ in hosts) == routing.decrypt_list(of.matcher)
+    assert tuple(host for host, _, _ in hosts) == of.matcher.decrypted_hosts()
     assert all(names for _, _, names in hosts)
     assert sum(totals[1:3]) == found["into"] == sum(len(rung.looked) for rung in rungs)
 

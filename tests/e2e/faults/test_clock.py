@@ -9,7 +9,8 @@ import pytest
 from agent.test_app import Desktop, mine
 from bewust.app import Agent
 from bewust.counters import Key
-from bewust.model import Detected, Detection, Kind, Level
+from bewust.messages import Detected
+from bewust.model import Detection, Kind, Level
 from bewust.settings import Settings, load_rules
 from bewust.steady import Clock
 
