@@ -21,6 +21,7 @@ from bewust.counters import Hold, Key
 from bewust.desk import Desk
 from bewust.detection import detection
 from bewust.durations import parse_duration
+from bewust.errors import AgentError
 from bewust.failures import Failures
 from bewust.front import Front
 from bewust.messages import Demoted, Detected, Failed, Message, Seen, Start
@@ -35,20 +36,9 @@ from bewust.reminders import Held, Reminder
 from bewust.retention import delivered, settle
 from bewust.schema import CatalogueError
 from bewust.session import Desktop
-from bewust.settings import (
-    RUN_FILE,
-    AgentError,
-    Rules,
-    Running,
-    Settings,
-    alone,
-    fingerprint,
-    in_force,
-    kept,
-    mark_of_authority,
-    prepare,
-    write_private,
-)
+from bewust.settings import Rules, fingerprint, in_force, kept
+from bewust.state import Running, Settings, alone, mark_of_authority, prepare, write_private
+from bewust.state_files import RUN, STORE
 from bewust.steady import Clock
 from bewust.supervision import Inspector
 from bewust.switch import Stopped, Switch
@@ -134,7 +124,7 @@ class Agent:
         try:
             return storage.Store(self.settings.state, cells), None
         except storage.StoreError as error:
-            aside = storage.rescue(self.settings.state / storage.FILE)
+            aside = storage.rescue(self.settings.state / STORE)
             return storage.Store(self.settings.state, cells), f"{error} It was moved to {aside.name}."
 
     # What the front tells.
@@ -270,7 +260,7 @@ class Agent:
                 f"port {self.settings.port} cannot be opened ({error.strerror}). "
                 "Is Bewust running already (bewust status)? Otherwise choose another with --port."
             ) from error
-        run_file = self.settings.state / RUN_FILE
+        run_file = self.settings.state / RUN
         try:
             write_private(run_file, msgspec.json.encode(Running(self.port, self.token, os.getpid())))
             if self.settings.socket is not None:

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bewust.errors import AUTHORITY, BewustError
-from bewust.memory import replace
+from bewust.files import replace
 
 KEY_FILE = "mitmproxy-ca.pem"  # the name that mitmproxy looks for in its confdir
 ROOT_FILE = "root.pem"

@@ -7,16 +7,16 @@ object before the signature was found right. The names of files in it never beco
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bewust.catalogue import FILE_LIMIT
 from bewust.errors import BewustError
-from bewust.keys import key_bytes, key_id
+from bewust.keys import key_id, publisher_key
 
 SUFFIX = ".bewust-catalogue"
 MAGIC = b"bewust-catalogue/1\n"
@@ -41,23 +41,6 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     services: Mapping[str, str]
 
 
-def parse_key(text: str) -> Ed25519PublicKey:
-    """Return the public key that `key_text` wrote. Raises BundleError."""
-    try:
-        return Ed25519PublicKey.from_public_bytes(key_bytes(text))
-    except ValueError as error:
-        raise BundleError(f"{error}. Copy the line that `bewust catalogue keygen` wrote.") from None
-
-
-def mistaken_keys(texts: Iterable[str]) -> Iterator[str]:
-    """Yield what is wrong with each that is no public key."""
-    for text in texts:
-        try:
-            parse_key(text)
-        except BundleError as error:
-            yield str(error)
-
-
 def signed(bundle: Bundle, private: Ed25519PrivateKey) -> bytes:
     """Return the file of a bundle. Raises BundleError for what `opened` would refuse."""
     payload = msgspec.json.encode(bundle)
@@ -72,7 +55,7 @@ def opened(data: bytes, keys: Iterable[str], file: str) -> tuple[Bundle, str]:
     """Return what a file holds and the id of the key that signed it, one of `keys`. Raises BundleError."""
     signature, payload = _split(data, file)
     for text in keys:
-        public = parse_key(text)
+        public = publisher_key(text)
         try:
             public.verify(signature, MAGIC + payload)
         except InvalidSignature:

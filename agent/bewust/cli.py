@@ -35,6 +35,7 @@ from bewust.paper_commands import papers
 from bewust.policy_commands import policy_group
 from bewust.release_commands import export, prove
 from bewust.reminder_commands import session, simulate_day, texts
+from bewust.state_files import STORE
 
 if TYPE_CHECKING:
     from bewust.app import Agent
@@ -77,7 +78,8 @@ def run(options: Options, port: int) -> None:
     """
     from bewust.app import Agent
     from bewust.serving import serve
-    from bewust.settings import Settings, in_force
+    from bewust.settings import in_force
+    from bewust.state import Settings
 
     with clear_errors():
         settings = Settings(state=options.state, config=options.config, port=port)
@@ -106,7 +108,8 @@ def service(options: Options, port: int, socket: Path, log: Path) -> None:
     def served(arguments: list[str], control: Control) -> None:
         from bewust.app import Agent
         from bewust.serving import serve
-        from bewust.settings import Settings, in_force, renewed
+        from bewust.settings import in_force
+        from bewust.state import Settings, renewed
 
         def started() -> None:
             say(f"Bewust serves port {agent.port} and sessions at {socket}.")
@@ -228,7 +231,7 @@ def stats(options: Options, as_json: bool, everything: bool, held: bool) -> None
     """Show every number that is kept: live from a running agent, else from its file."""
     from bewust import counters, storage
 
-    file = options.state / storage.FILE
+    file = options.state / STORE
     try:
         rows = ask(options.state, "/held.json" if held else "/counts.json")
     except NoAgentError as error:

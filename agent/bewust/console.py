@@ -86,7 +86,7 @@ def ask(state: Path, path: str, method: str = "GET") -> Any:
     """
     from http.client import HTTPConnection, HTTPException
 
-    from bewust.settings import running_agent
+    from bewust.state import running_agent
 
     running = running_agent(state)
     if running is None:

@@ -21,3 +21,9 @@ class BewustError(Exception):
     """
 
     exit_code: ClassVar[int] = READ_FAILED
+
+
+class AgentError(BewustError):
+    """The agent cannot start: says why and what to do."""
+
+    exit_code = CANNOT_START

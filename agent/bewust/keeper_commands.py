@@ -90,6 +90,7 @@ def add_up(
     of the same period, it is refused. First use --check, and compare the manifest with the other keeper.
     """
     from bewust import batches, keeping, vault
+    from bewust.files import save
 
     with clear_errors():
         key = vault.load_key(key_file, passphrase(PASSPHRASE))
@@ -107,7 +108,7 @@ def add_up(
         else:
             target = out or Path(f"{first.period}-{key.name}.sum.json")
             data, again = keeping.seal_sum(added, key)
-            vault.save(target, data)
+            save(target, data)
             said |= {"file": str(target), "again": again}
     document(json.dumps(said) if as_json else _words(said))
 
@@ -170,13 +171,14 @@ def open_both(_options: Options, sums: tuple[Path, Path], out: Path | None, as_j
 
     It needs no key: whoever has both sums can do it.
     """
-    from bewust import keeping, reports, vault
+    from bewust import keeping, reports
+    from bewust.files import save
 
     with clear_errors():
         opened = keeping.open_sums(keeping.load_sum(sums[0]), keeping.load_sum(sums[1]))
         target = out or Path(f"{opened.period}.opened.json")
         line = reports.encode(opened)
-        vault.save(target, f"{line}\n".encode())
+        save(target, f"{line}\n".encode())
     if as_json:
         say(line)
         return

@@ -3,7 +3,7 @@
 Belongs here: what may be decided and its checks, each mistake a `PolicyError`. Not here: acting on it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
@@ -269,9 +269,9 @@ def _mistakes(policy: Policy) -> Iterator[tuple[str, str]]:
         yield "countries", 'is empty. List at least one, such as "nl".'
     yield from _mistaken_release(policy)
     if policy.catalogue.keys:
-        from bewust.bundle import mistaken_keys  # noqa: PLC0415 - most organisations have none
+        from bewust.keys import publisher_key  # noqa: PLC0415 - most organisations have none
 
-        yield from (("catalogue.keys", wrong) for wrong in mistaken_keys(policy.catalogue.keys))
+        yield from (("catalogue.keys", wrong) for wrong in _mistaken_keys(publisher_key, policy.catalogue.keys))
 
 
 def _values(policy: Policy) -> Iterator[tuple[str, str | None]]:
@@ -314,13 +314,19 @@ def _mistaken_release(policy: Policy) -> Iterator[tuple[str, str]]:
 
 
 def _mistaken_keepers(keepers: Iterable[Keeper]) -> Iterator[tuple[str, str]]:
-    from bewust.sharing import PublicKeyError, parse_key  # noqa: PLC0415 - most organisations have no keepers
+    from bewust.keys import keeper_key  # noqa: PLC0415 - most organisations have no keepers
 
     for keeper in keepers:
+        for wrong in _mistaken_keys(keeper_key, [keeper.key]):
+            yield f"release.keepers {keeper.name!r}", wrong
+
+
+def _mistaken_keys(parse: Callable[[str], object], texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
         try:
-            parse_key(keeper.key)
-        except PublicKeyError as error:
-            yield f"release.keepers {keeper.name!r}", str(error)
+            parse(text)
+        except BewustError as error:
+            yield str(error)
 
 
 def every_country() -> tuple[str, ...]:

@@ -110,8 +110,8 @@ def session(options: Options, socket: Path) -> None:
     import signal
 
     from bewust.desk import Desk
-    from bewust.memory import FILE
     from bewust.session import Session
+    from bewust.state_files import LOGIN
 
     def chosen(action: "Action", toast: "Toast") -> None:
         if action == "not-today":
@@ -131,7 +131,7 @@ def session(options: Options, socket: Path) -> None:
     def tell(why: str) -> None:
         warn(f"bewust: {why}")
 
-    one = Session(socket, options.state / FILE, desk, tell, _is_wanted)
+    one = Session(socket, options.state / LOGIN, desk, tell, _is_wanted)
     asyncio.run(main())
 
 

@@ -23,11 +23,11 @@ from bewust.counters import Hold, Key, holds, period_start
 from bewust.errors import CANNOT_START, BewustError
 from bewust.model import HeldReason, Kind
 from bewust.spared import spared
+from bewust.state_files import STORE
 
 with spared("pandas", "numpy"):  # it takes them where they are: 70 MB and four seconds that nobody here uses
     import sqlite_utils
 
-FILE = "counters.db"
 SCHEMA = 3  # kept in SQLite's own user_version: a migrations table would hold times
 MOST = 9_999  # a counter stops here
 MOST_BEFORE = 1_000_000  # the same in the first version
@@ -77,7 +77,7 @@ class Store:
     """What one machine keeps; all changes are memory only, `flush` replaces the file."""
 
     def __init__(self, folder: Path, cells: Iterable[Key]) -> None:
-        self.path = folder / FILE
+        self.path = folder / STORE
         self.problem: str | None = None
         self._writing = threading.Lock()  # the last flush may begin while a timed one still writes
         found = contents(self.path) if self.path.exists() else Contents()

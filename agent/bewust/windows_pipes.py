@@ -36,7 +36,7 @@ if sys.platform == "win32":
     from pathlib import Path
     from typing import TYPE_CHECKING
 
-    from bewust import memory, windows_service
+    from bewust import files, windows_service
 
     if TYPE_CHECKING:
         from bewust.guests import Guests
@@ -72,7 +72,7 @@ if sys.platform == "win32":
                 raise ctypes.WinError(ctypes.get_last_error())
             self._attributes = _Attributes(ctypes.sizeof(_Attributes), descriptor, False)
             self._next = self._made(_FIRST)
-            memory.replace(path, self._name.encode("ascii"))
+            files.replace(path, self._name.encode("ascii"))
             self._accepting = asyncio.get_running_loop().create_task(self._accept())
 
         def _made(self, first: int = 0) -> PipeHandle:

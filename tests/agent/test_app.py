@@ -18,6 +18,7 @@ from bewust import authority, counters, editions, health, storage
 from bewust.app import Agent
 from bewust.counters import Key
 from bewust.editions import Pointer
+from bewust.errors import AgentError
 from bewust.matching import compile_services
 from bewust.messages import Demoted, Detected, Failed, Message, Seen
 from bewust.model import Depth, Detection, Kind, Level
@@ -25,7 +26,9 @@ from bewust.moments import Busy
 from bewust.notify import Toast
 from bewust.people import ME
 from bewust.reminders import Held, Reminder
-from bewust.settings import RUN_FILE, AgentError, Settings, load_rules
+from bewust.settings import load_rules
+from bewust.state import Settings
+from bewust.state_files import RUN, STORE
 
 USE = Detected(1, Detection("google-ai-overview", Level.USE, "inline", "google.toml", 1))
 RULES = load_rules(None)
@@ -256,7 +259,7 @@ def test_a_clock_that_jumps_a_year_ends_no_period(tmp_path: Path) -> None:
 
 def test_a_store_that_cannot_be_read_is_kept_aside_and_reported(tmp_path: Path) -> None:
     agent(tmp_path)
-    broken = tmp_path / "state" / storage.FILE
+    broken = tmp_path / "state" / STORE
     broken.write_bytes(b"not a database")
     made = agent(tmp_path)
     assert any(str(broken) in problem for problem in made.answers.status().problems)
@@ -301,8 +304,8 @@ def test_a_clean_stop_leaves_the_counters_and_nothing_else_of_the_run(tmp_path: 
             modes[path.name] = stat.S_IMODE(path.stat().st_mode)
 
     run_a_moment(made, look)
-    assert not (made.settings.state / RUN_FILE).exists()
-    assert storage.read(made.settings.state / storage.FILE)[
+    assert not (made.settings.state / RUN).exists()
+    assert storage.read(made.settings.state / STORE)[
         Key(made.pipeline.period(made.now()), "google-ai-overview", Kind.USE)
     ] == 1  # fmt: skip
     assert modes["state"] == modes["authority"] == 0o700
@@ -351,7 +354,7 @@ def test_a_request_with_rubbish_behind_it_is_no_failure_of_ours(
 def test_a_port_that_is_taken_is_said_with_a_remedy(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AgentError, match="--port"):
         run_a_moment(agent(tmp_path, port=taken.getsockname()[1]))
-    assert not (tmp_path / "state" / RUN_FILE).exists()
+    assert not (tmp_path / "state" / RUN).exists()
 
 
 def test_a_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
@@ -581,7 +584,7 @@ def test_a_period_that_ended_is_sealed_and_delivered_by_the_agent_itself(tmp_pat
 
     made = Agent(Settings(tmp_path / "state"), rules, desktop=Desktop())
     asyncio.run(made._settle())
-    kept = storage.contents(tmp_path / "state" / storage.FILE)
+    kept = storage.contents(tmp_path / "state" / STORE)
     assert set(kept.sealed) == {ended}
     assert {key.period for key in kept.counts} == {made.pipeline.period(made.now())}
     assert any(str(share) in problem for problem in made.answers.status().problems), "the share is away"

@@ -19,7 +19,8 @@ from bewust import cli, errors
 from bewust.counters import Key
 from bewust.managed import Layer
 from bewust.model import Kind
-from bewust.storage import FILE, Store
+from bewust.state_files import STORE
+from bewust.storage import Store
 
 PACKAGE = Path(cli.__file__).parent
 CONSOLE_SCRIPT = Path(sys.executable).with_name("bewust")
@@ -346,9 +347,9 @@ def test_stats_for_people_are_a_table(killed: Path) -> None:
 
 
 def test_a_file_of_counters_that_is_damaged_is_1_and_left_where_it_is(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text("damaged")
+    (tmp_path / STORE).write_text("damaged")
     assert "is not a store of Bewust" in failed(run("stats", state=tmp_path), 1)
-    assert (tmp_path / FILE).read_text() == "damaged"
+    assert (tmp_path / STORE).read_text() == "damaged"
 
 
 # Inspect.

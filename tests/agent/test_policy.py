@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bewust import catalogue, managed, policy, sharing
+from bewust import catalogue, managed, policy
 from bewust.keys import key_text
 from bewust.managed import Layer
 from bewust.model import Context, Depth, Service, Status
@@ -265,7 +266,7 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
 
 # What leaves the machine.
 
-PUBLIC = [key_text(sharing.generate().public_key()) for _ in range(2)]
+PUBLIC = [key_text(X25519PrivateKey.generate().public_key()) for _ in range(2)]
 KEEPERS = "".join(f'[[release.keepers]]\nname = "k{n}"\nkey = "{key}"\n' for n, key in enumerate(PUBLIC))
 
 

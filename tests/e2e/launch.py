@@ -17,7 +17,8 @@ from bewust.app import Agent
 from bewust.policy import Policy
 from bewust.reminders import Held, Reminder
 from bewust.serving import serve
-from bewust.settings import Settings, in_force
+from bewust.settings import in_force
+from bewust.state import Settings
 
 app.WATCH_SECONDS = 0.2  # a test does not wait half a minute
 app.DRAIN_SECONDS = 0.2

@@ -14,7 +14,8 @@ from bewust.app import Agent
 from bewust.messages import Detected
 from bewust.model import Detection, Level
 from bewust.people import ME
-from bewust.settings import Settings, load_rules
+from bewust.settings import load_rules
+from bewust.state import Settings
 from e2e.desktop import NEEDED, Desktop, environment
 
 ARTEFACTS = Path(__file__).parents[2] / "artefacts"

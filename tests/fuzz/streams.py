@@ -30,7 +30,7 @@ from bewust.relay import Asked, Buffer
 from bewust.scanning import Scanner
 from bewust.schema import parse_marker
 from bewust.session import LINE_LIMIT, Hello, Snoozed
-from bewust.settings import Settings
+from bewust.state import Settings
 from bewust.supervision import LINE_LIMIT as PIPE_LINE
 from bewust.supervision import Inspector
 from fuzz.target import Target

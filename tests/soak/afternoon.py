@@ -19,7 +19,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bewust.settings import Settings, in_force
+from bewust.settings import in_force
+from bewust.state import Settings
 from e2e.agents import RunningAgent
 from e2e.curl import curl
 from e2e.servers.clients import CLIENTS, Browser

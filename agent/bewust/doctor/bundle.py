@@ -26,7 +26,8 @@ from bewust.doctor.redaction import ADDRESS, HOST, SECRET, SET, USER, Redactor
 from bewust.doctor.route import UNCATALOGUED
 from bewust.model import Depth
 from bewust.policy import Policy
-from bewust.settings import load_rules, running_agent
+from bewust.settings import load_rules
+from bewust.state import running_agent
 
 LOG_LINES = 200
 _QUOTED = re.compile(r"(?<!\w)'[^']*'|\"[^\"]*\"")

@@ -15,6 +15,7 @@ from typing import Any
 
 from bewust import __version__, authority, health, storage
 from bewust.doctor.finding import AS_ROOT, RESTART, SEE, Finding, Here, broken, degraded, ok, unknown
+from bewust.state_files import STORE
 
 PART, KEPT, UP_TO_DATE = "agent", "store", "versions"
 UNITS = ("bewust.socket", "bewust.service")
@@ -104,7 +105,7 @@ def kept(here: Here) -> Iterator[Finding]:
 
 
 def _store(here: Here) -> Finding:
-    file = here.state / storage.FILE
+    file = here.state / STORE
     try:
         next(here.state.iterdir(), None)
         there = file.exists()

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import msgspec
 
-from bewust import __version__, authority, batches, policy, proving, release, reports
+from bewust import __version__, authority, batches, policy, proving, release, reports, state_files
 from bewust.hosts import APART, is_internal
 from bewust.model import ANY_HOST, Context, Depth, Kind, Service, Status
 from bewust.page import kept, why
@@ -183,7 +183,7 @@ def _kept(mine: Policy, t: Words, w: Words) -> Mapping[str, object]:
     return {
         "tables": [(table, column, w(f"column.{table}.{column}"))
                    for table, columns in proving.MEANINGS.items() for column in columns],
-        "files": [(name, w(f"file.{name}")) for name in proving.OTHERS],
+        "files": [(name, w(f"file.{name}")) for name in state_files.OTHERS],
         "kinds": [(t(f"kind.{kind}.short"), t(f"kind.{kind}.long")) for kind in Kind],
         "sealed_days": SEALED_DAYS,
         "flush": t.duration(mine.flush),

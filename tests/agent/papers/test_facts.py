@@ -5,15 +5,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from bewust import languages, sharing, storage, texts
+from bewust import languages, storage, texts
 from bewust.keys import key_text
 from bewust.model import Depth
 from bewust.papers import facts
 from bewust.papers.rendering import PAPERS, markdown
 from bewust.settings import Rules, load_rules
 
-KEYS = [key_text(sharing.generate().public_key()) for _ in range(2)]
+KEYS = [key_text(X25519PrivateKey.generate().public_key()) for _ in range(2)]
 SPLIT = f"""mechanism = "split"
 [release]
 folder = "/srv/berichten"

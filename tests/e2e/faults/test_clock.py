@@ -11,7 +11,8 @@ from bewust.app import Agent
 from bewust.counters import Key
 from bewust.messages import Detected
 from bewust.model import Detection, Kind, Level
-from bewust.settings import Settings, load_rules
+from bewust.settings import load_rules
+from bewust.state import Settings
 from bewust.steady import Clock
 
 RULES = load_rules(None)
