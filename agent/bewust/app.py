@@ -20,7 +20,6 @@ from bewust.authority import usable
 from bewust.counters import Hold, Key
 from bewust.desk import Desk
 from bewust.detection import detection
-from bewust.durations import parse_duration
 from bewust.errors import AgentError
 from bewust.failures import Failures
 from bewust.front import Front
@@ -31,7 +30,7 @@ from bewust.owners import Address
 from bewust.page import Page
 from bewust.people import ME, People
 from bewust.pipeline import Pipeline
-from bewust.policy import PolicyError
+from bewust.policy import PolicyError, packed
 from bewust.reminders import Held, Reminder
 from bewust.retention import delivered, settle
 from bewust.schema import CatalogueError
@@ -112,6 +111,7 @@ class Agent:
             config=str(self.rules.folder) if self.rules.folder else None,
             resolver=self.settings.resolver,
             trust=str(self.settings.trust) if self.settings.trust else None,
+            policy=packed(self.rules.policy),
             imported=str(self.rules.edition.path) if self.rules.edition.path else None,
         )
 
@@ -170,7 +170,7 @@ class Agent:
                     self.refusals += 1
                     kept = [(h, why) for h, why in self.demoted.items() if self.still(h)]
                     self.demoted = dict(kept[-DEMOTED_LIMIT:])
-                    self.demoted[host] = (message, time.monotonic() + parse_duration(self.rules.policy.demoted_for))
+                    self.demoted[host] = (message, time.monotonic() + self.rules.policy.demoted_for.total_seconds())
                 case Failed(where=where, error=error):
                     self.failures.note(where, error)
 
@@ -191,7 +191,7 @@ class Agent:
 
     def pause(self, seconds: float) -> None:
         """Stop everything for so long, as far as the policy allows; 0 ends it."""
-        self.switch.pause(min(seconds, parse_duration(self.rules.policy.pause)))
+        self.switch.pause(min(seconds, self.rules.policy.pause.total_seconds()))
         self._turn()
 
     def _turn(self) -> None:
@@ -297,7 +297,7 @@ class Agent:
         """Write the counters at fixed times of the clock, used or not: the times tell nothing."""
         await self._settle()
         while True:
-            every = self.rules.policy.flush_seconds
+            every = self.rules.policy.flush.total_seconds()
             await asyncio.sleep(every - self.now().timestamp() % every)
             await self._settle()
 

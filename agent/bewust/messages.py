@@ -52,7 +52,8 @@ Message = Detected | Seen | Demoted | Failed | Alive
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
     """The first line the inspector reads; everything it needs to know. `imported` is the bundle of the
-    catalogue in force, None for the shipped one.
+    catalogue in force, None for the shipped one. `policy` is what is in force, all layers laid over each other
+    (policy.packed); of the folder `config` only the services are read.
 
     `resolver` maps a real name to "address:port" and `trust` names a file of extra roots for
     upstream servers: both are for the demonstration and the tests and have no policy key. `secret` is what
@@ -65,6 +66,7 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     resolver: Mapping[str, str] = {}
     trust: str | None = None
     imported: str | None = None
+    policy: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class Ping(msgspec.Struct, frozen=True, tag="ping"):

@@ -4,6 +4,7 @@ Belongs here: what may be decided and its checks, each mistake a `PolicyError`. 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
@@ -15,9 +16,9 @@ import tomli
 
 from bewust import languages, layers, limits
 from bewust.catalogue import DEFAULT_COUNTRIES
-from bewust.durations import parse_duration
+from bewust.durations import NEXT_DAY, Duration, Step, decode, encode
 from bewust.errors import CONFIG, BewustError
-from bewust.limits import Budget, Daily, Duration, Host, Hours, Language, Link, Mailbox, Pause, Step, Upstream
+from bewust.limits import BackOff, Budget, Daily, Host, Hours, Language, Link, Mailbox, Pause, Span, Upstream
 from bewust.managed import Layer, LayerError
 from bewust.matching import Matcher, compile_services
 from bewust.model import Context, Depth, Level, Service, Status
@@ -37,6 +38,11 @@ PERIOD_WEEKS: Mapping[Mechanism, int] = {"local": 4, "split": 1}
 def _keys(*names: str) -> msgspec.Meta:
     """Tell editors the keys of a table; that others are mistakes is checked elsewhere."""
     return msgspec.Meta(extra_json_schema={"propertyNames": {"enum": [str(name) for name in names]}})
+
+
+def _span(text: str) -> Any:
+    """Return a default; as a factory, because msgspec cannot write one of a type of ours into a JSON Schema."""
+    return msgspec.field(default_factory=lambda: Duration(text))
 
 
 class PolicyError(BewustError, ValueError):
@@ -64,7 +70,7 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ContextRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What differs for one context: the `gap`, and how many reminders a day."""
 
-    gap: Duration | None = None
+    gap: Span | None = None
     daily: Daily | None = None
 
 
@@ -80,12 +86,12 @@ class ReminderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     enabled: bool = True
     silent: bool = False
-    gap: Duration = "30m"
-    internal_gap: Duration = "30m"
+    gap: Span = _span("30m")
+    internal_gap: Span = _span("30m")
     daily: Daily = 6
     daily_context: Daily = 3
-    back_off: tuple[Step, ...] = ("30m", "2h", limits.NEXT_DAY)
-    recovery: Duration = "3d"
+    back_off: tuple[BackOff, ...] = msgspec.field(default_factory=lambda: (Step("30m"), Step("2h"), Step(NEXT_DAY)))
+    recovery: Span = _span("3d")
     quiet: tuple[Hours, ...] = ()
     context: Annotated[Mapping[Context, ContextRules], _keys(*Context)] = {}
 
@@ -150,10 +156,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     internal_hosts: tuple[limits.Host, ...] = ()
     inspected_hosts: tuple[limits.Host, ...] = ()
     mechanism: Mechanism = "local"
-    flush: Duration = "15m"
-    demoted_for: Duration = "24h"
-    pause: Pause = "1h"
-    reminders: ReminderRules = ReminderRules()
+    flush: Span = _span("15m")
+    demoted_for: Span = _span("24h")
+    pause: Pause = _span("1h")
+    reminders: ReminderRules = msgspec.field(default_factory=ReminderRules)
     page: PageRules = PageRules()
     release: ReleaseRules = ReleaseRules()
     network: NetworkRules = NetworkRules()
@@ -193,11 +199,6 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Fraction(self.release.yearly or YEARLY[self.mechanism])
 
     @property
-    def flush_seconds(self) -> float:
-        """Seconds between two writings of the store; what a crash may lose."""
-        return parse_duration(self.flush)
-
-    @property
     def zone(self) -> ZoneInfo:
         """The zone whose days and weeks count."""
         return ZoneInfo(self.timezone)
@@ -221,18 +222,38 @@ def laid_over(found: Sequence[Layer]) -> Policy:
     table: dict[str, Any] = {}
     for layer in found:
         table = layers.laid_over(table, layer.table)
-    policy = msgspec.convert(table, Policy)
+    policy = _converted(table)
     for key, problem in _mistakes(policy):
         raise PolicyError(f"{_culprit(found, key, problem)}: {key}: {problem}")
     return policy
 
 
+def _converted(table: Mapping[str, Any], *, strict: bool = True) -> Policy:
+    return msgspec.convert(table, Policy, strict=strict, dec_hook=decode)
+
+
+def as_table(policy: Policy) -> dict[str, Any]:
+    """Return a policy as it would be written, every key in it."""
+    table: dict[str, Any] = msgspec.to_builtins(policy, enc_hook=encode)
+    return table
+
+
+def packed(policy: Policy) -> msgspec.Raw:
+    """Return a policy as JSON, for another process of ours."""
+    return msgspec.Raw(msgspec.json.encode(policy, enc_hook=encode))
+
+
+def unpacked(data: msgspec.Raw) -> Policy:
+    """Return the policy that `packed` made."""
+    return msgspec.json.decode(data, type=Policy, dec_hook=decode)
+
+
 def _typed(layer: Layer) -> Layer:
     try:
-        policy = msgspec.convert(layer.table, Policy, strict=not layer.loose)
+        policy = _converted(layer.table, strict=not layer.loose)
     except msgspec.ValidationError as error:
         raise PolicyError(f"{layer.name}: {error}. docs/policy.md lists the keys and their values.") from error
-    return layer._replace(table=_as_written(layer.table, msgspec.to_builtins(policy))) if layer.loose else layer
+    return layer._replace(table=_as_written(layer.table, as_table(policy))) if layer.loose else layer
 
 
 def _as_written(table: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,7 +268,7 @@ def _culprit(found: Sequence[Layer], key: str, problem: str) -> str:
     table: dict[str, Any] = {}
     for layer in found:
         table = layers.laid_over(table, layer.table)
-        if (key, problem) in _mistakes(msgspec.convert(table, Policy)):
+        if (key, problem) in _mistakes(_converted(table)):
             return layer.name
     return found[-1].name
 
@@ -257,8 +278,8 @@ def _mistakes(policy: Policy) -> Iterator[tuple[str, str]]:
     for key, problem in _values(policy):
         if problem is not None:
             yield key, problem
-    if 0 < policy.flush_seconds < 60:
-        yield "flush", f"{policy.flush!r} is too often. Use a minute or more."
+    if timedelta() < policy.flush < timedelta(minutes=1):
+        yield "flush", f"{policy.flush.text!r} is too often. Use a minute or more."
     try:
         _ = policy.zone
     except (ValueError, OSError, KeyError):
@@ -287,7 +308,7 @@ def _values(policy: Policy) -> Iterator[tuple[str, str | None]]:
     yield from ((key, limits.daily(number)) for key, number in most.items())
     yield from (("reminders.quiet", limits.hours(text)) for text in rules.quiet)
     yield "language", limits.language(policy.language)
-    yield "pause", limits.duration(policy.pause or "1h")
+    yield "pause", limits.duration(policy.pause) if policy.pause.text else None
     yield "page.guidelines", limits.link(page.guidelines, "https://")
     yield "page.breach", limits.link(page.breach, "https://", "mailto:")
     yield from ((f"service.{id_}.more", limits.link(d.more, "https://")) for id_, d in policy.service.items())

@@ -15,6 +15,7 @@ import msgspec
 
 from bewust import authority
 from bewust.messages import Start
+from bewust.policy import Policy, packed
 from bewust.relay import SECRET_HEADER, shown
 
 SECRET = "open sesame"
@@ -36,11 +37,20 @@ class Origin(Protocol):
 
 @contextmanager
 def inspector(
-    world: Origin, folder: Path, imported: Path | None = None
+    world: Origin,
+    folder: Path,
+    imported: Path | None = None,
+    config: Path | None = None,
+    decided: Policy | None = None,
 ) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     authority.issue(folder, ["www.google.nl", "duckduckgo.com"], datetime.now(UTC))
     start = Start(authority=str(folder), secret=SECRET, resolver=world.resolver, trust=str(world.root_pem))
-    start = msgspec.structs.replace(start, imported=str(imported) if imported else None)
+    start = msgspec.structs.replace(
+        start,
+        imported=str(imported) if imported else None,
+        config=str(config) if config else None,
+        policy=packed(decided or Policy()),
+    )
     with subprocess.Popen(
         [sys.executable, "-O", "-m", "bewust_addons.run"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

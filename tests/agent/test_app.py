@@ -17,6 +17,7 @@ from agent import bundles
 from bewust import authority, counters, editions, health, storage
 from bewust.app import Agent
 from bewust.counters import Key
+from bewust.durations import Duration
 from bewust.editions import Pointer
 from bewust.errors import AgentError
 from bewust.matching import compile_services
@@ -471,7 +472,9 @@ def test_while_it_is_stopped_nothing_is_looked_into_counted_or_reminded_of(tmp_p
 @pytest.mark.parametrize(("allowed", "stopped", "most"), [("10m", "paused", 600), ("", "", 0)])
 def test_a_pause_is_as_long_as_the_policy_allows(tmp_path: Path, allowed: str, stopped: str, most: float) -> None:
     made = agent(tmp_path)
-    made.rules = msgspec.structs.replace(made.rules, policy=msgspec.structs.replace(made.rules.policy, pause=allowed))
+    made.rules = msgspec.structs.replace(
+        made.rules, policy=msgspec.structs.replace(made.rules.policy, pause=Duration(allowed))
+    )
     made.pause(1e9)
     assert made.answers.status().stopped == stopped
     assert most - 5 < made.switch.left + 1e-9 <= most or most == made.switch.left == 0

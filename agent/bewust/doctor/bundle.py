@@ -96,8 +96,8 @@ def versions(here: Here) -> dict[str, str]:
 
 def policy(decided: Policy) -> dict[str, Any]:
     """Return what the policy has otherwise than ours, with the organisation's own words left out."""
-    table = msgspec.to_builtins(decided)
-    found: dict[str, Any] = _differing(table, msgspec.to_builtins(policy_room.load()), _shown(table))
+    table = policy_room.as_table(decided)
+    found: dict[str, Any] = _differing(table, policy_room.as_table(policy_room.load()), _shown(table))
     return found
 
 
@@ -131,8 +131,8 @@ def _left_out(value: Any) -> Any:
 
 def _own_words(decided: Policy) -> Iterator[str]:
     """Yield the organisation's own words: what `policy` leaves out, as far as we did not ship it ourselves."""
-    table = msgspec.to_builtins(decided)
-    shipped = set(_leaves(msgspec.to_builtins(policy_room.load())))
+    table = policy_room.as_table(decided)
+    shipped = set(_leaves(policy_room.as_table(policy_room.load())))
     yield from (word for word in _hidden(table, _shown(table)) if word not in shipped and len(word) > 2)
 
 

@@ -68,7 +68,13 @@ def facts(rules: Rules, texts: Texts, language: str) -> dict[str, object]:
 def fingerprint(rules: Rules) -> str:
     """Return a short mark of the configuration: papers with the same mark say the same of it."""
     known = sorted((s.id, s.name, s.context, rules.policy.known(s)) for s in rules.services.values())
-    told = [__version__, rules.policy, rules.texts.names, known, [rules.matcher.hosts(depth) for depth in Depth]]
+    told = [
+        __version__,
+        policy.as_table(rules.policy),
+        rules.texts.names,
+        known,
+        [rules.matcher.hosts(depth) for depth in Depth],
+    ]
     return hashlib.sha256(msgspec.json.encode(told, order="deterministic")).hexdigest()[:12]
 
 
