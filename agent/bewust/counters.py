@@ -1,7 +1,7 @@
 """What is counted, on one page: this is the whole anonymisation.
 
 Everything Bewust keeps is a number beside one of these keys. A key is made of three closed lists:
-the period, the services of the catalogue, the six kinds; or of two: the period, and the reasons for
+the period, the services of the catalogue, the kinds of model.Kind; or of two: the period, and the reasons for
 which reminders were held back, whatever they were about. Nothing that a browser sent can become part
 of one; there is no person, device, host, address, day or hour in it.
 """

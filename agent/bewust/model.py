@@ -83,7 +83,11 @@ HeldReason = Literal[
 
 
 class Kind(StrEnum):
-    """What a counter counts; the closed list of DESIGN.md section 3."""
+    """What a counter counts: a closed list.
+
+    A further one needs its line here, where it is counted, and its two words in each language of the page
+    (kind.<name>); everything else that lists kinds takes them from here.
+    """
 
     VISIT = "visit"
     USE = "use"

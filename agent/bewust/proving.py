@@ -18,14 +18,14 @@ from pathlib import Path
 import msgspec
 
 from bewust import editions, reports, storage
-from bewust.model import Memory
+from bewust.model import Kind, Memory
 from bewust.reports import ReportError
 from bewust.state_files import CATALOGUE, LOCK, LOGIN, OTHERS, RUN, STORE
 from bewust.storage import Contents, StoreError
 
 MEANINGS = {
     "counter": {
-        "period": "a week or four weeks", "service": "a service of the catalogue", "kind": "one of six kinds",
+        "period": "a week or four weeks", "service": "a service of the catalogue", "kind": f"one of {len(Kind)} kinds",
         "n": f"how often, plus {storage.BASE} so that every number is equally wide",
     },
     "held": {

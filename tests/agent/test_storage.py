@@ -306,8 +306,12 @@ def _sqlite(*statements: str) -> Callable[[Path], None]:
     return make
 
 
-OURS = "CREATE TABLE counter (period, service, kind, n)"
-VERSION = "PRAGMA user_version = 1"
+OURS = (
+    "CREATE TABLE counter (period, service, kind, n)", "CREATE TABLE held (period, reason, n)",
+    "CREATE TABLE domain (period, place, service)", "CREATE TABLE sealed (period, line)",
+    "CREATE TABLE ledger (period, block, epsilon)",
+)  # fmt: skip
+VERSION = f"PRAGMA user_version = {storage.SCHEMA}"
 UNREADABLE: dict[str, Callable[[Path], object]] = {
     "nothing in it": lambda path: path.write_bytes(b""),
     "no SQLite": lambda path: path.write_bytes(b"counters" * 1000),
@@ -316,17 +320,20 @@ UNREADABLE: dict[str, Callable[[Path], object]] = {
     "somebody else's": _sqlite("CREATE TABLE places (url)"),
     "somebody else's with our version": _sqlite("CREATE TABLE places (url)", VERSION),
     "other columns": _sqlite("CREATE TABLE counter (url)", VERSION, "INSERT INTO counter VALUES ('x')"),
-    "a later schema": _sqlite(OURS, "PRAGMA user_version = 4"),
-    "half of ours": _sqlite(OURS, "PRAGMA user_version = 2"),
-    "an unknown kind": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'read', 1)"),
-    "an URL as service": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'https://x/', 'use', 1)"),
-    "a day as period": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-11-23', 'chatgpt', 'use', 1)"),
-    "no period": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES (NULL, 'chatgpt', 'use', 1)"),
-    "no number": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', NULL)"),
-    "a text for a number": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', 'x')"),
-    "a negative number": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', -1)"),
+    "a later schema": _sqlite(*OURS, "PRAGMA user_version = 4"),
+    "a schema before the first release": _sqlite(*OURS, "PRAGMA user_version = 2"),
+    "half of ours": _sqlite(OURS[0], VERSION),
+    "an unknown kind": _sqlite(*OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'read', 10001)"),
+    "an URL as service": _sqlite(*OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'https://x/', 'use', 10001)"),
+    "a day as period": _sqlite(*OURS, VERSION, "INSERT INTO counter VALUES ('2026-11-23', 'chatgpt', 'use', 10001)"),
+    "no period": _sqlite(*OURS, VERSION, "INSERT INTO counter VALUES (NULL, 'chatgpt', 'use', 10001)"),
+    "no number": _sqlite(*OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', NULL)"),
+    "a text for a number": _sqlite(*OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', 'x')"),
+    "a negative number": _sqlite(
+        *OURS, VERSION, f"INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', {storage.BASE - 1})"
+    ),
     "too large a number": _sqlite(
-        OURS, VERSION, f"INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', {storage.MOST_BEFORE + 1})"
+        *OURS, VERSION, f"INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', {storage.BASE + MOST + 1})"
     ),
 }
 
@@ -439,31 +446,6 @@ def test_an_idle_and_a_busy_person_have_files_of_one_size_and_time(tmp_path: Pat
     assert [file.st_mtime for file in files] == [begun, begun]
 
 
-def test_a_file_of_the_first_version_is_read_and_written_anew(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / STORE)) as database, database:
-        database.execute("CREATE TABLE counter (period TEXT, service TEXT, kind TEXT, n INTEGER)")
-        database.execute("INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', 3)")
-        database.execute("INSERT INTO counter VALUES ('2026-P12', 'claude', 'use', 200000)")
-        database.execute("PRAGMA user_version = 1")
-    store = Store(tmp_path, CELLS)
-    assert store.counts()[USE] == 3
-    store.flush()
-    assert read(tmp_path / STORE)[USE] == 3
-    assert read(tmp_path / STORE)[Key("2026-P12", "claude", Kind.USE)] == MOST
-
-
-def test_a_file_of_the_second_version_is_read_and_written_anew(tmp_path: Path) -> None:
-    counted(tmp_path).flush()
-    with closing(sqlite3.connect(tmp_path / STORE)) as database, database:
-        database.execute("DROP TABLE held")
-        database.execute("PRAGMA user_version = 2")
-    store = Store(tmp_path, CELLS)
-    assert store.counts()[USE] == 3
-    store.add([Hold("2026-P12", "gap")])
-    store.flush()
-    assert storage.contents(tmp_path / STORE).held[Hold("2026-P12", "gap")] == 1
-
-
 # Why reminders were held back.
 
 
@@ -499,3 +481,9 @@ def test_a_reason_that_bewust_never_writes_is_refused(tmp_path: Path, change: st
         database.execute(f"{change} WHERE reason = 'gap'")
     with pytest.raises(StoreError, match="Move it aside"):
         read(tmp_path / STORE)
+
+
+def test_the_agent_loads_nothing_of_the_fleet_even_where_it_is_installed() -> None:
+    code = "import sys, bewust.app; print([n for n in ('pandas', 'numpy', 'pyarrow', 'mitmproxy') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
