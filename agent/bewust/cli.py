@@ -1,6 +1,5 @@
 """The `bewust` command: the only print and the only exit codes, which `bewust --help` explains."""
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -48,6 +47,12 @@ def _default_state() -> Path:
     return user_state_path("bewust", appauthor=False)
 
 
+def _machine_folder() -> Path:
+    from bewust.managed import folder
+
+    return folder()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EPILOG)
 @click.version_option(__version__, prog_name="bewust")
 @click.option("--state", type=Folder(), envvar="BEWUST_STATE",
@@ -61,10 +66,8 @@ def main(context: click.Context, state: Path | None, config: Path | None) -> Non
 
     Start with `bewust run` in one terminal and `bewust browse` in another.
     """
-    from bewust.managed import folder
-
     fit_terminal()
-    context.obj = Options(state or Folder().convert(_default_state(), None, context), config or folder())
+    context.obj = Options(state or Folder().convert(_default_state(), None, context), config, _machine_folder)
 
 
 @main.command(short_help="Run the agent in the foreground.")
@@ -76,6 +79,8 @@ def run(options: Options, port: int) -> None:
 
     The first start makes an authority for this machine and a state folder that only you can read.
     """
+    import asyncio
+
     from bewust.app import Agent
     from bewust.serving import serve
     from bewust.settings import in_force
@@ -106,6 +111,8 @@ def service(options: Options, port: int, socket: Path, log: Path) -> None:
     from bewust.windows_service import Control
 
     def served(arguments: list[str], control: Control) -> None:
+        import asyncio
+
         from bewust.app import Agent
         from bewust.serving import serve
         from bewust.settings import in_force

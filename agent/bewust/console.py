@@ -5,7 +5,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,11 +27,17 @@ cannot start; 5 no agent runs; 6 no browser; 7 the authority cannot be used;
 
 
 class Options:
-    """What holds for every command."""
+    """What holds for every command: `config` is the folder that was given, or what `otherwise` finds when asked."""
 
-    def __init__(self, state: Path, config: Path | None) -> None:
+    def __init__(self, state: Path, config: Path | None, otherwise: Callable[[], Path | None] = lambda: None) -> None:
         self.state = state
-        self.config = config
+        self._config = config
+        self._otherwise = otherwise
+
+    @property
+    def config(self) -> Path | None:
+        """The organisation's folder, None where there is none."""
+        return self._config or self._otherwise()
 
 
 class LanguageCode(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -84,13 +90,13 @@ def ask(state: Path, path: str, method: str = "GET") -> Any:
 
     Raises NoAgentError, also where an agent was killed and only what it wrote about itself is left.
     """
-    from http.client import HTTPConnection, HTTPException
-
     from bewust.state import running_agent
 
     running = running_agent(state)
     if running is None:
         raise NoAgentError(state)
+    from http.client import HTTPConnection, HTTPException
+
     connection = HTTPConnection("127.0.0.1", running.port, timeout=5)
     try:
         connection.request(method, path, headers={"Authorization": f"Bearer {running.token}"})

@@ -6,7 +6,6 @@ has that.
 
 import contextlib
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -103,6 +102,8 @@ def _spoken(wanted: str) -> str:
 def _computed(
     places: tuple[Path, ...], overlay: Path | None, engine: Literal["duckdb", "spark"], state: Path
 ) -> "tuple[Policy, Findings]":
+    import tempfile
+
     from bewust import catalogue, editions, policy
     from bewust.fleet import engines, estimates, findings, reading
 

@@ -1,9 +1,7 @@
 """`bewust simulate-day`, `texts` and `session`: tuning reminders, reading them, and showing them. Thin."""
 
-import asyncio
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -107,6 +105,7 @@ def session(options: Options, socket: Path) -> None:
     Started at every log-in on managed machines, where `bewust service` runs. It remembers which kinds of
     use were explained, and until which day no reminders are wanted, in the folder of --state.
     """
+    import asyncio
     import signal
 
     from bewust.desk import Desk
@@ -138,6 +137,8 @@ def session(options: Options, socket: Path) -> None:
 def _is_wanted() -> bool:
     """Whether this is still what a log-in runs: on Windows a later version lies elsewhere, and nobody restarts us."""
     if sys.platform == "win32":
+        import subprocess
+
         from bewust.admin.windows_policies import RUN, SESSION
         from bewust.admin.windows_registry import LocalMachine
 

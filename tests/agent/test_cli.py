@@ -183,6 +183,14 @@ def test_help_starts_without_the_heavy_libraries() -> None:
     names = loaded("from bewust.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass")
     assert "click" in names
     assert not names & heavy
+    assert not names & {"asyncio", "subprocess", "tempfile", "msgspec", "ssl"}, "nor what single commands need"
+
+
+def test_asking_the_agent_loads_neither_the_catalogue_nor_certificates_nor_a_store() -> None:
+    names = loaded("from bewust.cli import main\ntry: main(['--state', '/nowhere', 'status'])\nexcept SystemExit: pass")
+    assert "msgspec" in names
+    heavy = {"cryptography", "tomli", "sqlite3", "sqlite_utils", "packaging", "rich", "asyncio", "zoneinfo"}
+    assert not names & heavy
 
 
 def test_no_module_of_ours_loads_mitmproxy_or_plyer() -> None:
