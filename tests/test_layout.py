@@ -50,7 +50,7 @@ CLOCKS = {
     "agent/bewust/answers.py", "agent/bewust/app.py", "agent/bewust/authority.py", "agent/bewust/authority_commands.py",
     "agent/bewust/bundle_commands.py", "agent/bewust/catalogue_commands.py", "agent/bewust/settings.py",
     "agent/bewust/state.py", "agent/bewust/steady.py", "addons/bewust_addons/connections.py",
-    "addons/bewust_addons/gate.py",
+    "addons/bewust_addons/gate.py", "addons/bewust_addons/patches/response_heads.py",
 }  # fmt: skip
 WALL_CLOCK = re.compile(r"\b(?:datetime\.now|datetime\.utcnow|date\.today|time\.time|time\.time_ns|time\.localtime)\(")
 
