@@ -5,7 +5,6 @@ Belongs here: who is routed where. What is not in its lists never reaches the ag
 
 import base64
 import json
-import re
 from collections.abc import Iterable
 
 from bewust.matching import Matcher
@@ -13,6 +12,7 @@ from bewust.model import Depth
 
 PAC_TYPE = "application/x-ns-proxy-autoconfig"
 
+HEAD = "// Bewust: "  # how each begins
 # Chromium hands over https URLs without their path, and so does this need no more than the host.
 _PAC = """\
 // Bewust: these names go to the agent on this machine; everything else goes its own way, unseen.
@@ -54,33 +54,6 @@ def pac(matcher: Matcher, port: int, upstream: str = "", direct: Iterable[str] =
         plain=json.dumps(bool(upstream)),
         fallback=json.dumps(fallback)[1:-1],
     )
-
-
-_SERVED = re.compile(
-    r"var exact = (?P<exact>\{[^{}]*\});\nvar below = (?P<below>\{[^{}]*\});\nvar direct = (?P<direct>\{[^{}]*\});\n"
-    r".*  return (?P<plain>true|false) && .*"
-    r'return (?P<ours>"PROXY 127\.0\.0\.1:[0-9]+; [^\n]*");\n.*return (?P<fallback>"[^\n]*");\n\}\n\Z',
-    re.DOTALL,
-)
-
-
-def routed(pac_file: str, host: str) -> str:
-    """Return what a PAC file made here answers for https and this host: "PROXY 127.0.0.1:8787; DIRECT".
-
-    Read back from its tables, so no JavaScript runs. ValueError for a file that is not made here.
-    """
-    found = _SERVED.search(pac_file)
-    if found is None:
-        raise ValueError("a PAC file that Bewust did not make")
-    exact, below, direct = (json.loads(found[name]) for name in ("exact", "below", "direct"))
-    name = host.lower().removesuffix(".")
-    labels = name.split(".")
-    above = [".".join(labels[i:]) for i in range(1, len(labels))]
-    plain = found["plain"] == "true" and not {".", ":"} & set(name)
-    if plain or name in direct or any(f"*.{host}" in direct for host in above):
-        return "DIRECT"
-    ours = name in exact or any(host in below for host in above)
-    return str(json.loads(found["ours" if ours else "fallback"]))
 
 
 def data_url(pac_file: str) -> str:

@@ -23,7 +23,6 @@ from bewust import policy as policy_room
 from bewust.admin import policy_folders
 from bewust.doctor.finding import Finding, Here
 from bewust.doctor.redaction import ADDRESS, HOST, SECRET, SET, USER, Redactor
-from bewust.doctor.route import UNCATALOGUED
 from bewust.model import Depth
 from bewust.policy import Policy
 from bewust.settings import load_rules
@@ -189,7 +188,7 @@ def _people(root: Path) -> Iterable[str]:
 
 def shown_hosts() -> set[str]:
     """Return the names that may be shown: those of the catalogue as shipped, never an organisation's additions."""
-    return {*load_rules(None).matcher.hosts(*Depth), *UNCATALOGUED}
+    return set(load_rules(None).matcher.hosts(*Depth))
 
 
 def _tail(log: Path) -> list[str]:
