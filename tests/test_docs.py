@@ -16,6 +16,7 @@ from bewust import catalogue, checking, crowd, layers, link, logins
 from bewust.cli import main
 from bewust.detection import observe
 from bewust.doctor.finding import Id
+from bewust.durations import encode
 from bewust.inspection import Bench
 from bewust.policy import Policy
 from bewust.recordings import Exchange
@@ -66,7 +67,7 @@ def test_the_policies_in_the_document_are_right(number: int, tmp_path: Path) -> 
 
 def test_every_key_of_a_policy_is_in_its_document() -> None:
     text = (DOCS / "policy.md").read_text(encoding="utf-8")
-    for key, _ in layers.leaves(msgspec.to_builtins(Policy())):
+    for key, _ in layers.leaves(msgspec.to_builtins(Policy(), enc_hook=encode)):
         assert re.search(rf"\b{key.rpartition('.')[2]}\b", text), key
 
 

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bewust.hosts import is_here, parse_address
 from bewust.relay import HEAD_LIMIT, SECRET_HEADER, shown
 from bewust.resolver import Resolver
-from bewust.schema import is_here, parse_address
 
 if TYPE_CHECKING:
     from bewust_addons.connections import Setup

@@ -13,8 +13,9 @@ from mitmproxy.exceptions import FlowReadException
 from mitmproxy.http import HTTPFlow
 from mitmproxy.io import FlowReader
 
+from bewust.bodies import media_type
 from bewust.detection import observe
-from bewust.recordings import Exchange, media_type
+from bewust.recordings import Exchange
 
 
 def exchanges(path: Path) -> Iterator[Exchange]:

@@ -22,8 +22,8 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.tls import ClientHello
 
 from bewust.failures import place_of
-from bewust.model import Demoted, Failed
-from bewust.schema import normalise_host
+from bewust.hosts import normalise_host
+from bewust.messages import Demoted, Failed
 from bewust_addons.patches.http_errors import AnswerFailed
 
 MISTRUSTED = "a program does not accept our certificate, and it alone is let through"

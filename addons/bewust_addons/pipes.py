@@ -12,6 +12,7 @@ import threading
 from typing import Protocol
 
 READ_BYTES = 1 << 16
+START_LIMIT = 16 << 20  # bytes of a line: the first one holds the policy, and what is decided of every service
 
 
 class Writing(Protocol):
@@ -26,7 +27,7 @@ class Writing(Protocol):
 
 async def opened() -> tuple[asyncio.StreamReader, Writing]:
     """Return standard input and standard output; neither blocks the event loop."""
-    loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
+    loop, reader = asyncio.get_running_loop(), asyncio.StreamReader(limit=START_LIMIT)
     if sys.platform == "win32":
         return by_threads(reader, loop, sys.stdin.fileno(), sys.stdout.fileno())
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import certifi
 
-from bewust.memory import replace
+from bewust.files import replace
+from bewust.state_files import ROOTS
 
 FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
-FILE = "roots.pem"  # in the state folder, on Windows
 SERVER = "1.3.6.1.5.5.7.3.1"  # the purpose of vouching for servers (RFC 5280, section 4.2.1.12)
 
 # A store's certificates: DER, how it is encoded, for which purposes (True: for all).
@@ -39,10 +39,10 @@ def of_windows(state: Path, listed: Listed) -> str | None:
     known = [ssl.PEM_cert_to_DER_cert(pem) for pem in _split(Path(certifi.where()).read_text("ascii"))]
     wanted = [der for der in dict.fromkeys([*known, *ours]) if der not in forbidden]
     try:
-        replace(state / FILE, "".join(map(ssl.DER_cert_to_PEM_cert, wanted)).encode())
+        replace(state / ROOTS, "".join(map(ssl.DER_cert_to_PEM_cert, wanted)).encode())
     except OSError:  # then sites of the organisation's own roots are spliced
         return None
-    return str(state / FILE)
+    return str(state / ROOTS)
 
 
 def _split(bundle: str) -> list[str]:

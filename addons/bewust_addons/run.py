@@ -19,8 +19,7 @@ import msgspec
 from bewust import catalogue, core_dumps, editions, policy
 from bewust.failures import place_of
 from bewust.matching import Matcher
-from bewust.model import Alive, Detected, Failed, Message, Ping, Seen, Start
-from bewust.schema import parse_duration
+from bewust.messages import Alive, Detected, Failed, Message, Ping, Seen, Start
 from bewust_addons import pipes, roots
 from bewust_addons.door import Outward
 from bewust_addons.patches import imports
@@ -95,7 +94,7 @@ def build(start: Start, matcher: Matcher, rules: policy.Policy, lines: Lines) ->
     from bewust_addons.gate import Gate
     from bewust_addons.traffic import Traffic, decrypts
 
-    gate = Gate(decrypts(matcher), lines.send, parse_duration(rules.demoted_for))
+    gate = Gate(decrypts(matcher), lines.send, rules.demoted_for.total_seconds())
     addons: list[object] = [gate, Traffic(matcher, rules.internal_hosts, lines.send, gate.demote)]
     if start.resolver:
         addons.append(Resolver(dict(start.resolver)))
@@ -122,7 +121,7 @@ async def run() -> None:
     logging.getLogger().handlers = [Errors(lines)]
     start = msgspec.json.decode(await reader.readline(), type=Start)
     overlay = Path(start.config) if start.config else None
-    rules = policy.load(overlay)
+    rules = policy.unpacked(start.policy)
     base = editions.services_of(Path(start.imported)) if start.imported else None
     loop.allowed = (*start.resolver.values(), *own_proxy(rules.network.upstream))
     services, _ = catalogue.gather(overlay, rules.countries, base)  # the front has told every mistake

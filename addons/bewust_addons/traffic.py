@@ -11,14 +11,15 @@ from typing import Concatenate, cast
 from mitmproxy.http import Headers, HTTPFlow, Request
 from mitmproxy.tcp import TCPFlow
 
+from bewust.bodies import answered, framed, media_type, scan
 from bewust.decoding import UnknownEncodingError
 from bewust.detection import detect, detection, observe
 from bewust.failures import place_of
+from bewust.hosts import normalise_host
 from bewust.matching import Matcher, Rule
-from bewust.model import OBSERVED_HEADERS, Content, Depth, Detected, Failed, Level, Message, Observation, Seen
-from bewust.recordings import answered, framed, media_type, scan
+from bewust.messages import Detected, Failed, Message, Seen
+from bewust.model import OBSERVED_HEADERS, Content, Depth, Level, Observation
 from bewust.scanning import Scanner
-from bewust.schema import normalise_host
 
 PENDING = "bewust"  # where a flow carries what its response can still decide
 

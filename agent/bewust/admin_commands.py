@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bewust.console import ADMIN, CONFIG, clear_errors, document, fail, say
+from bewust.console import clear_errors, document, fail, say
+from bewust.errors import ADMIN, CONFIG
 
 if TYPE_CHECKING:
     from bewust.admin.steps import Machine

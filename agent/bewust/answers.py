@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from bewust import __version__, authority, editions, health, retention, routing
+from bewust import __version__, authority, editions, health, retention
 from bewust.authority import Authority
 from bewust.counters import Key
 from bewust.failures import Failures
 from bewust.front import Front
-from bewust.model import Context, Demoted, Depth, Span
+from bewust.messages import Demoted
+from bewust.model import Context, Depth, Span
 from bewust.owners import Address
 from bewust.page.shown import Login, Status
 from bewust.people import ME, People
@@ -95,7 +96,7 @@ class Answers:
     def status(self) -> Status:
         """Return what is true now."""
         agent, services = self._agent, self.rules.services.values()
-        decrypted = routing.decrypt_list(self.rules.matcher)
+        decrypted = self.rules.matcher.decrypted_hosts()
         by_name = tuple(h for h in self.rules.matcher.hosts(*Depth) if h not in decrypted)
         return Status(
             version=__version__, pid=os.getpid(), port=self.port,

@@ -15,39 +15,30 @@ from pathlib import Path
 
 import msgspec
 
-from bewust import counters, readiness, routing, storage
+from bewust import counters, readiness, storage
 from bewust.answers import Answers
 from bewust.authority import usable
 from bewust.counters import Hold, Key
 from bewust.desk import Desk
 from bewust.detection import detection
+from bewust.errors import AgentError
 from bewust.failures import Failures
 from bewust.front import Front
-from bewust.model import Demoted, Detected, Failed, Message, Observation, Seen, Start
+from bewust.messages import Demoted, Detected, Failed, Message, Seen, Start
+from bewust.model import Observation
 from bewust.notify import Toast
 from bewust.owners import Address
 from bewust.page import Page
 from bewust.people import ME, People
 from bewust.pipeline import Pipeline
-from bewust.policy import PolicyError
+from bewust.policy import PolicyError, packed
 from bewust.reminders import Held, Reminder
 from bewust.retention import delivered, settle
-from bewust.schema import CatalogueError, parse_duration
+from bewust.schema import CatalogueError
 from bewust.session import Desktop
-from bewust.settings import (
-    RUN_FILE,
-    AgentError,
-    Rules,
-    Running,
-    Settings,
-    alone,
-    fingerprint,
-    in_force,
-    kept,
-    mark_of_authority,
-    prepare,
-    write_private,
-)
+from bewust.settings import Rules, fingerprint, in_force, kept
+from bewust.state import Running, Settings, alone, mark_of_authority, prepare, write_private
+from bewust.state_files import RUN, STORE
 from bewust.steady import Clock
 from bewust.supervision import Inspector
 from bewust.switch import Stopped, Switch
@@ -111,7 +102,7 @@ class Agent:
 
     def _cover(self) -> None:
         """See which hosts the authority speaks for; where that is none, or all is stopped, no inspector is needed."""
-        listed = routing.decrypt_list(self.rules.matcher)
+        listed = self.rules.matcher.decrypted_hosts()
         self.uncovered = self.authority.uncovered(listed)
         self.inspector.want(not self.stopped and len(self.uncovered) < len(listed))
 
@@ -122,6 +113,7 @@ class Agent:
             config=str(self.rules.folder) if self.rules.folder else None,
             resolver=self.settings.resolver,
             trust=str(self.settings.trust) if self.settings.trust else None,
+            policy=packed(self.rules.policy),
             imported=str(self.rules.edition.path) if self.rules.edition.path else None,
         )
 
@@ -134,7 +126,7 @@ class Agent:
         try:
             return storage.Store(self.settings.state, cells), None
         except storage.StoreError as error:
-            aside = storage.rescue(self.settings.state / storage.FILE)
+            aside = storage.rescue(self.settings.state / STORE)
             return storage.Store(self.settings.state, cells), f"{error} It was moved to {aside.name}."
 
     # What the front tells.
@@ -180,7 +172,7 @@ class Agent:
                     self.refusals += 1
                     kept = [(h, why) for h, why in self.demoted.items() if self.still(h)]
                     self.demoted = dict(kept[-DEMOTED_LIMIT:])
-                    longest = parse_duration(self.rules.policy.demoted_for)
+                    longest = self.rules.policy.demoted_for.total_seconds()
                     self.demoted[host] = (message, time.monotonic() + min(message.seconds or longest, longest))
                 case Failed(where=where, error=error, place=place):
                     self.failures.note(where, error, place)
@@ -202,7 +194,7 @@ class Agent:
 
     def pause(self, seconds: float) -> None:
         """Stop everything for so long, as far as the policy allows; 0 ends it."""
-        self.switch.pause(min(seconds, parse_duration(self.rules.policy.pause)))
+        self.switch.pause(min(seconds, self.rules.policy.pause.total_seconds()))
         self._turn()
 
     def _turn(self) -> None:
@@ -271,7 +263,7 @@ class Agent:
                 f"port {self.settings.port} cannot be opened ({error.strerror}). "
                 "Is Bewust running already (bewust status)? Otherwise choose another with --port."
             ) from error
-        run_file = self.settings.state / RUN_FILE
+        run_file = self.settings.state / RUN
         try:
             write_private(run_file, msgspec.json.encode(Running(self.port, self.token, os.getpid())))
             if self.settings.socket is not None:
@@ -308,7 +300,7 @@ class Agent:
         """Write the counters at fixed times of the clock, used or not: the times tell nothing."""
         await self._settle()
         while True:
-            every = self.rules.policy.flush_seconds
+            every = self.rules.policy.flush.total_seconds()
             await asyncio.sleep(every - self.now().timestamp() % every)
             await self._settle()
 

@@ -26,7 +26,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from bewust.memory import replace
+from bewust.errors import AUTHORITY, BewustError
+from bewust.files import replace
 
 KEY_FILE = "mitmproxy-ca.pem"  # the name that mitmproxy looks for in its confdir
 ROOT_FILE = "root.pem"
@@ -60,8 +61,10 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}")
 
 
-class AuthorityError(ValueError):
+class AuthorityError(BewustError, ValueError):
     """The authority cannot be made or used: names the file or host, what is wrong, the remedy."""
+
+    exit_code = AUTHORITY
 
     def __init__(self, where: Path | str, wrong: str, remedy: str = RENEW) -> None:
         super().__init__(f"{where}: {wrong}; {remedy}")

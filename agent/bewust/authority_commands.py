@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from bewust.console import AUTHORITY, Options, clear_errors, fail, say
+from bewust.console import Options, clear_errors, fail, say
+from bewust.errors import AUTHORITY
 
 
 @click.group(name="authority")
@@ -36,13 +37,13 @@ def renew(options: Options, if_needed: bool) -> None:
 
     Not for one that was imported: ask for another with `bewust authority request`.
     """
-    from bewust import authority, routing
+    from bewust import authority
     from bewust.settings import load_rules, local_now
 
     folder = options.state / "authority"
     with clear_errors():
         rules = load_rules(options.config, state=options.state)
-        hosts = routing.decrypt_list(rules.matcher)
+        hosts = rules.matcher.decrypted_hosts()
         if if_needed and not authority.needed(folder, hosts, local_now(rules)):
             say("The authority is in order; nothing was changed.")
             return
@@ -65,11 +66,11 @@ def request(options: Options, out: Path) -> None:
     The key is made here and stays here. What the request asks for must come back in the certificate:
     path length 0, the names as critical constraints, TLS servers only. Then `bewust authority import`.
     """
-    from bewust import importing, routing
+    from bewust import importing
     from bewust.settings import load_rules
 
     with clear_errors():
-        hosts = routing.decrypt_list(load_rules(options.config, state=options.state).matcher)
+        hosts = load_rules(options.config, state=options.state).matcher.decrypted_hosts()
         try:
             out.write_bytes(importing.request(options.state / "authority", hosts))
         except OSError as error:
@@ -88,11 +89,11 @@ def import_(options: Options, files: tuple[Path, ...]) -> None:
     `bewust authority request` made that here. One that could speak for more than the decrypt list is
     refused; names of the list that it lacks are known by name only.
     """
-    from bewust import importing, routing
+    from bewust import importing
     from bewust.settings import load_rules
 
     with clear_errors():
-        hosts = routing.decrypt_list(load_rules(options.config, state=options.state).matcher)
+        hosts = load_rules(options.config, state=options.state).matcher.decrypted_hosts()
         try:
             taken = importing.take(options.state / "authority", files, hosts, datetime.datetime.now(datetime.UTC))
         except OSError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from bewust import authority, catalogue, editions, policy, routing
+from bewust import authority, catalogue, editions, policy
 from bewust.authority import AuthorityError
 from bewust.bundle import Bundle, BundleError
 from bewust.editions import Edition, Pointer
@@ -115,6 +115,6 @@ def _check_newer(edition: Edition, before: Edition) -> None:
 
 def _uncovered(rules: Rules, state: Path) -> tuple[str, ...]:
     try:
-        return authority.load(state / "authority").uncovered(routing.decrypt_list(rules.matcher))
+        return authority.load(state / "authority").uncovered(rules.matcher.decrypted_hosts())
     except AuthorityError:  # none yet, or a broken one, which the agent says for itself
         return ()

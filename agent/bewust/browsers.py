@@ -23,6 +23,7 @@ from types import FrameType
 
 from bewust import known
 from bewust.environment import allowed
+from bewust.errors import NO_BROWSER, BewustError
 from bewust.known import Family
 
 if sys.platform != "win32":
@@ -55,8 +56,10 @@ user_pref("toolkit.telemetry.reportingpolicy.firstRun", false);
 """
 
 
-class BrowserError(RuntimeError):
+class BrowserError(BewustError, RuntimeError):
     """No browser can be started: says why and what to do."""
+
+    exit_code = NO_BROWSER
 
 
 def find(wanted: str | None = None) -> Path:

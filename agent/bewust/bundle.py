@@ -7,15 +7,16 @@ object before the signature was found right. The names of files in it never beco
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bewust.catalogue import FILE_LIMIT
-from bewust.keys import key_bytes, key_id
+from bewust.errors import BewustError
+from bewust.keys import key_id, publisher_key
 
 SUFFIX = ".bewust-catalogue"
 MAGIC = b"bewust-catalogue/1\n"
@@ -27,7 +28,7 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,39}")
 _MADE = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\dZ", re.ASCII)
 
 
-class BundleError(ValueError):
+class BundleError(BewustError, ValueError):
     """A bundle or a key for one cannot be used: names the file, what is wrong, the remedy. Nothing was changed."""
 
 
@@ -38,23 +39,6 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: str
     made: str
     services: Mapping[str, str]
-
-
-def parse_key(text: str) -> Ed25519PublicKey:
-    """Return the public key that `key_text` wrote. Raises BundleError."""
-    try:
-        return Ed25519PublicKey.from_public_bytes(key_bytes(text))
-    except ValueError as error:
-        raise BundleError(f"{error}. Copy the line that `bewust catalogue keygen` wrote.") from None
-
-
-def mistaken_keys(texts: Iterable[str]) -> Iterator[str]:
-    """Yield what is wrong with each that is no public key."""
-    for text in texts:
-        try:
-            parse_key(text)
-        except BundleError as error:
-            yield str(error)
 
 
 def signed(bundle: Bundle, private: Ed25519PrivateKey) -> bytes:
@@ -71,7 +55,7 @@ def opened(data: bytes, keys: Iterable[str], file: str) -> tuple[Bundle, str]:
     """Return what a file holds and the id of the key that signed it, one of `keys`. Raises BundleError."""
     signature, payload = _split(data, file)
     for text in keys:
-        public = parse_key(text)
+        public = publisher_key(text)
         try:
             public.verify(signature, MAGIC + payload)
         except InvalidSignature:

@@ -54,13 +54,14 @@ def bundle(folder: Path | None, key_file: Path, out: Path, version: str | None, 
 
     from bewust import bringing, signing
     from bewust.bundle import signed
+    from bewust.files import save
     from bewust.keys import key_id
 
     now = datetime.now(UTC)
     with clear_errors():
         made = bringing.make(folder, version or f"{now:%Y-%m-%d}", f"{now:%Y-%m-%dT%H:%M:%SZ}")
         private = signing.load_key(key_file, passphrase(PASSPHRASE))
-        signing.save(out, signed(made, private))
+        save(out, signed(made, private))
     if as_json:
         key = key_id(private.public_key())
         document(json.dumps({"file": str(out), "version": made.version, "files": len(made.services), "key": key}))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bewust.console import READ_FAILED, Options, clear_errors, document, say, warn
+from bewust.console import Options, clear_errors, document, say, warn
+from bewust.errors import READ_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,14 +122,14 @@ def check(options: Options, folder: Path | None, as_json: bool) -> None:
 
     import msgspec
 
-    from bewust import catalogue, checking, editions, policy, routing
+    from bewust import catalogue, checking, editions, policy
 
     overlay = folder or options.config
     with clear_errors():
         rules = policy.load(overlay)
         edition = editions.in_force(options.state, rules.catalogue.keys)
         services, mistakes = catalogue.gather(overlay, rules.countries, edition.services)
-        decrypted = routing.decrypt_list(rules.compiled(services))
+        decrypted = rules.compiled(services).decrypted_hosts()
         found = [*map(checking.of_mistake, mistakes), *checking.check(services, date.today(), decrypted)]  # noqa: DTZ011
         if not mistakes:
             policy.check_services(rules, services, overlay)
@@ -182,7 +183,6 @@ def hosts(options: Options, depth: str | None, as_json: bool) -> None:
     """List exactly the names that the PAC file routes: tunnelled at depth name, decrypted at the others."""
     from bewust.checking import MOST_NAMES
     from bewust.model import Depth
-    from bewust.routing import decrypt_list
 
     with clear_errors():
         rules, services = _loaded(options)
@@ -196,4 +196,4 @@ def hosts(options: Options, depth: str | None, as_json: bool) -> None:
         for host in found:
             say(host if depth else f"{name:<9} {host}")
     counted = ", ".join(f"{len(found)} at depth {name}" for name, found in listed.items())
-    warn(f"{counted}; {len(decrypt_list(matcher))} of at most {MOST_NAMES} are decrypted")
+    warn(f"{counted}; {len(matcher.decrypted_hosts())} of at most {MOST_NAMES} are decrypted")

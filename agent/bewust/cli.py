@@ -1,6 +1,5 @@
 """The `bewust` command: the only print and the only exit codes, which `bewust --help` explains."""
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -15,8 +14,6 @@ from bewust.bundle_commands import bundle, import_, keygen, rollback, version
 from bewust.catalogue_commands import catalogue_group
 from bewust.console import (
     EPILOG,
-    NOT_RUNNING,
-    READ_FAILED,
     SOCKET,
     Folder,
     NoAgentError,
@@ -30,12 +27,14 @@ from bewust.console import (
     warn,
 )
 from bewust.doctor_commands import doctor, support_bundle
+from bewust.errors import NOT_RUNNING, READ_FAILED
 from bewust.fleet_commands import fleet_group
 from bewust.keeper_commands import keeper_group
 from bewust.paper_commands import papers
 from bewust.policy_commands import policy_group
 from bewust.release_commands import export, prove
 from bewust.reminder_commands import session, simulate_day, texts
+from bewust.state_files import STORE
 
 if TYPE_CHECKING:
     from bewust.app import Agent
@@ -46,6 +45,12 @@ def _default_state() -> Path:
     from platformdirs import user_state_path
 
     return user_state_path("bewust", appauthor=False)
+
+
+def _machine_folder() -> Path:
+    from bewust.managed import folder
+
+    return folder()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EPILOG)
@@ -61,10 +66,8 @@ def main(context: click.Context, state: Path | None, config: Path | None) -> Non
 
     Start with `bewust run` in one terminal and `bewust browse` in another.
     """
-    from bewust.managed import folder
-
     fit_terminal()
-    context.obj = Options(state or Folder().convert(_default_state(), None, context), config or folder())
+    context.obj = Options(state or Folder().convert(_default_state(), None, context), config, _machine_folder)
 
 
 @main.command(short_help="Run the agent in the foreground.")
@@ -76,9 +79,12 @@ def run(options: Options, port: int) -> None:
 
     The first start makes an authority for this machine and a state folder that only you can read.
     """
+    import asyncio
+
     from bewust.app import Agent
     from bewust.serving import serve
-    from bewust.settings import Settings, in_force
+    from bewust.settings import in_force
+    from bewust.state import Settings
 
     with clear_errors():
         settings = Settings(state=options.state, config=options.config, port=port)
@@ -105,9 +111,12 @@ def service(options: Options, port: int, socket: Path, log: Path) -> None:
     from bewust.windows_service import Control
 
     def served(arguments: list[str], control: Control) -> None:
+        import asyncio
+
         from bewust.app import Agent
         from bewust.serving import serve
-        from bewust.settings import Settings, in_force, renewed
+        from bewust.settings import in_force
+        from bewust.state import Settings, renewed
 
         def started() -> None:
             say(f"Bewust serves port {agent.port} and sessions at {socket}.")
@@ -197,7 +206,7 @@ def pause(options: Options, span: str) -> None:
 
     An administrator stops it for good with a file named off in the configuration folder.
     """
-    from bewust.schema import parse_duration
+    from bewust.durations import parse_duration
 
     seconds = int(parse_duration(span))
     if seconds <= 0:
@@ -229,7 +238,7 @@ def stats(options: Options, as_json: bool, everything: bool, held: bool) -> None
     """Show every number that is kept: live from a running agent, else from its file."""
     from bewust import counters, storage
 
-    file = options.state / storage.FILE
+    file = options.state / STORE
     try:
         rows = ask(options.state, "/held.json" if held else "/counts.json")
     except NoAgentError as error:

@@ -5,13 +5,14 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-READ_FAILED, CONFIG, CANNOT_START, NOT_RUNNING, NO_BROWSER, AUTHORITY, ADMIN = 1, 3, 4, 5, 6, 7, 8
+from bewust.errors import NOT_RUNNING, BewustError
+
 # Where a service and its sessions meet.
 SOCKET = (
     rf"{os.environ.get('PROGRAMDATA', r'C:\ProgramData')}\Bewust\run\session"
@@ -26,11 +27,17 @@ cannot start; 5 no agent runs; 6 no browser; 7 the authority cannot be used;
 
 
 class Options:
-    """What holds for every command."""
+    """What holds for every command: `config` is the folder that was given, or what `otherwise` finds when asked."""
 
-    def __init__(self, state: Path, config: Path | None) -> None:
+    def __init__(self, state: Path, config: Path | None, otherwise: Callable[[], Path | None] = lambda: None) -> None:
         self.state = state
-        self.config = config
+        self._config = config
+        self._otherwise = otherwise
+
+    @property
+    def config(self) -> Path | None:
+        """The organisation's folder, None where there is none."""
+        return self._config or self._otherwise()
 
 
 class LanguageCode(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -52,8 +59,10 @@ class LanguageCode(click.ParamType):  # type: ignore[type-arg]  # generic in new
         return value
 
 
-class NoAgentError(RuntimeError):
+class NoAgentError(BewustError, RuntimeError):
     """No agent runs that could be asked."""
+
+    exit_code = NOT_RUNNING
 
     def __init__(self, state: Path, detail: str = "") -> None:
         super().__init__(f"no agent runs with the state folder {state}{detail}. Start one: bewust run")
@@ -61,31 +70,11 @@ class NoAgentError(RuntimeError):
 
 @contextlib.contextmanager
 def clear_errors() -> Iterator[None]:
-    """Turn every error of a room into one line and its own exit code."""
-    from bewust.admin.steps import AdminError
-    from bewust.authority import AuthorityError
-    from bewust.browsers import BrowserError
-    from bewust.bundle import BundleError
-    from bewust.delivery import DeliveryError
-    from bewust.languages import LanguageError
-    from bewust.policy import PolicyError
-    from bewust.recordings import RecordingError
-    from bewust.schema import CatalogueError
-    from bewust.settings import AgentError
-    from bewust.storage import StoreError
-    from bewust.texts import TextsError
-
-    codes: dict[type[Exception], int] = {
-        CatalogueError: CONFIG, PolicyError: CONFIG, TextsError: CONFIG, LanguageError: CONFIG,
-        RecordingError: READ_FAILED,
-        DeliveryError: READ_FAILED, BundleError: READ_FAILED, AdminError: ADMIN,
-        AuthorityError: AUTHORITY, AgentError: CANNOT_START, StoreError: CANNOT_START,
-        NoAgentError: NOT_RUNNING, BrowserError: NO_BROWSER,
-    }  # fmt: skip
+    """Turn an error of ours into one line and its own exit code."""
     try:
         yield
-    except tuple(codes) as error:
-        fail(str(error), codes[type(error)])
+    except BewustError as error:
+        fail(str(error), error.exit_code)
 
 
 def fail(problem: str, code: int) -> NoReturn:
@@ -101,13 +90,13 @@ def ask(state: Path, path: str, method: str = "GET") -> Any:
 
     Raises NoAgentError, also where an agent was killed and only what it wrote about itself is left.
     """
-    from http.client import HTTPConnection, HTTPException
-
-    from bewust.settings import running_agent
+    from bewust.state import running_agent
 
     running = running_agent(state)
     if running is None:
         raise NoAgentError(state)
+    from http.client import HTTPConnection, HTTPException
+
     connection = HTTPConnection("127.0.0.1", running.port, timeout=5)
     try:
         connection.request(method, path, headers={"Authorization": f"Bearer {running.token}"})

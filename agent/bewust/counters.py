@@ -1,7 +1,7 @@
 """What is counted, on one page: this is the whole anonymisation.
 
 Everything Bewust keeps is a number beside one of these keys. A key is made of three closed lists:
-the period, the services of the catalogue, the six kinds; or of two: the period, and the reasons for
+the period, the services of the catalogue, the kinds of model.Kind; or of two: the period, and the reasons for
 which reminders were held back, whatever they were about. Nothing that a browser sent can become part
 of one; there is no person, device, host, address, day or hour in it.
 """
@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import NamedTuple, get_args
 
-from bewust.model import Detection, Kind, Level, Service
-from bewust.reminders import Held, HeldReason, Reminder
+from bewust.model import Detection, HeldReason, Kind, Level, Service
 
 
 class Key(NamedTuple):
@@ -78,12 +77,6 @@ def of_activity(detection: Detection, period: str, *, began: bool, internal: boo
         return []
     kinds = [Kind(detection.level)] * began + [Kind.INTERNAL] * internal
     return [Key(period, detection.service, kind) for kind in kinds]
-
-
-def of_reminder(decided: Reminder | Held, period: str) -> Key:
-    """Return what a reminder, shown or held back, adds one to."""
-    kind = Kind.REMINDED if isinstance(decided, Reminder) else Kind.HELD
-    return Key(period, decided.service, kind)
 
 
 def of_opportunity(service: str, period: str) -> Key:

@@ -10,13 +10,15 @@ from typing import Protocol
 import brotli
 import zstandard
 
+from bewust.errors import BewustError
+
 PIECE = 64 << 10  # bytes decoded at a time, so that a compressed bomb never unfolds at once
 CODINGS = 3  # over each other at most; servers use one
 ZSTD_SLICE = 128  # bytes; zstd can turn 3 bytes into 128 KiB, and its decoder takes no output limit
 CORRUPT = (zlib.error, brotli.error, zstandard.ZstdError)  # what a decoder raises on corrupt data
 
 
-class UnknownEncodingError(ValueError):
+class UnknownEncodingError(BewustError, ValueError):
     """A Content-Encoding that nothing here decodes; the body cannot be looked into."""
 
 

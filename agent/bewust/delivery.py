@@ -4,7 +4,6 @@ Belongs here: files and their names. Not here: what is in them (release), or whe
 length and the time of a file tell the period and nothing of the person.
 """
 
-import contextlib
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, time
@@ -12,10 +11,12 @@ from pathlib import Path
 
 from bewust import reports
 from bewust.counters import period_end, weeks_of
+from bewust.errors import BewustError
+from bewust.files import contents, replace
 from bewust.reports import LocalReport, Report
 
 
-class DeliveryError(RuntimeError):
+class DeliveryError(BewustError, RuntimeError):
     """A report cannot be written: names the file, says why and what to do."""
 
 
@@ -30,8 +31,8 @@ def deliver(sealed: Mapping[str, str], folder: Path) -> list[Path]:
         target = folder / name_of(reports.decode(line))
         data = f"{line}\n".encode("ascii")
         try:
-            if target.exists():
-                if target.read_bytes() != data:
+            if os.path.lexists(target):
+                if contents(target) != data:
                     raise DeliveryError(f"{target}: holds something else under this name. Move it aside.")
                 continue
             _write(target, data, period)
@@ -49,19 +50,8 @@ def name_of(report: Report) -> str:
 
 
 def _write(target: Path, data: bytes, period: str) -> None:
-    fresh = target.with_suffix(".part")
-    try:
-        with fresh.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        at = datetime.combine(period_end(period), time(), UTC).timestamp()
-        os.utime(fresh, (at, at))
-        os.replace(fresh, target)
-    except OSError:
-        with contextlib.suppress(OSError):
-            fresh.unlink()
-        raise
+    at = int(datetime.combine(period_end(period), time(), UTC).timestamp()) * 10**9
+    replace(target, data, mode=None, synced=True, times=(at, at))
 
 
 def in_words(report: Report) -> list[str]:

@@ -4,13 +4,12 @@ Belongs here: which of several matching rules speaks, what is internal, where on
 The time is an argument. People are opaque numbers that live in memory only.
 """
 
-import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
+from bewust.hosts import is_internal, normalise_host
 from bewust.matching import Matcher, Rule
 from bewust.model import (
     LEVELS_BY_WEIGHT,
@@ -21,11 +20,9 @@ from bewust.model import (
     Level,
     Observation,
 )
-from bewust.schema import normalise_host
 
 FIELDS_LIMIT = 1000  # query fields; the limit urllib itself recommends against hostile queries
 _SCHEMES = ("http", "https", "ws", "wss")
-ACTIVITIES_LIMIT = 10_000  # a hundred people on one terminal server, a hundred services each
 
 
 class Findings(msgspec.Struct, frozen=True):
@@ -129,43 +126,3 @@ def _origin(headers: Mapping[str, str]) -> str:
         except ValueError:
             continue
     return ""
-
-
-def is_internal(host: str, internal_hosts: Sequence[str] = ()) -> bool:
-    """Whether a host is the organisation's own: listed, a private address, or of a single label."""
-    if not host:
-        return False
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        name = normalise_host(host)
-    else:
-        return address.is_private and not address.is_unspecified
-    if not name:
-        return False
-    own = filter(None, (normalise_host(h.removeprefix("*.")) for h in internal_hosts))
-    return "." not in name or any(f".{name}".endswith(f".{h}") for h in own)
-
-
-class Activities:
-    """Says whether a sign of use begins an activity or goes on with one."""
-
-    def __init__(self) -> None:
-        self._last: dict[tuple[int, str, str], datetime] = {}
-
-    def begins(self, who: int, service: str, kind: str, gap: float, now: datetime) -> bool:
-        """Record the sign; True where none of its kind came from this person within `gap` seconds before.
-
-        A clock set back must not make a person look new for ever, so a gap counts both ways.
-        """
-        key = (who, service, kind)
-        last = self._last.get(key)
-        self._last[key] = now
-        if len(self._last) > ACTIVITIES_LIMIT:
-            self._forget(now)
-        return last is None or abs(now - last) >= timedelta(seconds=gap)
-
-    def _forget(self, now: datetime) -> None:
-        """Drop what no gap can reach any more; where all of it is fresh, the oldest half."""
-        newest = sorted(self._last.items(), key=lambda item: item[1])[ACTIVITIES_LIMIT // 2 :]
-        self._last = {key: at for key, at in newest if now - at < timedelta(days=1)}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bewust.console import READ_FAILED, NoAgentError, Options, ask, clear_errors, document, fail, say
+from bewust.console import NoAgentError, Options, ask, clear_errors, document, fail, say
+from bewust.errors import READ_FAILED
 
 if TYPE_CHECKING:
     from bewust.doctor.finding import Finding, Here

@@ -19,10 +19,11 @@ from typing import Literal
 
 import msgspec
 
-from bewust import __version__, bundle, catalogue, memory
+from bewust import __version__, bundle, catalogue
 from bewust.bundle import SUFFIX, BundleError
+from bewust.files import replace
+from bewust.state_files import CATALOGUE
 
-FOLDER = "catalogue"
 POINTER = "in-force.json"
 SPARED = 3600.0  # seconds that a file nobody names is left alone: another import may be about to name it
 _REVIEWED = re.compile(r"^[ \t]*reviewed[ \t]*=[ \t]*(\d{4}-\d\d-\d\d)\b", re.MULTILINE | re.ASCII)
@@ -132,7 +133,7 @@ def read(path: Path) -> bytes:
 
 def pointer(state: Path) -> Pointer:
     """Return what is in force and what was before. Raises BundleError."""
-    file = state / FOLDER / POINTER
+    file = state / CATALOGUE / POINTER
     try:
         with open(file, "rb", opener=_without_waiting) as opened:
             found = msgspec.json.decode(opened.read(bundle.LIMIT) or b"", type=Pointer)
@@ -154,15 +155,15 @@ def _without_waiting(path: str, flags: int) -> int:
 
 def place(state: Path, sha256: str) -> Path:
     """Return where the bundle with this SHA-256 is kept."""
-    return state / FOLDER / f"{sha256}{SUFFIX}"
+    return state / CATALOGUE / f"{sha256}{SUFFIX}"
 
 
 def keep(state: Path, data: bytes, then: Pointer) -> Path:
     """Keep a bundle that was checked, and put it in force after `then.current`. Raises BundleError."""
-    path = state / FOLDER / _name(data)
+    path = state / CATALOGUE / _name(data)
     with _clear(path):
         path.parent.mkdir(exist_ok=True, mode=0o700)
-        memory.replace(path, data, synced=True)  # also where it is there: it may have been damaged since
+        replace(path, data, synced=True)  # also where it is there: it may have been damaged since
     new = path.name.removesuffix(SUFFIX)
     point(state, then if then.current == new else Pointer(new, then.current))
     return path
@@ -170,9 +171,9 @@ def keep(state: Path, data: bytes, then: Pointer) -> Path:
 
 def point(state: Path, to: Pointer) -> None:
     """Put another bundle in force, and remove what was kept of those before the previous. Raises BundleError."""
-    file = state / FOLDER / POINTER
+    file = state / CATALOGUE / POINTER
     with _clear(file):
-        memory.replace(file, msgspec.json.encode(to), synced=True)
+        replace(file, msgspec.json.encode(to), synced=True)
     named = {POINTER, *(f"{name}{SUFFIX}" for name in (to.current, to.previous) if name is not None)}
     with contextlib.suppress(OSError):  # it is in force; what is left over does no harm
         now = file.stat().st_mtime  # of the clock that stamps the others too: this machine's may have been set since

@@ -9,6 +9,8 @@ import re
 import warnings
 from collections.abc import Callable
 
+from bewust.errors import BewustError
+
 type Match = Callable[[str], object]  # true where the whole text fits
 
 RE2_BYTES = 1 << 20  # of one compiled expression: a repetition of thousands needs more, and is refused
@@ -18,7 +20,7 @@ _BACKTRACKING = re.compile(r"(?:[^\\]|^)(?:\\\\)*(?P<what>\\[^\W_bBdDfnrsStvwWAx
 _PIECE = re.compile(r"\.\*((?:\\.|[^\\.]|\.(?!\*))*)", re.DOTALL)
 
 
-class ExpressionError(ValueError):
+class ExpressionError(BewustError, ValueError):
     """An expression that cannot be compiled, or only by an engine that backtracks."""
 
 

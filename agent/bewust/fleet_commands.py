@@ -6,14 +6,14 @@ has that.
 
 import contextlib
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from bewust.console import READ_FAILED, LanguageCode, Options, clear_errors, fail, say, warn
+from bewust.console import LanguageCode, Options, clear_errors, fail, say, warn
+from bewust.errors import READ_FAILED
 
 if TYPE_CHECKING:
     from bewust.fleet.findings import Findings
@@ -33,14 +33,11 @@ def fleet_group() -> None:
 def _clear_errors() -> Iterator[None]:
     """As everywhere, and one line where the extra is not installed."""
     try:
-        from bewust.fleet.reading import FleetError
+        import bewust.fleet.reading  # noqa: F401 - whether it can be
     except ImportError as error:
         fail(f"{error.name} is not installed. Install what the fleet needs: pip install 'bewust[fleet]'", READ_FAILED)
-    try:
-        with clear_errors():
-            yield
-    except FleetError as error:
-        fail(str(error), READ_FAILED)
+    with clear_errors():
+        yield
 
 
 @contextlib.contextmanager
@@ -105,6 +102,8 @@ def _spoken(wanted: str) -> str:
 def _computed(
     places: tuple[Path, ...], overlay: Path | None, engine: Literal["duckdb", "spark"], state: Path
 ) -> "tuple[Policy, Findings]":
+    import tempfile
+
     from bewust import catalogue, editions, policy
     from bewust.fleet import engines, estimates, findings, reading
 

@@ -17,13 +17,13 @@ from aiohappyeyeballs import start_connection
 
 from bewust import crowd
 from bewust.crowd import Crowd
+from bewust.hosts import is_here
 from bewust.link import Link, Listener, Way
 from bewust.matching import Matcher
 from bewust.outbound import Site
 from bewust.owners import ASKING, Address, owner_of, owners_of
 from bewust.relay import INTERVAL, Buffer
 from bewust.resolver import Resolver
-from bewust.schema import is_here
 
 ALONE_SECONDS = 0.25  # for one address, before others are tried beside it (RFC 8305)
 HERE = "127.0.0.1"  # where it listens. Never by the name "localhost": that may lead to another login's ::1

@@ -23,7 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bewust import authority
 from bewust.authority import EVERY_ADDRESS, LOGIN_HOSTS, NAMES_AT_MOST, REQUEST_FILE, Authority, AuthorityError
-from bewust.memory import replace
+from bewust.files import replace
 
 type Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 

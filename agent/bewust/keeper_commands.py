@@ -1,15 +1,14 @@
 """`bewust keeper …`: the three commands of a keeper (docs/keepers.md). Thin: load, ask, show."""
 
-import contextlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bewust.console import READ_FAILED, Options, document, fail, passphrase, say, warn
+from bewust.console import Options, clear_errors, document, passphrase, say, warn
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,16 +36,6 @@ def keeper_group() -> None:
     """
 
 
-@contextlib.contextmanager
-def _clear_errors() -> Iterator[None]:
-    from bewust.vault import KeeperError
-
-    try:
-        yield
-    except KeeperError as error:
-        fail(str(error), READ_FAILED)
-
-
 def _progress[Item](items: Sequence[Item], doing: str) -> Iterable[Item]:
     from rich.console import Console
     from rich.progress import track
@@ -69,7 +58,7 @@ def new(_options: Options, name: str, out: Path | None, as_json: bool) -> None:
     from bewust import vault
     from bewust.keys import key_text
 
-    with _clear_errors():
+    with clear_errors():
         key = vault.new_key(name, passphrase(PASSPHRASE, new=True), out or Path(f"{name}.key.json"))
     public = key_text(key.private.public_key())
     if as_json:
@@ -101,8 +90,9 @@ def add_up(
     of the same period, it is refused. First use --check, and compare the manifest with the other keeper.
     """
     from bewust import batches, keeping, vault
+    from bewust.files import save
 
-    with _clear_errors():
+    with clear_errors():
         key = vault.load_key(key_file, passphrase(PASSPHRASE))
         _complain([f"{file}: is no *.ndjson, so it was not read" for file in batches.unread(paths)])
         batch = batches.collect(_progress(list(batches.files(paths)), "Reading"))
@@ -118,7 +108,7 @@ def add_up(
         else:
             target = out or Path(f"{first.period}-{key.name}.sum.json")
             data, again = keeping.seal_sum(added, key)
-            vault.save(target, data)
+            save(target, data)
             said |= {"file": str(target), "again": again}
     document(json.dumps(said) if as_json else _words(said))
 
@@ -181,13 +171,14 @@ def open_both(_options: Options, sums: tuple[Path, Path], out: Path | None, as_j
 
     It needs no key: whoever has both sums can do it.
     """
-    from bewust import keeping, reports, vault
+    from bewust import keeping, reports
+    from bewust.files import save
 
-    with _clear_errors():
+    with clear_errors():
         opened = keeping.open_sums(keeping.load_sum(sums[0]), keeping.load_sum(sums[1]))
         target = out or Path(f"{opened.period}.opened.json")
         line = reports.encode(opened)
-        vault.save(target, f"{line}\n".encode())
+        save(target, f"{line}\n".encode())
     if as_json:
         say(line)
         return

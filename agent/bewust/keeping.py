@@ -14,6 +14,7 @@ import msgspec
 
 from bewust import reports
 from bewust.batches import MIN_BATCH, Collected, choose, manifest
+from bewust.files import read, write
 from bewust.reports import (
     BLOCKS,
     BOUNDS,
@@ -28,7 +29,7 @@ from bewust.reports import (
     printable,
 )
 from bewust.sharing import MODULUS, open_share
-from bewust.vault import KeeperError, KeeperKey, Ledger, Remembered, alone, load_ledger, read, write
+from bewust.vault import KeeperError, KeeperKey, Ledger, Remembered, alone, load_ledger
 
 _SURE = 60  # noise is above this many scales with a probability below 1e-24
 

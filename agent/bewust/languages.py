@@ -19,6 +19,8 @@ from typing import Any
 import msgspec
 import tomli
 
+from bewust.errors import CONFIG, BewustError
+
 FOLDER = Path(str(files("bewust_config"))) / "languages"  # Bewust is always installed unpacked
 MANIFEST, REMINDERS, PAPERS = "language.toml", "reminders.toml", "papers"
 PARTS = ("page", "fleet", "papers", "adml")
@@ -28,8 +30,10 @@ DEFAULT = "nl"  # of a policy that names none
 OPTIONAL = ("page.language.", "adml.about.")
 
 
-class LanguageError(ValueError):
+class LanguageError(BewustError, ValueError):
     """A folder of a language is wrong: names the file, the key, what is wrong and what to do."""
+
+    exit_code = CONFIG
 
 
 class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,15 +5,16 @@ stricter than its check: an editor shall not mark what Bewust accepts.
 """
 
 import re
+from datetime import timedelta
 from typing import Annotated
 
 import msgspec
 
 from bewust import languages
-from bewust.schema import normalise_host, parse_address, parse_duration
+from bewust.durations import NEXT_DAY, Duration, Step
+from bewust.hosts import normalise_host, parse_address
 
-NEXT_DAY = "next day"
-LONGEST = 366 * 86400.0  # seconds; far above any sensible schedule, far below what a clock can add
+LONGEST = timedelta(days=366)  # far above any sensible schedule, far below what a clock can add
 _HOUR = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _DURATION = r"\s*[0-9]+(?:\.[0-9]+)?\s*[smhd]\s*"
 _HOURS = f"{_HOUR}-{_HOUR}"
@@ -28,9 +29,9 @@ def _meta(pattern: str, *, empty: bool = False) -> msgspec.Meta:
     return msgspec.Meta(extra_json_schema={"pattern": f"^(?:{pattern}){'?' if empty else ''}$"})
 
 
-Duration = Annotated[str, _meta(_DURATION)]
-Pause = Annotated[str, _meta(_DURATION, empty=True)]
-Step = Annotated[str, _meta(f"{NEXT_DAY}|{_DURATION}")]
+Span = Annotated[Duration, _meta(_DURATION)]
+Pause = Annotated[Duration, _meta(_DURATION, empty=True)]
+BackOff = Annotated[Step, _meta(f"{NEXT_DAY}|{_DURATION}")]
 Hours = Annotated[str, _meta(_HOURS)]
 Fraction = Annotated[str, _meta(_FRACTION)]
 Budget = Annotated[str, _meta(_BUDGET, empty=True)]
@@ -42,16 +43,16 @@ Upstream = Annotated[str, _meta(_UPSTREAM, empty=True)]
 Daily = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 0, "maximum": 100})]
 
 
-def duration(text: str) -> str | None:
+def duration(span: Duration) -> str | None:
     """Return what is wrong with a time span above nothing and up to a year; None for nothing."""
-    if 0 < parse_duration(text) <= LONGEST:
+    if timedelta() < span <= LONGEST:
         return None
-    return f'{text!r} is no duration up to a year. Write it like "15m", "2h" or "3d".'
+    return f'{span.text!r} is no duration up to a year. Write it like "15m", "2h" or "3d".'
 
 
-def step(text: str) -> str | None:
+def step(span: Step) -> str | None:
     """Return what is wrong with a step of a back-off: a duration, or until midnight."""
-    return None if text == NEXT_DAY else duration(text)
+    return None if span.next_day else duration(span)
 
 
 def hours(text: str) -> str | None:

@@ -14,12 +14,12 @@ import re
 from collections.abc import Callable, Coroutine, MutableSet
 from typing import Literal, Protocol
 
+from bewust.hosts import parse_address
 from bewust.matching import Matcher
 from bewust.model import Depth
 from bewust.outbound import InspectorEnd, Site
 from bewust.relay import HEAD_LIMIT, Buffer, End
 from bewust.resolver import ResolverBusyError
-from bewust.schema import parse_address
 
 HEAD_SECONDS = 30.0  # a browser sends CONNECT at once
 DIAL_SECONDS = 30.0

@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from bewust.errors import BewustError
+from bewust.guests import Guests
 from bewust.owners import peer_of
 
 if sys.platform == "win32":
@@ -26,19 +28,6 @@ TURN = 32  # connections taken from the queue before the loop does anything else
 type Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Guests(Protocol):
-    """Those who come, each known by the number that `owners` gives a person."""
-
-    def enter(self, who: int) -> bool:
-        """Whether a person may come in, who then has a place."""
-
-    async def serve(self, who: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Talk with a guest; a return ends it."""
-
-    def leave(self, who: int) -> None:
-        """Take the place back, also of one who was never served."""
-
-
 class Listening(Protocol):
     """The service's end."""
 
@@ -46,7 +35,7 @@ class Listening(Protocol):
         """Take no more, and end those who are there."""
 
 
-class NotOursError(ConnectionError):
+class NotOursError(BewustError, ConnectionError):
     """Something else than the service listens at its socket."""
 
 

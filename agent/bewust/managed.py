@@ -19,6 +19,7 @@ from xml.parsers.expat import ExpatError
 
 import tomli
 
+from bewust.errors import CONFIG, BewustError
 from bewust.registry import Reader, local_machine
 
 KEY = r"Software\Policies\Bewust"
@@ -28,8 +29,10 @@ PLIST = Path("/Library/Managed Preferences/nl.bewust.plist")
 _READABLE = {1: "REG_SZ", 2: "REG_EXPAND_SZ", 4: "REG_DWORD", 7: "REG_MULTI_SZ"}
 
 
-class LayerError(ValueError):
+class LayerError(BewustError, ValueError):
     """A layer of the policy cannot be read: names the file or registry value, what is wrong, the remedy."""
+
+    exit_code = CONFIG
 
 
 class Layer(NamedTuple):

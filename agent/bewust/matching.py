@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 import msgspec
 
 from bewust.expressions import whole
+from bewust.hosts import normalise_host
 from bewust.model import ANY_HOST, Depth, Level, Observation, Service, Signature
-from bewust.schema import normalise_host
 
 _MEANING = re.compile(r"(?<!\\)(?:\\\\)*(?:[.*+?()\[\]{}|^$]|\\[A-Za-z0-9])")  # what is no plain letter
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -143,6 +143,10 @@ class Matcher:
         found = [host for host, plan in self._exact.items() if plan.depth in depths]
         found += [f"*.{host}" for host, plan in self._below.items() if plan.depth in depths]
         return tuple(sorted(found))
+
+    def decrypted_hosts(self) -> tuple[str, ...]:
+        """Return the hosts that are looked into, sorted: exactly what the authority is issued for."""
+        return self.hosts(Depth.REQUEST, Depth.RESPONSE)
 
     def listed(self, host: str) -> str:
         """Return the catalogue's word for a host, such as "*.example.com"; "" where it has none.

@@ -7,7 +7,7 @@ file can hold a URL except `Observation`, which lives for one request and is nev
 from collections.abc import Mapping
 from datetime import date
 from enum import IntEnum, StrEnum
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
@@ -74,8 +74,20 @@ class Status(StrEnum):
 Span = Literal["hour", "today", "week", "end"]  # how long somebody wants no reminders; "end" takes it back
 
 
+# Why a reminder was kept back, in the order in which the reasons are looked at. `silent` comes last:
+# in a pilot it counts what would have been shown. `away`: nobody's desktop could be reached.
+HeldReason = Literal[
+    "disabled", "away", "busy", "snoozed", "quiet", "daily", "context-daily", "gap", "back-off", "by-name", "text",
+    "silent",
+]  # fmt: skip
+
+
 class Kind(StrEnum):
-    """What a counter counts; the closed list of DESIGN.md section 3."""
+    """What a counter counts: a closed list.
+
+    A further one needs its line here, where it is counted, and its two words in each language of the page
+    (kind.<name>); everything else that lists kinds takes them from here.
+    """
 
     VISIT = "visit"
     USE = "use"
@@ -231,72 +243,3 @@ class Memory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     explained: tuple[Context, ...] = ()
     until: date | None = None
     snoozed: Mapping[Context, date] = {}
-
-
-PLACE = r"^([A-Za-z0-9_]{1,40}:[0-9]{1,6}(, )?){0,2}$"
-
-# What the inspector tells the front's process: one JSON object a line, told apart by `type`.
-# `peer` is the port from which the front connected, never anything about a person.
-
-
-class Detected(msgspec.Struct, frozen=True, tag="detected"):
-    """A detection on a decrypted connection."""
-
-    peer: int
-    detection: Detection
-
-
-class Seen(msgspec.Struct, frozen=True, tag="seen"):
-    """An opportunity: a page was looked at in which `service` could have been."""
-
-    peer: int
-    service: str
-
-
-class Demoted(msgspec.Struct, frozen=True, tag="demoted"):
-    """`host` refuses to be looked into and is known by name from now on; with `one_program` only for the program
-    that did not accept our certificate. For `seconds`, and never longer than the policy says; 0: as long as it says."""
-
-    host: str
-    reason: str
-    one_program: bool = False
-    seconds: Annotated[float, msgspec.Meta(ge=0)] = 0
-
-
-class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """Our own code failed in `where`; the flow passed. `error` is a class name, never a text, and `place` modules
-    and lines of our code or a library's (`failures.place_of`)."""
-
-    where: str
-    error: str
-    place: Annotated[str, msgspec.Meta(pattern=PLACE)] = ""
-
-
-class Alive(msgspec.Struct, frozen=True, tag="alive"):
-    """The inspector's event loop answers; `port` is where its proxy listens, on loopback."""
-
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
-
-
-Message = Detected | Seen | Demoted | Failed | Alive
-
-
-class Start(msgspec.Struct, frozen=True, tag="start"):
-    """The first line the inspector reads; everything it needs to know. `imported` is the bundle of the
-    catalogue in force, None for the shipped one.
-
-    `resolver` maps a real name to "address:port" and `trust` names a file of extra roots for
-    upstream servers: both are for the demonstration and the tests and have no policy key. `secret` is what
-    the front shows at each connection.
-    """
-
-    authority: str
-    secret: str = ""
-    config: str | None = None
-    resolver: Mapping[str, str] = {}
-    trust: str | None = None
-    imported: str | None = None
-
-
-class Ping(msgspec.Struct, frozen=True, tag="ping"):
-    """The front asks whether the inspector's event loop still turns; `Alive` is the answer."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bewust.console import READ_FAILED, LanguageCode, Options, clear_errors, fail, say
+from bewust.console import LanguageCode, Options, clear_errors, say
 
 ALL = "all"
 
@@ -22,15 +22,11 @@ def papers(options: Options, out: Path, language: str) -> None:
     What your organisation has not filled in is a marked blank. Files of these names are replaced.
     """
     from bewust import languages
-    from bewust.papers.sbom import SbomError
-    from bewust.papers.writing import PapersError, write
+    from bewust.papers.writing import write
     from bewust.settings import load_rules
 
     with clear_errors():
         rules = load_rules(options.config, state=options.state)
-        try:
-            written = write(rules, out, list(languages.known()) if language == ALL else [language])
-        except (PapersError, SbomError) as error:
-            fail(str(error), READ_FAILED)
+        written = write(rules, out, list(languages.known()) if language == ALL else [language])
     for path in written:
         say(str(path))

@@ -24,6 +24,7 @@ from bewust.pipeline import Pipeline
 from bewust.reminders import Held, Reminder
 from bewust.session import Desktop
 from bewust.settings import Rules
+from bewust.state_files import LOGIN
 
 ME = me()  # who, where the agent serves the person who started it
 NOBODY = -1  # who, where no owner of a connection is known: counted, never reminded
@@ -66,7 +67,7 @@ class People:
         self._recent: dict[int, deque[Recent]] = {}
         self._used: dict[int, str] = {}  # the last period in which each person was here, as far as known
         self._working: set[asyncio.Task[None]] = set()
-        self._memory = state / memory.FILE
+        self._memory = state / LOGIN
         self.here = here
         self.logins = Logins(came=self._came, left=self._left, snooze=self.snooze)
         self.shown = self.failed = 0

@@ -12,8 +12,8 @@ from typing import Literal
 import msgspec
 
 from bewust import counters
+from bewust.activities import Activities
 from bewust.counters import Hold, Key
-from bewust.detection import Activities
 from bewust.model import Detection, Kind, Level, Service
 from bewust.policy import PERIOD_WEEKS, Policy
 from bewust.reminders import Held, Reminder, Reminders
@@ -33,6 +33,12 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 NOTHING = Outcome()
+
+
+def of_reminder(decided: Reminder | Held, period: str) -> Key:
+    """Return what a reminder, shown or held back, adds one to."""
+    kind = Kind.REMINDED if isinstance(decided, Reminder) else Kind.HELD
+    return Key(period, decided.service, kind)
 
 
 class Pipeline:
@@ -79,7 +85,7 @@ class Pipeline:
         reminders = self.reminders
         decided = reminders.unreachable(about.service) if who is None else reminders.decide(who, about, now, held)
         period = self.period(now)
-        count = counters.of_reminder(decided, period)
+        count = of_reminder(decided, period)
         if isinstance(decided, Reminder):
             return Outcome((count,), reminder=decided)
         return Outcome((count, Hold(period, decided.reason)), held=decided)

@@ -3,7 +3,8 @@
 Belongs here: what may be decided and its checks, each mistake a `PolicyError`. Not here: acting on it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
@@ -15,11 +16,12 @@ import tomli
 
 from bewust import languages, layers, limits
 from bewust.catalogue import DEFAULT_COUNTRIES
-from bewust.limits import Budget, Daily, Duration, Host, Hours, Language, Link, Mailbox, Pause, Step, Upstream
+from bewust.durations import NEXT_DAY, Duration, Step, decode, encode
+from bewust.errors import CONFIG, BewustError
+from bewust.limits import BackOff, Budget, Daily, Host, Hours, Language, Link, Mailbox, Pause, Span, Upstream
 from bewust.managed import Layer, LayerError
 from bewust.matching import Matcher, compile_services
 from bewust.model import Context, Depth, Level, Service, Status
-from bewust.schema import parse_duration
 
 Mechanism = Literal["local", "split"]
 Agreement = Literal["agreed", "refused", "unknown"]
@@ -38,8 +40,15 @@ def _keys(*names: str) -> msgspec.Meta:
     return msgspec.Meta(extra_json_schema={"propertyNames": {"enum": [str(name) for name in names]}})
 
 
-class PolicyError(ValueError):
+def _span(text: str) -> Any:
+    """Return a default; as a factory, because msgspec cannot write one of a type of ours into a JSON Schema."""
+    return msgspec.field(default_factory=lambda: Duration(text))
+
+
+class PolicyError(BewustError, ValueError):
     """A mistake in the policy: names the file, the key, what is wrong and what to do."""
+
+    exit_code = CONFIG
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +70,7 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ContextRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What differs for one context: the `gap`, and how many reminders a day."""
 
-    gap: Duration | None = None
+    gap: Span | None = None
     daily: Daily | None = None
 
 
@@ -77,12 +86,12 @@ class ReminderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     enabled: bool = True
     silent: bool = False
-    gap: Duration = "30m"
-    internal_gap: Duration = "30m"
+    gap: Span = _span("30m")
+    internal_gap: Span = _span("30m")
     daily: Daily = 6
     daily_context: Daily = 3
-    back_off: tuple[Step, ...] = ("30m", "2h", limits.NEXT_DAY)
-    recovery: Duration = "3d"
+    back_off: tuple[BackOff, ...] = msgspec.field(default_factory=lambda: (Step("30m"), Step("2h"), Step(NEXT_DAY)))
+    recovery: Span = _span("3d")
     quiet: tuple[Hours, ...] = ()
     context: Annotated[Mapping[Context, ContextRules], _keys(*Context)] = {}
 
@@ -147,10 +156,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     internal_hosts: tuple[limits.Host, ...] = ()
     inspected_hosts: tuple[limits.Host, ...] = ()
     mechanism: Mechanism = "local"
-    flush: Duration = "15m"
-    demoted_for: Duration = "24h"
-    pause: Pause = "1h"
-    reminders: ReminderRules = ReminderRules()
+    flush: Span = _span("15m")
+    demoted_for: Span = _span("24h")
+    pause: Pause = _span("1h")
+    reminders: ReminderRules = msgspec.field(default_factory=ReminderRules)
     page: PageRules = PageRules()
     release: ReleaseRules = ReleaseRules()
     network: NetworkRules = NetworkRules()
@@ -190,11 +199,6 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Fraction(self.release.yearly or YEARLY[self.mechanism])
 
     @property
-    def flush_seconds(self) -> float:
-        """Seconds between two writings of the store; what a crash may lose."""
-        return parse_duration(self.flush)
-
-    @property
     def zone(self) -> ZoneInfo:
         """The zone whose days and weeks count."""
         return ZoneInfo(self.timezone)
@@ -218,18 +222,38 @@ def laid_over(found: Sequence[Layer]) -> Policy:
     table: dict[str, Any] = {}
     for layer in found:
         table = layers.laid_over(table, layer.table)
-    policy = msgspec.convert(table, Policy)
+    policy = _converted(table)
     for key, problem in _mistakes(policy):
         raise PolicyError(f"{_culprit(found, key, problem)}: {key}: {problem}")
     return policy
 
 
+def _converted(table: Mapping[str, Any], *, strict: bool = True) -> Policy:
+    return msgspec.convert(table, Policy, strict=strict, dec_hook=decode)
+
+
+def as_table(policy: Policy) -> dict[str, Any]:
+    """Return a policy as it would be written, every key in it."""
+    table: dict[str, Any] = msgspec.to_builtins(policy, enc_hook=encode)
+    return table
+
+
+def packed(policy: Policy) -> msgspec.Raw:
+    """Return a policy as JSON, for another process of ours."""
+    return msgspec.Raw(msgspec.json.encode(policy, enc_hook=encode))
+
+
+def unpacked(data: msgspec.Raw) -> Policy:
+    """Return the policy that `packed` made."""
+    return msgspec.json.decode(data, type=Policy, dec_hook=decode)
+
+
 def _typed(layer: Layer) -> Layer:
     try:
-        policy = msgspec.convert(layer.table, Policy, strict=not layer.loose)
+        policy = _converted(layer.table, strict=not layer.loose)
     except msgspec.ValidationError as error:
         raise PolicyError(f"{layer.name}: {error}. docs/policy.md lists the keys and their values.") from error
-    return layer._replace(table=_as_written(layer.table, msgspec.to_builtins(policy))) if layer.loose else layer
+    return layer._replace(table=_as_written(layer.table, as_table(policy))) if layer.loose else layer
 
 
 def _as_written(table: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,7 +268,7 @@ def _culprit(found: Sequence[Layer], key: str, problem: str) -> str:
     table: dict[str, Any] = {}
     for layer in found:
         table = layers.laid_over(table, layer.table)
-        if (key, problem) in _mistakes(msgspec.convert(table, Policy)):
+        if (key, problem) in _mistakes(_converted(table)):
             return layer.name
     return found[-1].name
 
@@ -254,8 +278,8 @@ def _mistakes(policy: Policy) -> Iterator[tuple[str, str]]:
     for key, problem in _values(policy):
         if problem is not None:
             yield key, problem
-    if 0 < policy.flush_seconds < 60:
-        yield "flush", f"{policy.flush!r} is too often. Use a minute or more."
+    if timedelta() < policy.flush < timedelta(minutes=1):
+        yield "flush", f"{policy.flush.text!r} is too often. Use a minute or more."
     try:
         _ = policy.zone
     except (ValueError, OSError, KeyError):
@@ -266,9 +290,9 @@ def _mistakes(policy: Policy) -> Iterator[tuple[str, str]]:
         yield "countries", 'is empty. List at least one, such as "nl".'
     yield from _mistaken_release(policy)
     if policy.catalogue.keys:
-        from bewust.bundle import mistaken_keys  # noqa: PLC0415 - most organisations have none
+        from bewust.keys import publisher_key  # noqa: PLC0415 - most organisations have none
 
-        yield from (("catalogue.keys", wrong) for wrong in mistaken_keys(policy.catalogue.keys))
+        yield from (("catalogue.keys", wrong) for wrong in _mistaken_keys(publisher_key, policy.catalogue.keys))
 
 
 def _values(policy: Policy) -> Iterator[tuple[str, str | None]]:
@@ -284,7 +308,7 @@ def _values(policy: Policy) -> Iterator[tuple[str, str | None]]:
     yield from ((key, limits.daily(number)) for key, number in most.items())
     yield from (("reminders.quiet", limits.hours(text)) for text in rules.quiet)
     yield "language", limits.language(policy.language)
-    yield "pause", limits.duration(policy.pause or "1h")
+    yield "pause", limits.duration(policy.pause) if policy.pause.text else None
     yield "page.guidelines", limits.link(page.guidelines, "https://")
     yield "page.breach", limits.link(page.breach, "https://", "mailto:")
     yield from ((f"service.{id_}.more", limits.link(d.more, "https://")) for id_, d in policy.service.items())
@@ -311,13 +335,19 @@ def _mistaken_release(policy: Policy) -> Iterator[tuple[str, str]]:
 
 
 def _mistaken_keepers(keepers: Iterable[Keeper]) -> Iterator[tuple[str, str]]:
-    from bewust.sharing import PublicKeyError, parse_key  # noqa: PLC0415 - most organisations have no keepers
+    from bewust.keys import keeper_key  # noqa: PLC0415 - most organisations have no keepers
 
     for keeper in keepers:
+        for wrong in _mistaken_keys(keeper_key, [keeper.key]):
+            yield f"release.keepers {keeper.name!r}", wrong
+
+
+def _mistaken_keys(parse: Callable[[str], object], texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
         try:
-            parse_key(keeper.key)
-        except PublicKeyError as error:
-            yield f"release.keepers {keeper.name!r}", str(error)
+            parse(text)
+        except BewustError as error:
+            yield str(error)
 
 
 def every_country() -> tuple[str, ...]:

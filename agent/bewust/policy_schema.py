@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
+from bewust.durations import Duration, encode
 from bewust.model import Context
-from bewust.policy import Policy
+from bewust.policy import Policy, ReminderRules
 
 _SECTION = re.compile(r"\[+([\w.-]+)\]+(?:\s+# (\S.*))?")
 _KEY = re.compile(r"(\w+) = .*?\s# (\S.*)")
@@ -33,9 +34,11 @@ def text() -> str:
 
 def schema() -> Node:
     """Return the schema as one JSON object."""
-    definitions: Node = msgspec.to_builtins(msgspec.json.schema(Policy)["$defs"])
+    definitions: Node = msgspec.to_builtins(msgspec.json.schema(Policy, schema_hook=_custom)["$defs"])
     definitions = {name: _plain(node) for name, node in definitions.items()}
     policy = definitions.pop(Policy.__name__)
+    for owner, made in ((policy, Policy()), (definitions[ReminderRules.__name__], ReminderRules())):
+        _defaults(owner, made)
     shipped = files("bewust_config").joinpath("policy.toml").read_text("utf-8")
     for path, comment in _comments(shipped):
         _key(policy, definitions, path)["description"] = comment
@@ -48,6 +51,19 @@ def schema() -> Node:
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Bewust policy"}
     result: Node = head | policy | {"title": "Bewust policy", "description": about, "$defs": definitions}
     return result
+
+
+def _custom(kind: type) -> Node:
+    """Return the schema of a type that is not msgspec's own: all of ours are written as a text."""
+    assert issubclass(kind, Duration)
+    return {"type": "string"}
+
+
+def _defaults(owner: Node, made: msgspec.Struct) -> None:
+    """Add the defaults that msgspec cannot write by itself, those of a type of ours."""
+    for name, value in msgspec.json.decode(msgspec.json.encode(made, enc_hook=encode)).items():
+        if value is not None:
+            owner["properties"][name].setdefault("default", value)
 
 
 def _comments(toml: str) -> Iterator[tuple[tuple[str, ...], str]]:

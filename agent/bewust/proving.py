@@ -17,15 +17,15 @@ from pathlib import Path
 
 import msgspec
 
-from bewust import editions, memory, reports, storage
-from bewust.model import Memory
+from bewust import editions, reports, storage
+from bewust.model import Kind, Memory
 from bewust.reports import ReportError
-from bewust.settings import LAST_GOOD, RUN_FILE
-from bewust.storage import FILE, Contents, StoreError
+from bewust.state_files import CATALOGUE, LOCK, LOGIN, OTHERS, RUN, STORE
+from bewust.storage import Contents, StoreError
 
 MEANINGS = {
     "counter": {
-        "period": "a week or four weeks", "service": "a service of the catalogue", "kind": "one of six kinds",
+        "period": "a week or four weeks", "service": "a service of the catalogue", "kind": f"one of {len(Kind)} kinds",
         "n": f"how often, plus {storage.BASE} so that every number is equally wide",
     },
     "held": {
@@ -40,14 +40,6 @@ MEANINGS = {
         "period": "a period that is over", "block": "a part of its report", "epsilon": "the privacy it cost",
     },
 }  # fmt: skip
-OTHERS = {
-    "lock": "empty; keeps two agents from using one folder",
-    RUN_FILE: "port, process and password of the running agent, for its own commands",
-    "authority": "the certificate authority of this machine",
-    memory.FILE: "which kinds of use were explained to you, and until which day you want no reminders",
-    LAST_GOOD: "a copy of your organisation's own settings",
-    editions.FOLDER: "catalogues that your organisation imported: at most the one in force and those before it",
-}
 # What would say who, where or when. Names of people and machines are looked for as they are here.
 _TELLING = {
     "an e-mail address": re.compile(rb"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+"),
@@ -79,15 +71,15 @@ def prove(state: Path, services: Collection[str], exports: Path | None = None) -
     """Look through the state folder and, where there is one, the folder of exports."""
     receipt: list[Row] = []
     findings: list[str] = []
-    if (state / FILE).exists():
-        kept, wrong = _store(state / FILE, services)
+    if (state / STORE).exists():
+        kept, wrong = _store(state / STORE, services)
         receipt += _receipt(kept)
         findings += wrong
     for path in sorted(state.iterdir()) if state.is_dir() else ():
         if path.name in OTHERS:
             receipt.append(Row(path.name, sum(p.is_file() for p in [path, *path.rglob("*")]), OTHERS[path.name]))
             findings += _CHECKS[path.name](path) if path.name in _CHECKS else []
-        elif path.name != FILE:
+        elif path.name != STORE:
             findings.append(f"{path}: nothing of Bewust's is called so. Look at it and remove it.")
     if exports is not None and exports.is_dir():
         files = sorted(exports.glob("bewust-*"))
@@ -104,7 +96,7 @@ def _store(path: Path, services: Collection[str]) -> tuple[Contents, list[str]]:
     strange = {key.service for key in kept.counts} - set(services)
     findings = [f"{path}: service {service!r} is not in the catalogue" for service in sorted(strange)]
     with tempfile.TemporaryDirectory(prefix="bewust-") as folder:
-        again = Path(folder) / FILE
+        again = Path(folder) / STORE
         storage.build(kept, again)
         if _steady(path.read_bytes()) != _steady(again.read_bytes()):
             findings.append(f"{path}: is not what its rows make: {_more(path, again)}. Ask who wrote to it.")
@@ -177,7 +169,7 @@ def _names(path: Path) -> list[str]:
     return found
 
 
-_CHECKS = {"lock": _names, RUN_FILE: _run_file, memory.FILE: _login_file, editions.FOLDER: editions.strange}
+_CHECKS = {LOCK: _names, RUN: _run_file, LOGIN: _login_file, CATALOGUE: editions.strange}
 
 
 def _login() -> str:

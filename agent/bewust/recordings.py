@@ -18,12 +18,12 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from bewust.decoding import UnknownEncodingError
+from bewust.bodies import answered, framed, media_type, scan
 from bewust.detection import Findings, detect, detection, observe
 from bewust.environment import allowed
+from bewust.errors import BewustError
 from bewust.matching import Matcher, Rule
-from bewust.model import Content, Detection, Observation
-from bewust.scanning import Scanner
+from bewust.model import Detection, Observation
 
 _UNREADABLE = ("is no HAR and no flow file mitmproxy can read to its end",
                "Save the flows again with the mitmproxy version Bewust uses.")  # fmt: skip
@@ -34,7 +34,7 @@ GZIP = b"\x1f\x8b"
 _ESCAPES = re.compile(rb"(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|(\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
 
 
-class RecordingError(ValueError):
+class RecordingError(BewustError, ValueError):
     """A file that cannot be read: names it, says why and what to do."""
 
     def __init__(self, file: str, problem: str, remedy: str) -> None:
@@ -162,36 +162,6 @@ def _waiting(exchange: Exchange, pending: Sequence[Rule]) -> Rule | None:
             return rule
     status = exchange.status or 200  # a HAR may leave it out
     return scan(answered(pending, exchange.type, status), exchange.body, exchange.encoding) if exchange.body else None
-
-
-def scan(open_rules: Sequence[tuple[Rule, Content]], body: bytes, encoding: str = "") -> Rule | None:
-    """Return the first rule whose markers are in a whole body or message."""
-    try:
-        scanner = Scanner([content for _, content in open_rules], encoding)
-    except UnknownEncodingError:
-        return None
-    scanner.feed(body)
-    scanner.end()
-    return None if scanner.hit is None else open_rules[scanner.hit][0]
-
-
-def answered(pending: Sequence[Rule], media_type: str, status: int) -> list[tuple[Rule, Content]]:
-    """Return the rules that read a response of this kind: a success of the media type they name."""
-    if not 200 <= status < 300:
-        return []
-    wanted = [(rule, rule.signature.response) for rule in pending]
-    return [(rule, content) for rule, content in wanted if content and media_type in content.types]
-
-
-def framed(pending: Sequence[Rule], sent: bool) -> list[tuple[Rule, Content]]:
-    """Return the rules that read a WebSocket message in this direction."""
-    frames = [(rule, rule.signature.frame) for rule in pending]
-    return [(rule, frame.content) for rule, frame in frames if frame and frame.sent == sent]
-
-
-def media_type(header: str) -> str:
-    """Return the bare media type of a Content-Type header."""
-    return header.partition(";")[0].strip().lower()
 
 
 def _exchange(number: int, raw: msgspec.Raw) -> Exchange:

@@ -13,6 +13,7 @@ from datetime import date, datetime, time, tzinfo
 
 import msgspec
 
+from bewust.errors import BewustError
 from bewust.model import Context, Detection, Level, Service, Span
 from bewust.pipeline import Pipeline
 from bewust.reminders import Held, Reminder
@@ -22,7 +23,7 @@ MOST = 100_000  # lines
 LINE = 4096  # characters of one
 
 
-class DayError(ValueError):
+class DayError(BewustError, ValueError):
     """A line that is no part of a day: says which, what is wrong with it, and what to do."""
 
 

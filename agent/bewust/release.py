@@ -13,10 +13,12 @@ import msgspec
 
 from bewust import reports
 from bewust.counters import Key, weeks_of
+from bewust.errors import BewustError
+from bewust.keys import keeper_key
 from bewust.model import Kind
 from bewust.policy import Policy
 from bewust.reports import BOUNDS, SERVICES, LocalReport, Randomised, Report, Shared, SplitReport, blocks_of, differing
-from bewust.sharing import parse_key, seal_report
+from bewust.sharing import seal_report
 
 COIN = 1 << 32  # sides of the coin that flips a bit; its probability is an exact fraction of it
 
@@ -24,7 +26,7 @@ type Random = Callable[[int], int]
 type Presence = tuple[int, ...]
 
 
-class BudgetError(ValueError):
+class BudgetError(BewustError, ValueError):
     """A report would spend more of the year's privacy budget than the policy allows."""
 
 
@@ -108,7 +110,7 @@ def seal(counts: Mapping[Key, int], period: str, services: Sequence[str], policy
     )  # fmt: skip
     if len(policy.release.keepers) != 2:
         raise ValueError("under split there are two keepers, and the policy names others")
-    return seal_report(draft, bits, [parse_key(keeper.key) for keeper in policy.release.keepers])
+    return seal_report(draft, bits, [keeper_key(keeper.key) for keeper in policy.release.keepers])
 
 
 def _randomised_blocks(bits: Presence, policy: Policy, random: Random) -> dict[str, Randomised]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bewust.console import READ_FAILED, Options, clear_errors, document, fail, say, warn
+from bewust.console import Options, clear_errors, document, fail, say, warn
+from bewust.errors import READ_FAILED
+from bewust.state_files import STORE
 
 if TYPE_CHECKING:
     from bewust.policy import Policy
@@ -32,7 +34,7 @@ def export(options: Options, folder: Path | None, preview: bool, as_json: bool) 
 
     with clear_errors():
         rules = policy.load(options.config)
-        file = options.state / storage.FILE
+        file = options.state / STORE
         kept = storage.contents(file) if file.exists() else storage.Contents()
         lines = dict(kept.sealed)
         if preview and not lines:

@@ -1,9 +1,7 @@
 """`bewust simulate-day`, `texts` and `session`: tuning reminders, reading them, and showing them. Thin."""
 
-import asyncio
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +10,8 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from bewust.console import READ_FAILED, SOCKET, Options, clear_errors, document, fail, warn
+from bewust.console import SOCKET, Options, clear_errors, document, fail, warn
+from bewust.errors import READ_FAILED
 
 if TYPE_CHECKING:
     from bewust.notify import Action, Toast
@@ -106,11 +105,12 @@ def session(options: Options, socket: Path) -> None:
     Started at every log-in on managed machines, where `bewust service` runs. It remembers which kinds of
     use were explained, and until which day no reminders are wanted, in the folder of --state.
     """
+    import asyncio
     import signal
 
     from bewust.desk import Desk
-    from bewust.memory import FILE
     from bewust.session import Session
+    from bewust.state_files import LOGIN
 
     def chosen(action: "Action", toast: "Toast") -> None:
         if action == "not-today":
@@ -130,13 +130,15 @@ def session(options: Options, socket: Path) -> None:
     def tell(why: str) -> None:
         warn(f"bewust: {why}")
 
-    one = Session(socket, options.state / FILE, desk, tell, _is_wanted)
+    one = Session(socket, options.state / LOGIN, desk, tell, _is_wanted)
     asyncio.run(main())
 
 
 def _is_wanted() -> bool:
     """Whether this is still what a log-in runs: on Windows a later version lies elsewhere, and nobody restarts us."""
     if sys.platform == "win32":
+        import subprocess
+
         from bewust.admin.windows_policies import RUN, SESSION
         from bewust.admin.windows_registry import LocalMachine
 

@@ -11,18 +11,10 @@ from typing import Literal
 
 import msgspec
 
-from bewust.limits import NEXT_DAY
-from bewust.model import Context, Detection, Level, Memory, Service, Span
+from bewust.model import Context, Detection, HeldReason, Level, Memory, Service, Span
 from bewust.policy import Policy
-from bewust.schema import parse_duration
 from bewust.texts import Chooser, Text, Texts
 
-# Why a reminder was kept back, in the order in which the reasons are looked at. `silent` comes last:
-# in a pilot it counts what would have been shown. `away`: nobody's desktop could be reached.
-HeldReason = Literal[
-    "disabled", "away", "busy", "snoozed", "quiet", "daily", "context-daily", "gap", "back-off", "by-name", "text",
-    "silent",
-]  # fmt: skip
 SPANS = {"today": 1, "week": 7}  # days until which a snooze lasts
 
 
@@ -128,7 +120,7 @@ class Reminders:
         """Return how a service reminds this person; one that was left alone for long begins anew."""
         at = now.astimezone(UTC)
         habit = person.services.setdefault(service, _Habit(at))
-        if abs(at - habit.used) >= timedelta(seconds=parse_duration(self._rules.recovery)):
+        if abs(at - habit.used) >= self._rules.recovery:
             habit.times = 0
         habit.used = at
         return habit
@@ -162,7 +154,7 @@ class Reminders:
         if about.internal:
             gap = self._rules.internal_gap
         last = person.turns.get(turn)
-        if last is not None and abs(at - last[0]) < timedelta(seconds=parse_duration(gap)):
+        if last is not None and abs(at - last[0]) < gap:
             return "gap"
         if about.internal:
             return None
@@ -175,9 +167,9 @@ class Reminders:
         if habit.reminded is None or not habit.times or not steps:
             return False
         wait = steps[min(habit.times, len(steps)) - 1]
-        if wait == NEXT_DAY:
+        if wait.next_day:
             return habit.reminded.astimezone(self._zone).date() == now.date()
-        return abs(now.astimezone(UTC) - habit.reminded) < timedelta(seconds=parse_duration(wait))
+        return abs(now.astimezone(UTC) - habit.reminded) < wait
 
     def _next(self, person: _Person, service: Service, about: Detection, explain: bool) -> Text | None:
         """Return the text after the context's previous one in turn, but not the one just seen if there is another."""

@@ -14,6 +14,8 @@ from typing import Literal
 
 import msgspec
 
+from bewust.errors import BewustError
+
 SERVICES = 24  # at most named in a release; one cell more is for all others
 OTHER = "other"
 BLOCKS: Mapping[str, tuple[str, ...]] = {
@@ -34,7 +36,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _FRACTION = re.compile(r"[1-9][0-9]{0,18}/[1-9][0-9]{0,18}")
 
 
-class ReportError(ValueError):
+class ReportError(BewustError, ValueError):
     """A line or a file that is no report, sum or opened batch: says what is wrong with it."""
 
 

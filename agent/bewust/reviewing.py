@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from bewust import authority, languages, layers, policy, routing, texts
+from bewust import authority, languages, layers, policy, texts
 from bewust.model import Status
 from bewust.policy import Policy, PolicyError
 from bewust.settings import Rules, load_rules
@@ -60,7 +60,7 @@ def review(place: Path, config: Path | None, state: Path | None = None) -> Revie
     if rules.edition.problem is not None:  # then what it says of unknown services would be passed over
         rules = load_rules(folder, file)
     own = list(layers.theirs(place))
-    names = {host.removeprefix("*.") for host in routing.decrypt_list(rules.matcher)}
+    names = {host.removeprefix("*.") for host in rules.matcher.decrypted_hosts()}
     for problem in _unconstrainable(names):
         raise PolicyError(f"{place}: {problem}")
     return Review(

@@ -1,11 +1,10 @@
-"""The PAC file and the decrypt list, both from the compiled catalogue and the policy.
+"""The PAC file, from the compiled catalogue and the policy.
 
-Belongs here: who is routed where. What is not in these lists never reaches the agent.
+Belongs here: who is routed where. What is not in its lists never reaches the agent.
 """
 
 import base64
 import json
-import re
 from collections.abc import Iterable
 
 from bewust.matching import Matcher
@@ -13,6 +12,7 @@ from bewust.model import Depth
 
 PAC_TYPE = "application/x-ns-proxy-autoconfig"
 
+HEAD = "// Bewust: "  # how each begins
 # Chromium hands over https URLs without their path, and so does this need no more than the host.
 _PAC = """\
 // Bewust: these names go to the agent on this machine; everything else goes its own way, unseen.
@@ -56,41 +56,9 @@ def pac(matcher: Matcher, port: int, upstream: str = "", direct: Iterable[str] =
     )
 
 
-_SERVED = re.compile(
-    r"var exact = (?P<exact>\{[^{}]*\});\nvar below = (?P<below>\{[^{}]*\});\nvar direct = (?P<direct>\{[^{}]*\});\n"
-    r".*  return (?P<plain>true|false) && .*"
-    r'return (?P<ours>"PROXY 127\.0\.0\.1:[0-9]+; [^\n]*");\n.*return (?P<fallback>"[^\n]*");\n\}\n\Z',
-    re.DOTALL,
-)
-
-
-def routed(pac_file: str, host: str) -> str:
-    """Return what a PAC file made here answers for https and this host: "PROXY 127.0.0.1:8787; DIRECT".
-
-    Read back from its tables, so no JavaScript runs. ValueError for a file that is not made here.
-    """
-    found = _SERVED.search(pac_file)
-    if found is None:
-        raise ValueError("a PAC file that Bewust did not make")
-    exact, below, direct = (json.loads(found[name]) for name in ("exact", "below", "direct"))
-    name = host.lower().removesuffix(".")
-    labels = name.split(".")
-    above = [".".join(labels[i:]) for i in range(1, len(labels))]
-    plain = found["plain"] == "true" and not {".", ":"} & set(name)
-    if plain or name in direct or any(f"*.{host}" in direct for host in above):
-        return "DIRECT"
-    ours = name in exact or any(host in below for host in above)
-    return str(json.loads(found["ours" if ours else "fallback"]))
-
-
 def data_url(pac_file: str) -> str:
     """Return the PAC file as a `data:` URL, which needs no server; Chromium ignores `file:`."""
     return f"data:{PAC_TYPE};base64,{base64.b64encode(pac_file.encode()).decode()}"
-
-
-def decrypt_list(matcher: Matcher) -> tuple[str, ...]:
-    """Return the hosts that are looked into, sorted: exactly what the authority is issued for."""
-    return matcher.hosts(Depth.REQUEST, Depth.RESPONSE)
 
 
 def _table(hosts: Iterable[str]) -> str:

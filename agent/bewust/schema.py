@@ -5,7 +5,6 @@ how they are laid over each other (catalogue). Every mistake is one `CatalogueEr
 file, the entry and the remedy.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -13,7 +12,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from bewust.durations import parse_duration
+from bewust.errors import CONFIG, BewustError
 from bewust.expressions import ExpressionError, check, glob
+from bewust.hosts import normalise_host
 from bewust.model import (
     ANY_HOST,
     OBSERVED_HEADERS,
@@ -33,20 +35,18 @@ LONGEST_GAP = 24 * 3600.0  # seconds; Activities remembers a day
 LONGEST_READ = 16 << 20  # bytes of a body that a rule may read; what is kept of it can be as much
 LONGEST_VALUE = 63  # bytes of a name or text in a marker; scanning keeps no more of a string
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400}
 _SIZES = {"KiB": 1 << 10, "MiB": 1 << 20}
 _MARKER = re.compile(r"([A-Za-z][\w:-]*)(~=|\^=|=)(.*)", re.DOTALL)
 _NAMED = {"comment": "^=", "key": "=", "field": "=", "event": "="}  # places that are no attribute
-_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-_DIGITS = re.compile(r"[0-9]{1,5}")
-_PORT = re.compile(r":[0-9]*$")
 
 
-class CatalogueError(ValueError):
+class CatalogueError(BewustError, ValueError):
     """A mistake in the catalogue: `file`, `entry` (where in it), what is wrong, what to do.
 
     `line` is 0 where it is not known.
     """
+
+    exit_code = CONFIG
 
     def __init__(self, file: str, entry: str, problem: str, remedy: str, line: int = 0) -> None:
         super().__init__(f"{file}: {entry}: {problem}. {remedy}")
@@ -99,46 +99,6 @@ class _RawService(msgspec.Struct, forbid_unknown_fields=True):
     confidence: Confidence = Confidence.LOW
     hosts: list[str] = []
     aliases: list[str] = []
-
-
-def normalise_host(host: str) -> str:
-    """Return the ASCII, lower-case name without port, brackets or trailing dot; "" if it is none.
-
-    One place for it, because every look-up and every comparison of hosts has to agree.
-    """
-    name = _PORT.sub("", host.strip()).lower()
-    if not name.isascii():
-        try:
-            name = name.encode("idna").decode("ascii").lower()
-        except UnicodeError:
-            return ""
-    name = name.removesuffix(".")
-    return name if _NAME.fullmatch(name) else ""
-
-
-def parse_address(target: str) -> tuple[str, int] | None:
-    """Return the normalised host and the port that CONNECT names; None where it names none."""
-    name, _, port = target.rpartition(":")
-    host = normalise_host(name)
-    if not host:
-        try:
-            host = str(ipaddress.ip_address(name.removeprefix("[").removesuffix("]")))
-        except ValueError:
-            return None
-    return (host, int(port)) if _DIGITS.fullmatch(port) and 0 < int(port) < 65536 else None
-
-
-def is_here(address: str) -> bool:
-    """Whether an IP address is of this machine or its link alone. ValueError where it is no address."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    found = getattr(found, "ipv4_mapped", None) or found
-    return found.is_loopback or found.is_link_local or found.is_unspecified
-
-
-def parse_duration(text: str) -> float:
-    """Return the seconds in "10s", "30m", "2h" or "3d"; 0 for anything else."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])", text.strip())
-    return float(match[1]) * _UNITS[match[2]] if match else 0.0
 
 
 def service(entry: dict[str, Any], countries: Sequence[str]) -> Service:

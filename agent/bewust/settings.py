@@ -1,57 +1,31 @@
-"""What an agent is started with: its folders, its port, and all that an organisation can set.
+"""All that an organisation can set: catalogue, policy and texts, loaded together and replaced whole.
 
-Belongs here: loading it together and preparing the state folder. Not here: running.
+Belongs here: loading it, and the copy of what was last right. Not here: the state folder and how an agent is run
+(state).
 """
 
 import contextlib
 import os
 import shutil
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from bewust import authority, catalogue, editions, layers, managed, memory, policy, routing, texts
+from bewust import catalogue, editions, layers, managed, policy, texts
 from bewust.editions import Edition
+from bewust.files import replace
 from bewust.matching import Matcher
 from bewust.model import Service
 from bewust.policy import Policy, PolicyError
 from bewust.schema import CatalogueError
+from bewust.state_files import CATALOGUE, LAST_GOOD
 from bewust.texts import Texts, TextsError
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-RUN_FILE = "run.json"
-LOCK_FILE = "lock"
-LAST_GOOD = "last-good"  # a copy of the organisation's folder as it was last found to be right
-_OURS = ("authority", "counters.db", "lock", RUN_FILE, LAST_GOOD, memory.FILE, editions.FOLDER, "roots.pem")
-NOT_IMPORTED = (
-    "no authority was imported. A Mac trusts no root that an installer brings, so the organisation's own signs "
-    "one: bewust authority request, then bewust authority import (docs/authority.md)."
-)
 type Fingerprint = tuple[tuple[str, int, int], ...]  # name, time and size of each file
 # What is read of an organisation's folder.
 _PARTS = ("policy.toml", "policy.d/[!.]*.toml", "services/*.toml", "texts/*.toml", "theme.css")
-
-
-class AgentError(RuntimeError):
-    """The agent cannot start: says why and what to do."""
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """How one agent is run. `resolver` and `trust` are for demonstrations and tests (model.Start)."""
-
-    state: Path
-    config: Path | None = None
-    port: int = 8787
-    resolver: Mapping[str, str] = {}
-    trust: Path | None = None
-    socket: Path | None = None  # where sessions connect; None: the one person who started it is served
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -70,14 +44,6 @@ class Rules(msgspec.Struct, frozen=True):
     folder: Path | None = None
     seen: Fingerprint = ()
     problem: str | None = None
-
-
-class Running(msgspec.Struct, frozen=True):
-    """What a running agent leaves in its state folder so that the commands find it."""
-
-    port: int
-    token: str
-    pid: int
 
 
 def load_rules(config: Path | None, policy_file: Path | None = None, state: Path | None = None) -> Rules:
@@ -166,21 +132,12 @@ def fingerprint(config: Path | None, state: Path | None = None) -> Fingerprint:
     For the machine's own folder also something of what the platform manages.
     """
     found = [managed.mark()] if config == managed.folder() else []
-    imported = sorted((state / editions.FOLDER).glob("*")) if state is not None else []
+    imported = sorted((state / CATALOGUE).glob("*")) if state is not None else []
     for path in [*(_files(config) if config is not None else ()), *imported]:
         with contextlib.suppress(OSError):  # gone since it was listed
             about = path.stat()
             found.append((str(path), about.st_mtime_ns, about.st_size))
     return tuple(one for one in found if one is not None)
-
-
-def mark_of_authority(state: Path) -> tuple[int, int] | None:
-    """Return what changes when the authority in a state folder is replaced; None where there is none."""
-    try:
-        about = (state / "authority" / authority.KEY_FILE).stat()
-    except OSError:
-        return None
-    return about.st_mtime_ns, about.st_size
 
 
 def _files(config: Path) -> list[Path]:
@@ -194,92 +151,18 @@ def _copied(config: Path, copy: Path) -> bool:
         for path in _files(config):
             target = fresh / path.relative_to(config)
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_private(target, path.read_bytes())
+            replace(target, path.read_bytes())
         fresh.mkdir(exist_ok=True, mode=0o700)  # an organisation's folder may hold nothing yet
         if (laid_over := layers.packed(config)) is not None:
-            write_private(fresh / layers.KEPT, laid_over)
+            replace(fresh / layers.KEPT, laid_over)
         shutil.rmtree(copy, ignore_errors=True)
         os.replace(fresh, copy)
-    except (OSError, AgentError, ValueError):  # the last: what the platform manages changed just now
+    except (OSError, ValueError):  # the last: what the platform manages changed just now
         shutil.rmtree(fresh, ignore_errors=True)
         return False
     return True
 
 
-def prepare(settings: Settings, rules: Rules) -> authority.Authority:
-    """Create the state folder and, on the first start, the authority; return it, usable or not."""
-    folder = settings.state / "authority"
-    try:
-        settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        others = [entry for entry in settings.state.iterdir() if entry.name not in _OURS]
-        if others and settings.state.stat().st_mode & 0o077 and not folder.exists():
-            raise AgentError(
-                f"{settings.state}: is in use for other things, and would be closed to others. "
-                "Choose an empty folder with --state."
-            )
-        settings.state.chmod(0o700)
-        if not folder.exists():
-            if sys.platform == "darwin" and settings.socket is not None:
-                raise AgentError(NOT_IMPORTED)
-            return authority.issue(folder, routing.decrypt_list(rules.matcher), local_now(rules))
-    except OSError as error:
-        raise AgentError(
-            f"{settings.state}: cannot be made ({error.strerror}). Choose another with --state."
-        ) from error
-    return authority.usable(folder)
-
-
-def renewed(settings: Settings, rules: Rules) -> None:
-    """Make another authority where the one that is there does not do, unless the organisation signed it.
-
-    As an installer asks for; never otherwise. Raises AuthorityError, AgentError.
-    """
-    folder = settings.state / "authority"
-    hosts = routing.decrypt_list(rules.matcher)
-    if not folder.exists() or authority.was_imported(folder) or not authority.needed(folder, hosts, local_now(rules)):
-        return
-    try:
-        authority.issue(folder, hosts, local_now(rules))
-    except OSError as error:
-        raise AgentError(f"{folder}: cannot be written ({error.strerror}). Check who may write there.") from error
-
-
-def running_agent(state: Path) -> Running | None:
-    """Return what an agent wrote about itself; one that was killed has left it too."""
-    try:
-        return msgspec.json.decode((state / RUN_FILE).read_bytes(), type=Running)
-    except (OSError, ValueError):
-        return None
-
-
 def local_now(rules: Rules) -> datetime:
     """Return the time in the organisation's zone."""
     return datetime.now(rules.policy.zone)
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only this person can read, replacing it whole. Raises AgentError."""
-    try:
-        memory.replace(path, data)
-    except OSError as error:
-        raise AgentError(f"{path}: cannot be written ({error.strerror}). Make room, or check its owner.") from error
-
-
-@contextlib.contextmanager
-def alone(state: Path) -> Iterator[None]:
-    """Hold the state folder: two agents on one would overwrite each other's counters.
-
-    The operating system lets go of it when the process ends, however it ends.
-    """
-    with (state / LOCK_FILE).open("ab") as lock:
-        os.chmod(lock.name, 0o600)
-        try:
-            if sys.platform == "win32":
-                msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise AgentError(
-                f"{state}: another agent is using this folder (bewust status). Stop it, or choose another with --state."
-            ) from error
-        yield

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from bewust.keys import key_bytes, key_id
+from bewust.keys import PublicKeyError, key_id
 from bewust.reports import BOUNDS, WIDTH, ReportError, SplitReport, blocks_of, header
 
 MODULUS = 1 << 64  # shares and sums are integers modulo this, far above any number of workstations
@@ -25,29 +25,6 @@ _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 _INFO = b"bewust share\n"
 _SHARE = struct.Struct(f"<{WIDTH}Q")
 _SEALED = 32 + _SHARE.size + 16  # bytes: a key of its own, the share, a tag
-
-
-class PublicKeyError(ValueError):
-    """A keeper's public key cannot be used: says what is wrong with it and what to do."""
-
-
-def generate() -> X25519PrivateKey:
-    """Return a new private key of a keeper."""
-    return X25519PrivateKey.generate()
-
-
-def parse_key(text: str) -> X25519PublicKey:
-    """Return the public key that `key_text` wrote. Raises PublicKeyError."""
-    remedy = "Copy the line that `bewust keeper new` wrote"
-    try:
-        public = X25519PublicKey.from_public_bytes(key_bytes(text))
-    except ValueError as error:
-        raise PublicKeyError(f"{error}. {remedy}.") from None
-    try:
-        generate().exchange(public)
-    except ValueError:  # one of the few points that make every secret the same, known one
-        raise PublicKeyError(f"key {text[:60]!r} protects nothing. {remedy}.") from None
-    return public
 
 
 def make_shares(presence: Sequence[int]) -> tuple[list[int], list[int]]:

@@ -9,8 +9,9 @@ import contextlib
 import os
 import re
 import sqlite3
+import sys
 import threading
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from fractions import Fraction
 from pathlib import Path
@@ -20,17 +21,28 @@ import msgspec
 
 from bewust import reports
 from bewust.counters import Hold, Key, holds, period_start
-from bewust.model import Kind
-from bewust.reminders import HeldReason
-from bewust.spared import spared
+from bewust.errors import CANNOT_START, BewustError
+from bewust.model import HeldReason, Kind
+from bewust.state_files import STORE
 
-with spared("pandas", "numpy"):  # it takes them where they are: 70 MB and four seconds that nobody here uses
+
+@contextlib.contextmanager
+def _without(*names: str) -> Iterator[None]:
+    """Within it, importing one of `names` fails as where it is not installed; what is loaded already stays."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+with _without("pandas", "numpy"):  # it takes them where they are: 70 MB and four seconds that nobody here uses
     import sqlite_utils
 
-FILE = "counters.db"
-SCHEMA = 3  # kept in SQLite's own user_version: a migrations table would hold times
+SCHEMA = 3  # the first that was released; kept in SQLite's own user_version: a migrations table would hold times
 MOST = 9_999  # a counter stops here
-MOST_BEFORE = 1_000_000  # the same in the first version
 BASE = 10_000  # added on disk, so that every number has one width and none moves another in the file
 
 _PERIOD = re.compile(r"[0-9]{4}-[WP][0-9]{2}")
@@ -51,8 +63,10 @@ _TABLES = {
 _VIEW = f"CREATE VIEW counts AS SELECT period, service, kind, n - {BASE} AS n FROM counter WHERE n > {BASE}"
 
 
-class StoreError(RuntimeError):
+class StoreError(BewustError, RuntimeError):
     """The file on disk cannot be used: names it, says why and what to do."""
+
+    exit_code = CANNOT_START
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -82,7 +96,7 @@ class Store:
     """What one machine keeps; all changes are memory only, `flush` replaces the file."""
 
     def __init__(self, folder: Path, cells: Iterable[Key]) -> None:
-        self.path = folder / FILE
+        self.path = folder / STORE
         self.problem: str | None = None
         self._writing = threading.Lock()  # the last flush may begin while a timed one still writes
         self._taken = self._written = 0
@@ -222,7 +236,7 @@ def read(path: Path) -> Mapping[Key, int]:
 
 
 def contents(path: Path) -> Contents:
-    """Return all that a file keeps, one of the first version too. Raises StoreError."""
+    """Return all that a file keeps. Raises StoreError."""
     remedy = "Move it aside; Bewust starts a new one."
     try:
         # as_uri, because a % or a ? in the folder's name would be read as part of the URI
@@ -231,20 +245,17 @@ def contents(path: Path) -> Contents:
         )
         try:
             version = database.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (1, 2, SCHEMA):
+            if version != SCHEMA:
                 raise StoreError(f"{path}: has schema {version}, not {SCHEMA}. {remedy}")
-            return _contents(database, version)
+            return _contents(database)
         finally:
             database.close()
     except (sqlite3.Error, TypeError, ValueError) as error:
         raise StoreError(f"{path}: is not a store of Bewust ({error}). {remedy}") from error
 
 
-def _contents(database: sqlite_utils.Database, version: int) -> Contents:
-    base = BASE if version > 1 else 0
-    counts = dict(_counter(row, base) for row in database.query("SELECT period, service, kind, n FROM counter"))
-    if version == 1:
-        return Contents(counts)
+def _contents(database: sqlite_utils.Database) -> Contents:
+    counts = dict(map(_counter, database.query("SELECT period, service, kind, n FROM counter")))
     domains: dict[str, tuple[str, ...]] = {}
     for row in database.query("SELECT period, service FROM domain ORDER BY period, place"):
         domains[_checked(row["period"], row["service"])] = (*domains.get(row["period"], ()), row["service"])
@@ -257,9 +268,9 @@ def _contents(database: sqlite_utils.Database, version: int) -> Contents:
         Fraction(row["epsilon"])  # ValueError where it is none
         ledger[_checked(row["period"]), str(row["block"])] = str(row["epsilon"])
     held = {}
-    for row in database.query("SELECT period, reason, n FROM held") if version == SCHEMA else ():
+    for row in database.query("SELECT period, reason, n FROM held"):
         key = Hold(_checked(row["period"]), msgspec.convert(row["reason"], HeldReason))
-        held[key] = _number(row["n"], BASE, MOST)
+        held[key] = _number(row["n"])
     return Contents(counts, domains, sealed, ledger, held)
 
 
@@ -269,16 +280,15 @@ def _checked(period: str, service: str = "x") -> str:
     return period
 
 
-def _counter(row: Mapping[str, Any], base: int) -> tuple[Key, int]:
+def _counter(row: Mapping[str, Any]) -> tuple[Key, int]:
     """Return one counter. A service may have left the catalogue since: what was counted is kept."""
     _checked(row["period"], row["service"])
-    n = _number(row["n"], base, MOST if base else MOST_BEFORE)
-    return Key(row["period"], row["service"], Kind(row["kind"])), min(n, MOST)
+    return Key(row["period"], row["service"], Kind(row["kind"])), _number(row["n"])
 
 
-def _number(stored: Any, base: int, most: int) -> int:
-    n = int(stored - base)
-    if not 0 <= n <= most:
+def _number(stored: Any) -> int:
+    n = int(stored - BASE)
+    if not 0 <= n <= MOST:
         raise ValueError("a count that Bewust never writes")
     return n
 

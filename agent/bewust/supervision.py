@@ -20,7 +20,7 @@ import msgspec
 
 from bewust import environment
 from bewust.failures import last_error
-from bewust.model import Alive, Failed, Message, Ping, Start
+from bewust.messages import Alive, Failed, Message, Ping, Start
 
 # -P: nothing from the current folder; -O: mitmproxy checks the type of each field of each event otherwise.
 # -B on Windows: what an installer does not know of it does not remove.

@@ -12,6 +12,7 @@ import msgspec
 import tomli
 
 from bewust import languages
+from bewust.errors import CONFIG, BewustError
 from bewust.model import Context, Detection, Level, Service, Status
 from bewust.policy import Policy
 
@@ -26,8 +27,10 @@ About = Literal["quality", "data", "choice"]
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
-class TextsError(ValueError):
+class TextsError(BewustError, ValueError):
     """A mistake in a file of texts: names the file, the text, what is wrong and what to do."""
+
+    exit_code = CONFIG
 
 
 class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -37,10 +37,10 @@ if sys.platform == "win32":
     from pathlib import Path
     from typing import TYPE_CHECKING
 
-    from bewust import memory, windows_owners, windows_service
+    from bewust import files, windows_owners, windows_service
 
     if TYPE_CHECKING:
-        from bewust.local import Guests
+        from bewust.guests import Guests
 
     ACCESS = f"D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{account(windows_service.NAME)})(A;;0x{CLIENT:x};;;AU)"
     _DUPLEX, _OVERLAPPED, _FIRST, _REJECT_REMOTE = 0x3, 0x40000000, 0x80000, 0x8
@@ -75,7 +75,7 @@ if sys.platform == "win32":
                 raise ctypes.WinError(ctypes.get_last_error())
             self._attributes = _Attributes(ctypes.sizeof(_Attributes), descriptor, False)
             self._next = self._made(_FIRST)
-            memory.replace(path, self._name.encode("ascii"))
+            files.replace(path, self._name.encode("ascii"))
             self._accepting = asyncio.get_running_loop().create_task(self._accept())
 
         def _made(self, first: int = 0) -> PipeHandle:

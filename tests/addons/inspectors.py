@@ -13,8 +13,9 @@ from typing import Any, Protocol
 import httpx
 import msgspec
 
-from bewust import authority
-from bewust.model import Start
+from bewust import authority, policy
+from bewust.messages import Start
+from bewust.policy import Policy
 from bewust.relay import SECRET_HEADER, shown
 
 SECRET = "open sesame"
@@ -36,12 +37,19 @@ class Origin(Protocol):
 
 @contextmanager
 def inspector(
-    world: Origin, folder: Path, imported: Path | None = None, config: Path | None = None
+    world: Origin,
+    folder: Path,
+    imported: Path | None = None,
+    config: Path | None = None,
+    decided: Policy | None = None,
 ) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     authority.issue(folder, ["www.google.nl", "duckduckgo.com"], datetime.now(UTC))
     start = Start(authority=str(folder), secret=SECRET, resolver=world.resolver, trust=str(world.root_pem))
     start = msgspec.structs.replace(
-        start, imported=str(imported) if imported else None, config=str(config) if config else None
+        start,
+        imported=str(imported) if imported else None,
+        config=str(config) if config else None,
+        policy=policy.packed(decided or policy.load(config)),
     )
     with subprocess.Popen(
         [sys.executable, "-O", "-m", "bewust_addons.run"],

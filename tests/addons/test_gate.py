@@ -12,7 +12,7 @@ from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.test import taddons, tflow
 
 from bewust import authority
-from bewust.model import Demoted
+from bewust.messages import Demoted
 from bewust_addons import gate as gate_module
 from bewust_addons.gate import FIRST_SECONDS, LIMIT, UNANSWERED, UNREADABLE, Gate
 from bewust_addons.patches.http_errors import AnswerFailed

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from bewust.state_files import ROOTS
 from bewust_addons import roots
 
 
@@ -35,7 +36,7 @@ def test_windows_s_own_roots_are_laid_over_the_bundle(tmp_path: Path) -> None:
         "Disallowed": [(der(banned), "x509_asn", True)],
     }
     file = roots.of_windows(tmp_path, lambda store: stores[store])
-    assert file == str(tmp_path / roots.FILE)
+    assert file == str(tmp_path / ROOTS)
     context = ssl.create_default_context(cafile=file)
     loaded = set(context.get_ca_certs(binary_form=True))
     assert {der(corporate), der(other)} <= loaded

@@ -16,8 +16,8 @@ from addons.inspecting import Site, connected
 from addons.inspectors import SECRET, door, inspector, told
 from addons.test_connections import YES, asked, kept
 from agent.bundles import SHIPPED, signed
-from bewust import authority, editions
-from bewust.model import Alive, Ping, Seen, Start
+from bewust import authority, catalogue, editions, policy
+from bewust.messages import Alive, Ping, Seen, Start
 from bewust.relay import SECRET_HEADER, shown
 from bewust_addons import run
 from e2e.world import World
@@ -60,6 +60,18 @@ def test_a_bundle_that_is_not_what_its_name_says_starts_no_inspector(tmp_path: P
     assert b"is not what its name says" in ended.stderr
 
 
+def test_the_policy_that_it_is_given_counts_whatever_the_folder_says_by_now(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "policy.toml").write_text("broken since")
+    by_name = policy.Policy(service={one.id: policy.Decision(depth="name") for one in catalogue.load()})
+    assert len(policy.packed(by_name)) > 1 << 16, "more than a pipe is read at once"
+    with World() as world, inspector(world, tmp_path / "authority", config=config, decided=by_name) as (_, port):
+        context = ssl.create_default_context(cafile=str(tmp_path / "authority" / "root.pem"))
+        with httpx.Client(proxy=door(port), verify=context, timeout=10) as client, pytest.raises(httpx.ConnectError):
+            client.get("https://www.google.nl/search?q=inline")  # nobody decrypts it: the certificate is the site's own
+
+
 def test_each_ping_is_answered_with_the_port(tmp_path: Path) -> None:
     with World() as world, inspector(world, tmp_path) as (process, port):
         assert process.stdin
@@ -91,7 +103,7 @@ def test_only_what_the_job_needs_is_loaded(tmp_path: Path) -> None:
     authority.issue(tmp_path, ["www.google.nl"], datetime.now(UTC))
     code = (
         "import sys\n"
-        "from bewust import policy\nfrom bewust.matching import Matcher\nfrom bewust.model import Start\n"
+        "from bewust import policy\nfrom bewust.matching import Matcher\nfrom bewust.messages import Start\n"
         "from bewust_addons import run\n"
         "lines = type('L', (), {'send': print})()\n"
         "setup = run.build(Start(authority=sys.argv[1]), Matcher({}, {}, ()), policy.load(), lines)\n"

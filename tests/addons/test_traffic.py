@@ -10,7 +10,8 @@ from wsproto.frame_protocol import Opcode
 
 from bewust import catalogue, policy
 from bewust.matching import Matcher, compile_services
-from bewust.model import Depth, Detected, Failed, Message, Observation, Seen
+from bewust.messages import Detected, Failed, Message, Seen
+from bewust.model import Depth, Observation
 from bewust.policy import every_country
 from bewust.scanning import Scanner
 from bewust_addons.traffic import Reading, Traffic, decrypts

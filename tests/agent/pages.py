@@ -13,15 +13,15 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode
 
-from bewust import health, release, reports, routing, texts
+from bewust import health, release, reports, texts
 from bewust.counters import Hold, Key, cells, period_of, period_start
-from bewust.model import Context, Depth, Kind, Level
+from bewust.model import Context, Depth, HeldReason, Kind, Level
 from bewust.page import Page, Status
 from bewust.page.shown import Login, Recent
 from bewust.page.view import View
 from bewust.page.words import spoken
 from bewust.policy import PERIOD_WEEKS
-from bewust.reminders import HeldReason, Reminder, Snooze
+from bewust.reminders import Reminder, Snooze
 from bewust.reports import Report
 from bewust.settings import Rules, load_rules
 from bewust.storage import Contents, Store
@@ -110,7 +110,7 @@ class Fake:
 
     def status(self) -> Status:
         matcher = self.rules.matcher
-        decrypted = routing.decrypt_list(matcher)
+        decrypted = matcher.decrypted_hosts()
         return Status(
             version="0.1.0", pid=1, port=self.port, since=SINCE, today=NOW[:10], inspector=self.inspector,
             inspector_starts=1, tunnelled=tuple(h for h in matcher.hosts(*Depth) if h not in decrypted),
@@ -143,7 +143,7 @@ class Fake:
         return line
 
     def names_covered(self) -> Sequence[str]:
-        return [host.removeprefix("*.") for host in routing.decrypt_list(self.rules.matcher)]
+        return [host.removeprefix("*.") for host in self.rules.matcher.decrypted_hosts()]
 
     async def login(self, client: tuple[str, int]) -> Login | None:
         assert client[1] > 0

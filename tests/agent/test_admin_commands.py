@@ -13,7 +13,7 @@ from agent.admin.played import Played, machine, put
 from agent.organisations import Organisation, pem
 from bewust import admin_commands
 from bewust.cli import main
-from bewust.console import ADMIN
+from bewust.errors import ADMIN
 from bewust.known import KNOWN
 
 

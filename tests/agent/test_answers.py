@@ -11,6 +11,7 @@ from agent.test_app import USE, agent, tell
 from bewust import people
 from bewust.model import Context, Kind
 from bewust.people import ME
+from bewust.state_files import STORE
 
 
 def test_a_login_is_whoever_the_system_says_connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +47,7 @@ def test_what_is_forgotten_is_gone_from_memory_and_from_the_file(tmp_path: Path)
     assert sum(made.answers.counts().values()) == 0
     from bewust import storage
 
-    kept = storage.contents(made.settings.state / storage.FILE)
+    kept = storage.contents(made.settings.state / STORE)
     assert not any(kept.counts.values()) and not any(kept.held.values())
 
 

@@ -15,17 +15,22 @@ import pytest
 
 from agent import bundles
 from agent.fronts import until
-from bewust import app, authority, counters, editions, health, reports, routing, storage
+from bewust import app, authority, counters, editions, health, reports, storage
 from bewust.app import Agent
 from bewust.counters import Key
+from bewust.durations import Duration
 from bewust.editions import Pointer
+from bewust.errors import AgentError
 from bewust.matching import compile_services
-from bewust.model import Demoted, Depth, Detected, Detection, Failed, Kind, Level, Message, Seen
+from bewust.messages import Demoted, Detected, Failed, Message, Seen
+from bewust.model import Depth, Detection, Kind, Level
 from bewust.moments import Busy
 from bewust.notify import Toast
 from bewust.people import ME
 from bewust.reminders import Held, Reminder
-from bewust.settings import RUN_FILE, AgentError, Settings, load_rules
+from bewust.settings import load_rules
+from bewust.state import Settings
+from bewust.state_files import RUN, STORE
 
 USE = Detected(1, Detection("google-ai-overview", Level.USE, "inline", "google.toml", 1))
 RULES = load_rules(None)
@@ -258,7 +263,7 @@ def test_a_clock_that_jumps_a_year_ends_no_period(tmp_path: Path) -> None:
 
 def test_a_store_that_cannot_be_read_is_kept_aside_and_reported(tmp_path: Path) -> None:
     agent(tmp_path)
-    broken = tmp_path / "state" / storage.FILE
+    broken = tmp_path / "state" / STORE
     broken.write_bytes(b"not a database")
     made = agent(tmp_path)
     assert any(str(broken) in problem for problem in made.answers.status().problems)
@@ -304,8 +309,8 @@ def test_a_clean_stop_leaves_the_counters_and_nothing_else_of_the_run(tmp_path: 
             modes[path.name] = stat.S_IMODE(path.stat().st_mode)
 
     run_a_moment(made, look)
-    assert not (made.settings.state / RUN_FILE).exists()
-    assert storage.read(made.settings.state / storage.FILE)[
+    assert not (made.settings.state / RUN).exists()
+    assert storage.read(made.settings.state / STORE)[
         Key(made.pipeline.period(made.now()), "google-ai-overview", Kind.USE)
     ] == 1  # fmt: skip
     assert modes["state"] == modes["authority"] == 0o700
@@ -355,7 +360,7 @@ def test_a_request_with_rubbish_behind_it_is_no_failure_of_ours(
 def test_a_port_that_is_taken_is_said_with_a_remedy(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AgentError, match="--port"):
         run_a_moment(agent(tmp_path, port=taken.getsockname()[1]))
-    assert not (tmp_path / "state" / RUN_FILE).exists()
+    assert not (tmp_path / "state" / RUN).exists()
 
 
 def test_a_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
@@ -432,7 +437,7 @@ def test_another_authority_is_noticed_and_taken(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("bewust.app.WATCH_SECONDS", 0.02)
     made = agent(tmp_path)
     old = made.authority.fingerprint
-    folder, hosts = made.settings.state / "authority", routing.decrypt_list(made.rules.matcher)
+    folder, hosts = made.settings.state / "authority", made.rules.matcher.decrypted_hosts()
 
     async def main() -> None:
         watching = asyncio.ensure_future(made._watch())
@@ -472,7 +477,9 @@ def test_while_it_is_stopped_nothing_is_looked_into_counted_or_reminded_of(tmp_p
 @pytest.mark.parametrize(("allowed", "stopped", "most"), [("10m", "paused", 600), ("", "", 0)])
 def test_a_pause_is_as_long_as_the_policy_allows(tmp_path: Path, allowed: str, stopped: str, most: float) -> None:
     made = agent(tmp_path)
-    made.rules = msgspec.structs.replace(made.rules, policy=msgspec.structs.replace(made.rules.policy, pause=allowed))
+    made.rules = msgspec.structs.replace(
+        made.rules, policy=msgspec.structs.replace(made.rules.policy, pause=Duration(allowed))
+    )
     made.pause(1e9)
     assert made.answers.status().stopped == stopped
     assert most - 5 < made.switch.left + 1e-9 <= most or most == made.switch.left == 0
@@ -585,7 +592,7 @@ def test_a_period_that_ended_is_sealed_and_delivered_by_the_agent_itself(tmp_pat
 
     made = Agent(Settings(tmp_path / "state"), rules, desktop=Desktop())
     asyncio.run(made._settle())
-    kept = storage.contents(tmp_path / "state" / storage.FILE)
+    kept = storage.contents(tmp_path / "state" / STORE)
     assert set(kept.sealed) == {ended}
     assert {key.period for key in kept.counts} == {made.pipeline.period(made.now())}
     assert any(str(share) in problem for problem in made.answers.status().problems), "the share is away"
@@ -622,7 +629,7 @@ def test_what_is_written_is_of_one_moment_whatever_happens_while_it_is_written(t
         made.store.seal(draft.period, reports.encode(draft), {})
         sealed.set()
         await writing
-        kept = storage.contents(made.settings.state / storage.FILE)
+        kept = storage.contents(made.settings.state / STORE)
         assert bool(kept.sealed) != bool(kept.counts)
 
     asyncio.run(main())

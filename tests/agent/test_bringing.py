@@ -12,10 +12,11 @@ from agent.bundles import NEW, SHIPPED, STRANGER, WITH_NEW, delivered, files_of,
 from bewust import authority, bringing, editions, policy, texts
 from bewust.bringing import bring_in, go_back
 from bewust.bundle import BundleError
-from bewust.editions import FOLDER, POINTER
+from bewust.editions import POINTER
 from bewust.policy import PolicyError
 from bewust.schema import CatalogueError
 from bewust.settings import load_rules
+from bewust.state_files import CATALOGUE
 from bewust.texts import TextsError
 
 LATER = "2026-12-02T10:00:00Z"
@@ -225,7 +226,7 @@ def test_it_does_not_go_back_to_what_is_no_longer_believed(tmp_path: Path, confi
 def test_a_damaged_folder_is_mended_by_either_way(tmp_path: Path, config: Path, state: Path, by: str) -> None:
     file = delivered(tmp_path, signed())
     bring_in(file, config, state)
-    (state / FOLDER / POINTER).write_text("{")
+    (state / CATALOGUE / POINTER).write_text("{")
     with pytest.raises(BundleError, match=r"was damaged.*rollback --shipped"):
         go_back(config, state)
     if by == "an import":

@@ -16,7 +16,8 @@ import pytest
 
 from bewust import browsers
 from bewust.browsers import BrowserError
-from bewust.settings import Settings, load_rules, prepare
+from bewust.settings import load_rules
+from bewust.state import Settings, prepare
 
 PAC = "http://127.0.0.1:8787/proxy.pac"
 needs_locks = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no lock of a folder")

@@ -15,11 +15,12 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from bewust import cli, console
+from bewust import cli, errors
 from bewust.counters import Key
 from bewust.managed import Layer
 from bewust.model import Kind
-from bewust.storage import FILE, Store
+from bewust.state_files import STORE
+from bewust.storage import Store
 
 PACKAGE = Path(cli.__file__).parent
 CONSOLE_SCRIPT = Path(sys.executable).with_name("bewust")
@@ -152,14 +153,15 @@ def test_the_help_names_every_command_and_every_exit_code() -> None:
     for name in cli.main.commands:
         assert f"\n  {name} " in out
     codes = {
-        console.READ_FAILED,
-        console.CONFIG,
-        console.CANNOT_START,
-        console.NOT_RUNNING,
-        console.NO_BROWSER,
-        console.AUTHORITY,
+        errors.READ_FAILED,
+        errors.CONFIG,
+        errors.CANNOT_START,
+        errors.NOT_RUNNING,
+        errors.NO_BROWSER,
+        errors.AUTHORITY,
+        errors.ADMIN,
     }
-    assert len(codes | {0, 2}) == 8
+    assert len(codes | {0, 2}) == 9
     assert all(f" {code} " in out[out.index("Exit codes") :] for code in codes | {0, 2})
 
 
@@ -180,6 +182,14 @@ def test_help_starts_without_the_heavy_libraries() -> None:
     heavy = {"mitmproxy", "bewust_addons", "cryptography", "starlette", "uvicorn", "rich", "sqlite_utils", "plyer"}
     names = loaded("from bewust.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass")
     assert "click" in names
+    assert not names & heavy
+    assert not names & {"asyncio", "subprocess", "tempfile", "msgspec", "ssl"}, "nor what single commands need"
+
+
+def test_asking_the_agent_loads_neither_the_catalogue_nor_certificates_nor_a_store() -> None:
+    names = loaded("from bewust.cli import main\ntry: main(['--state', '/nowhere', 'status'])\nexcept SystemExit: pass")
+    assert "msgspec" in names
+    heavy = {"cryptography", "tomli", "sqlite3", "sqlite_utils", "packaging", "rich", "asyncio", "zoneinfo"}
     assert not names & heavy
 
 
@@ -345,9 +355,9 @@ def test_stats_for_people_are_a_table(killed: Path) -> None:
 
 
 def test_a_file_of_counters_that_is_damaged_is_1_and_left_where_it_is(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text("damaged")
+    (tmp_path / STORE).write_text("damaged")
     assert "is not a store of Bewust" in failed(run("stats", state=tmp_path), 1)
-    assert (tmp_path / FILE).read_text() == "damaged"
+    assert (tmp_path / STORE).read_text() == "damaged"
 
 
 # Inspect.

@@ -9,10 +9,10 @@ import pytest
 from bewust.authority import AuthorityError
 from bewust.browsers import BrowserError
 from bewust.console import NoAgentError, ask, clear_errors, fail, say
+from bewust.errors import AgentError
 from bewust.policy import PolicyError
 from bewust.recordings import RecordingError
 from bewust.schema import CatalogueError
-from bewust.settings import AgentError
 from bewust.storage import StoreError
 from bewust.texts import TextsError
 

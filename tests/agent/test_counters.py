@@ -1,7 +1,10 @@
 """A key is made of three closed lists, and of nothing a browser sent."""
 
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,7 +15,6 @@ from bewust.counters import Key
 from bewust.model import Detection, Kind, Level
 from bewust.pipeline import Pipeline
 from bewust.policy import Mechanism, Policy
-from bewust.reminders import Held, Reminder
 
 SERVICES = {service.id: service for service in catalogue.load()}
 TEXTS = texts.load("nl")
@@ -76,9 +78,7 @@ def test_a_page_of_ones_own_amid_an_activity_counts_only_itself() -> None:
     assert key.kind is Kind.INTERNAL
 
 
-def test_a_reminder_counts_as_shown_or_held() -> None:
-    assert counters.of_reminder(Reminder("claude", "R01", "t", "m"), "2026-W48").kind is Kind.REMINDED
-    assert counters.of_reminder(Held("claude", "gap"), "2026-W48").kind is Kind.HELD
+def test_an_opportunity_counts_as_seen() -> None:
     assert counters.of_opportunity("claude", "2026-W48").kind is Kind.SEEN
 
 
@@ -98,3 +98,35 @@ def test_a_key_holds_nothing_but_words_of_the_closed_lists(
         for key in outcome.counts:
             assert key in counters.cells(chain.period(now), SERVICES.values())
             assert PERIOD.fullmatch(key.period)
+
+
+# A further kind, put into the table before anything imports it, as a line of model.py would.
+ANOTHER = """
+import sys
+from enum import StrEnum
+from pathlib import Path
+from bewust import model
+model.Kind = StrEnum("Kind", {**{kind.name: kind.value for kind in model.Kind}, "USEFUL": "useful"})
+from bewust import catalogue, counters, proving, storage
+from bewust.page import kept
+from bewust.tables import stats_table
+from rich.console import Console
+services = catalogue.load()
+cells = counters.cells("2026-P12", services)
+useful = counters.Key("2026-P12", "chatgpt", model.Kind.USEFUL)
+store = storage.Store(Path(sys.argv[1]), cells)
+store.add([useful])
+store.flush()
+assert storage.read(store.path)[useful] == 1
+proof = proving.prove(Path(sys.argv[1]), {service.id for service in services})
+assert not proof.findings, proof.findings
+assert any("one of 7 kinds" in row.meaning for row in proof.receipt), proof.receipt
+Console(width=80).print(stats_table(counters.rows({useful: 1})))
+assert kept.Kind.USEFUL
+"""
+
+
+def test_a_further_kind_is_stored_proved_and_shown_by_its_line_in_the_model_alone(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", ANOTHER, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "useful" in done.stdout and "…" not in done.stdout

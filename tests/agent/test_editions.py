@@ -13,8 +13,9 @@ import pytest
 from agent.bundles import NEW, PRIVATE, SHIPPED, STRANGER, WITH_NEW, files_of, signed
 from bewust import __version__, editions
 from bewust.bundle import SUFFIX, BundleError
-from bewust.editions import FOLDER, POINTER, Pointer
+from bewust.editions import POINTER, Pointer
 from bewust.keys import key_id, key_text
+from bewust.state_files import CATALOGUE
 
 KEYS = (key_text(PRIVATE.public_key()),)
 FIRST, SECOND = signed(version="1"), signed(made="2026-12-02T10:00:00Z", version="2")
@@ -62,7 +63,7 @@ def test_two_are_kept_and_the_ones_before_are_removed_when_nobody_can_be_using_t
     imported(state, FIRST, SECOND, third)
     assert version(state) == "3"
     assert len(files_of(state)) == 4, "the first is left alone for an hour"
-    for path in (state / FOLDER).iterdir():
+    for path in (state / CATALOGUE).iterdir():
         os.utime(path, (0, 0))
     imported(state, third)
     assert len(files_of(state)) == 3
@@ -102,12 +103,12 @@ def edited(state: Path) -> None:
 
 
 def written(data: bytes) -> Callable[[Path], object]:
-    return lambda state: (state / FOLDER / POINTER).write_bytes(data)
+    return lambda state: (state / CATALOGUE / POINTER).write_bytes(data)
 
 
 def a_folder_instead(state: Path) -> None:
-    (state / FOLDER / POINTER).unlink()
-    (state / FOLDER / POINTER).mkdir()
+    (state / CATALOGUE / POINTER).unlink()
+    (state / CATALOGUE / POINTER).mkdir()
 
 
 def piped(path: Path) -> None:
@@ -125,7 +126,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "an empty pointer": (written(b""), "was damaged"),
     "a pointer elsewhere": (written(b'{"current":"../../etc/passwd"}'), "it names no bundle"),
     "a pointer to nothing": (written(msgspec.json.encode(Pointer("0" * 64))), "cannot be read"),
-    "a pipe as pointer": (lambda state: piped(state / FOLDER / POINTER), "was damaged"),
+    "a pipe as pointer": (lambda state: piped(state / CATALOGUE / POINTER), "was damaged"),
     "a pipe as bundle": (lambda state: piped(current(state)), "is no bundle, or was cut short"),
     "a folder as pointer": (a_folder_instead, "cannot be read"),
 }
@@ -192,7 +193,7 @@ def test_an_import_cut_off_between_any_two_steps_leaves_the_old_or_the_new(
         with pytest.raises(PowerCutError):
             imported(state, SECOND)
     found = editions.in_force(state, KEYS)
-    assert (found.problem, found.version) == (None, "1" if step <= 8 else "2"), "the ninth is the rename that counts"
+    assert (found.problem, found.version) == (None, "1" if step <= 9 else "2"), "the tenth is the rename that counts"
     imported(state, SECOND)
     assert version(state) == "2"
 
@@ -249,20 +250,20 @@ def test_only_a_whole_catalogue_is_taken_from_a_folder(
 
 def test_nothing_but_catalogues_is_kept_there(state: Path) -> None:
     imported(state, FIRST, SECOND)
-    assert editions.strange(state / FOLDER) == []
-    (state / FOLDER / "visits.log").write_text("a.example")
-    (state / FOLDER / f"{'0' * 64}{SUFFIX}").write_bytes(FIRST)
-    assert [Path(said.split(": ")[0]).name for said in editions.strange(state / FOLDER)] == [
+    assert editions.strange(state / CATALOGUE) == []
+    (state / CATALOGUE / "visits.log").write_text("a.example")
+    (state / CATALOGUE / f"{'0' * 64}{SUFFIX}").write_bytes(FIRST)
+    assert [Path(said.split(": ")[0]).name for said in editions.strange(state / CATALOGUE)] == [
         f"{'0' * 64}{SUFFIX}",
         "visits.log",
     ]
-    (state / FOLDER / POINTER).write_text('{"current": null, "visited": "a.example"}')
-    assert any(POINTER in said for said in editions.strange(state / FOLDER))
+    (state / CATALOGUE / POINTER).write_text('{"current": null, "visited": "a.example"}')
+    assert any(POINTER in said for said in editions.strange(state / CATALOGUE))
 
 
 def test_a_file_instead_of_the_folder_is_strange(state: Path) -> None:
-    (state / FOLDER).write_text("x")
-    assert len(editions.strange(state / FOLDER)) == 1
+    (state / CATALOGUE).write_text("x")
+    assert len(editions.strange(state / CATALOGUE)) == 1
     with pytest.raises(BundleError, match="cannot be"):
         imported(state, FIRST)
 
@@ -293,18 +294,18 @@ def test_what_an_administrator_imports_is_the_services_own(of_service: Path) -> 
 
 
 @root
-@pytest.mark.parametrize("planted", [FOLDER, f"{FOLDER}/{POINTER}.new"])
+@pytest.mark.parametrize("planted", [CATALOGUE, f"{CATALOGUE}/{POINTER}.new"])
 def test_a_link_that_the_service_planted_reaches_nothing_of_the_administrator(of_service: Path, planted: str) -> None:
     mine = of_service.parent / "mine"
     mine.mkdir(mode=0o700)
     (mine / "precious").write_text("as it was")
     (of_service / planted).parent.mkdir(exist_ok=True)
     os.chown((of_service / planted).parent, SERVICE, SERVICE)
-    (of_service / planted).symlink_to(mine if planted == FOLDER else mine / "precious")
+    (of_service / planted).symlink_to(mine if planted == CATALOGUE else mine / "precious")
     with contextlib.suppress(BundleError), editions.as_owner(of_service):
         imported(of_service, FIRST)
     assert files_of(mine) == {"precious": b"as it was"}
-    assert (of_service / FOLDER / POINTER).is_file() == (planted != FOLDER)
+    assert (of_service / CATALOGUE / POINTER).is_file() == (planted != CATALOGUE)
     assert (os.geteuid(), os.getegid()) == (0, 0)
 
 

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from bewust import schema
+from bewust import hosts, schema
 from bewust.doctor.redaction import Redactor
 from bewust.failures import LIMIT, Failures, last_error, place_of
-from bewust.model import PLACE
+from bewust.messages import PLACE
 
 
 def test_an_exception_is_counted_by_place_and_class_and_goes_no_further() -> None:
@@ -60,9 +60,9 @@ def test_what_the_loop_and_the_libraries_complain_of_is_counted_and_written_nowh
 def test_a_place_is_our_own_line_and_the_librarys_that_raised() -> None:
     assert place_of(None) == ""
     try:
-        schema.normalise_host(None)  # type: ignore[arg-type]
+        hosts.normalise_host(None)  # type: ignore[arg-type]
     except AttributeError as error:
-        assert re.fullmatch("schema:[0-9]+", place_of(error))
+        assert re.fullmatch("hosts:[0-9]+", place_of(error))
     try:
         schema.service({"hosts": object()}, [])
     except Exception as error:  # noqa: BLE001 - wherever it comes from
@@ -75,10 +75,10 @@ def test_a_place_is_left_in_a_support_bundle() -> None:
 
 
 def test_of_what_a_process_wrote_class_and_place_of_its_last_exception_are_told_and_nothing_else() -> None:
-    code = "from bewust import schema\nprint('https://canary.example/', flush=True)\nschema.normalise_host(7)"
+    code = "from bewust import hosts\nprint('https://canary.example/', flush=True)\nhosts.normalise_host(7)"
     written = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr
     error, place = last_error("https://canary.example/ Traceback\n" + written)
-    assert (error, re.fullmatch("schema:[0-9]+", place) is not None) == ("AttributeError", True)
+    assert (error, re.fullmatch("hosts:[0-9]+", place) is not None) == ("AttributeError", True)
     for text in (
         "",
         "canary",

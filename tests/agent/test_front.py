@@ -16,7 +16,6 @@ from bewust import link
 from bewust.front import Front
 from bewust.link import Link
 from bewust.outbound import Site
-from bewust.schema import is_here
 
 
 def test_when_the_inspector_is_back_only_what_failed_open_reconnects() -> None:
@@ -113,17 +112,6 @@ def test_closing_ends_every_connection_and_frees_the_port() -> None:
                 raise AssertionError("the port is still open")
 
     asyncio.run(main())
-
-
-@pytest.mark.parametrize(
-    ("address", "here"),
-    [
-        ("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("::ffff:127.0.0.1", True), ("0.0.0.0", True),
-        ("fe80::1%eth0", True), ("169.254.169.254", True), ("192.0.2.1", False), ("2001:db8::1", False),
-    ],
-)  # fmt: skip
-def test_addresses_of_this_machine_are_known_in_every_form(address: str, here: bool) -> None:
-    assert is_here(address) is here
 
 
 @pytest.mark.parametrize("name", ["localhost", "rebound.example", "127.0.0.1"])

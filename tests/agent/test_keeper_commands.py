@@ -13,7 +13,8 @@ from agent.test_sharing import bits, draft
 from bewust import keeping, reports, vault
 from bewust.console import Options
 from bewust.keeper_commands import PASSPHRASE, keeper_group
-from bewust.sharing import parse_key, seal_report
+from bewust.keys import keeper_key
+from bewust.sharing import seal_report
 
 WORDS = "five words nobody else knows"
 NAMES = ("security", "works-council")
@@ -77,7 +78,7 @@ def test_a_new_key_gives_the_lines_for_the_policy(desk: Path) -> None:
     (entry,) = tomli.loads(result.stdout)["release"]["keepers"]
     assert entry["name"] == "third"
     loaded = vault.load_key(desk / "mine.json", WORDS)
-    assert parse_key(entry["key"]) == loaded.private.public_key()
+    assert keeper_key(entry["key"]) == loaded.private.public_key()
     assert "mine.json and mine.json.ledger. Keep them together" in result.stderr
     assert json.loads(answered("new", "fourth", "--json")).keys() == {"name", "id", "key", "file", "ledger"}
 

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.keepers import batch, estimates, sealed
-from bewust import keeping, reports, vault
+from bewust import keeping, reports
+from bewust.files import FileError, save
 from bewust.keeping import open_sums, sum_batch
 from bewust.keys import key_id
 from bewust.reports import BLOCKS, BOUNDS, WIDTH, Sum
-from bewust.sharing import generate
 from bewust.vault import KeeperError, KeeperKey
 
 
@@ -48,7 +49,7 @@ def test_sums_are_exact_before_noise(keys: tuple[KeeperKey, KeeperKey]) -> None:
 @given(st.lists(st.sets(st.integers(0, 25), max_size=3), min_size=1, max_size=8))
 def test_whatever_the_workstations_have_it_sums_exactly(held: list[set[int]]) -> None:
     keys = [KeeperKey(name, key_id(key.public_key()), key, Path(name)) for name, key in
-            (("a", generate()), ("b", generate()))]  # fmt: skip
+            (("a", X25519PrivateKey.generate()), ("b", X25519PrivateKey.generate()))]  # fmt: skip
     found = [sealed(keys, n, [place + 1 for place in places if place < 25]) for n, places in enumerate(held)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keeping, "noise", lambda bound, epsilon, cells: [0] * cells)
@@ -202,11 +203,11 @@ def test_one_keeper_cannot_open_alone(keys: tuple[KeeperKey, KeeperKey], sums: t
 
 def test_a_file_that_is_no_sum_is_one_clear_error(tmp_path: Path, sums: tuple[Sum, Sum]) -> None:
     file = tmp_path / "sum.json"
-    vault.save(file, reports.encode(sums[0]).encode())
+    save(file, reports.encode(sums[0]).encode())
     assert keeping.load_sum(file) == sums[0]
-    vault.save(file, reports.encode(sums[0]).encode())
-    with pytest.raises(KeeperError, match="is there already, and is something else"):
-        vault.save(file, b"x")
+    save(file, reports.encode(sums[0]).encode())
+    with pytest.raises(FileError, match="is there already, and is something else"):
+        save(file, b"x")
     file.write_bytes(b"{}")
     with pytest.raises(KeeperError, match=r"sum\.json: is no sum of a keeper"):
         keeping.load_sum(file)

@@ -9,10 +9,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bewust import limits
+from bewust.durations import Duration, Step
 
 CHECKS: dict[str, tuple[Any, Callable[[str], str | None], list[str], list[str]]] = {
-    "duration": (limits.Duration, limits.duration, ["15m", "1.5 h", " 3d", "366d"], ["", "0m", "m", "367d", "1w"]),
-    "step": (limits.Step, limits.step, ["next day", "30m"], ["", "next week", "Next day"]),
+    "duration": (
+        limits.Span,
+        lambda text: limits.duration(Duration(text)),
+        ["15m", "1.5 h", " 3d", "366d"],
+        ["", "0m", "m", "367d", "1w", "9" * 400 + "d"],
+    ),
+    "step": (limits.BackOff, lambda text: limits.step(Step(text)), ["next day", "30m"], ["", "next week", "Next day"]),
     "hours": (limits.Hours, limits.hours, ["18:00-08:00", "00:00-23:59"], ["", "8-18", "24:00-08:00", "08:00-08:00"]),
     "fraction": (limits.Fraction, limits.fraction, ["1/2", "9999/1"], ["", "0/1", "1/0", "0.5", "1/2 "]),
     "budget": (limits.Budget, limits.budget, ["", "26", "3/20"], ["0", "-1", "1/0", "26 "]),

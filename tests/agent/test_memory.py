@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bewust.memory import remembered, replace, write_memory
+from bewust.memory import remembered, write_memory
 from bewust.model import Context, Memory
 
 KEPT = Memory((Context.CHAT, Context.SEARCH), date(2026, 11, 24), {Context.SEARCH: date(2026, 11, 30)})
@@ -42,9 +42,3 @@ def test_where_it_cannot_be_written_the_reason_is_told_and_nothing_is_left(tmp_p
     problem = write_memory(tmp_path / "login.json", KEPT)
     assert problem is not None and str(tmp_path / "login.json") in problem
     assert [p.name for p in tmp_path.iterdir()] == ["login.json"]
-
-
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
-    replace(tmp_path / "a", b"one")
-    replace(tmp_path / "a", b"two")
-    assert (tmp_path / "a").read_bytes() == b"two"

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from agent.pages import WHO, Fake, view
-from bewust import routing
 from bewust.model import Context
 from bewust.page import now
 from bewust.page.shown import Login
@@ -23,7 +22,7 @@ def hosts(found: dict[str, Any]) -> set[str]:
 def test_the_hosts_that_are_decrypted_and_what_is_looked_for_there(tmp_path: Path) -> None:
     agent = Fake(tmp_path)
     found = facts(agent)
-    assert hosts(found) == set(routing.decrypt_list(agent.rules.matcher)) == set(found["decrypted"])
+    assert hosts(found) == set(agent.rules.matcher.decrypted_hosts()) == set(found["decrypted"])
     (google,) = [row for row in found["into"] if "www.google.nl" in row[1]]
     assert google[0] == "Google AI-modus en Google Zoeken" and google[2] == "now.reads_response"
     assert "OpenAI-compatible service" in found["anywhere"]  # once, and not beside every host

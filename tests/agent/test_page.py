@@ -12,8 +12,8 @@ from urllib.parse import unquote
 import msgspec
 import pytest
 
+from agent.pac_engine import answer
 from agent.pages import POLICY, WHO, Fake, Served, busy, reminder, served
-from bewust import routing
 from bewust.model import Context, Kind
 from bewust.page import PAGES, THEME_LIMIT
 from bewust.page.guard import FORM_LIMIT, form_token
@@ -315,7 +315,7 @@ def test_a_pause_is_for_who_has_the_token_and_shows_everywhere(page: Served) -> 
     assert (status, json.loads(body)["stopped"]) == (200, "paused")
     assert "staat stil tot" in page.ask("/nl/")[2]
     pac = page.ask("/proxy.pac")[2]
-    assert routing.routed(pac, "chatgpt.com") == routing.routed(pac, "www.google.nl") == "DIRECT"
+    assert answer(pac, "chatgpt.com") == answer(pac, "www.google.nl") == "DIRECT"
     for nothing in ("0", "", "-5", "1e9", "9" * 40):
         assert json.loads(page.ask(f"/pause?seconds={nothing}", "POST", Authorization=bearer)[2])["stopped"] == ""
     page.agent.stopped = "off"

@@ -9,9 +9,9 @@ import pytest
 from bewust import catalogue, texts
 from bewust.counters import Hold, Key
 from bewust.model import Detection, Kind, Level
-from bewust.pipeline import NOTHING, Outcome, Pipeline
+from bewust.pipeline import NOTHING, Outcome, Pipeline, of_reminder
 from bewust.policy import Policy
-from bewust.reminders import Reminder
+from bewust.reminders import Held, Reminder
 
 SERVICES = {service.id: service for service in catalogue.load()}
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -152,3 +152,8 @@ def test_an_internal_page_amid_public_ones_is_counted_once_and_reminded_at_once(
     assert reminder is not None and reminder.text in ("R27", "R28")
     assert one.detected(0, found("edge-translate", internal=True), NOON + timedelta(seconds=10)) == NOTHING
     assert one.detected(0, found("edge-translate"), NOON + timedelta(seconds=15)) == NOTHING
+
+
+def test_a_reminder_counts_as_shown_or_held() -> None:
+    assert of_reminder(Reminder("claude", "R01", "t", "m"), "2026-W48").kind is Kind.REMINDED
+    assert of_reminder(Held("claude", "gap"), "2026-W48").kind is Kind.HELD

@@ -1,14 +1,18 @@
 """Every mistake is one PolicyError that names file, key and remedy; what is right gives one Policy."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bewust import catalogue, managed, policy, sharing
+from bewust import catalogue, managed, policy
+from bewust.durations import Duration
 from bewust.keys import key_text
 from bewust.managed import Layer
 from bewust.model import Context, Depth, Service, Status
@@ -166,7 +170,7 @@ def layered(folder: Path, *texts: str) -> list[Path]:
 def test_a_later_file_changes_the_keys_it_has_and_no_others(tmp_path: Path) -> None:
     layered(tmp_path, 'flush = "1h"\n[fill]\ncontact = "A"\ntip = "T"', '[fill]\ncontact = "B"', 'language = "en"')
     found = policy.load(tmp_path)
-    assert (found.flush, found.language, found.fill["contact"], found.fill["tip"]) == ("1h", "en", "B", "T")
+    assert (found.flush.text, found.language, found.fill["contact"], found.fill["tip"]) == ("1h", "en", "B", "T")
 
 
 @pytest.mark.parametrize(
@@ -251,7 +255,7 @@ def test_any_file_gives_a_policy_that_works_or_one_clear_line(tmp_path: Path, da
     except PolicyError as error:
         assert str(error).startswith(f"{file}: ")
     else:
-        assert found.flush_seconds >= 60
+        assert found.flush.total_seconds() >= 60
         assert found.zone.key == found.timezone
         assert found.depth_of(service("x")) in Depth
 
@@ -265,7 +269,7 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
 
 # What leaves the machine.
 
-PUBLIC = [key_text(sharing.generate().public_key()) for _ in range(2)]
+PUBLIC = [key_text(X25519PrivateKey.generate().public_key()) for _ in range(2)]
 KEEPERS = "".join(f'[[release.keepers]]\nname = "k{n}"\nkey = "{key}"\n' for n, key in enumerate(PUBLIC))
 
 
@@ -304,3 +308,10 @@ def test_a_release_names_services_of_the_catalogue_only(tmp_path: Path) -> None:
     written(tmp_path, '[release]\nservices = ["chatgtp"]\n')
     with pytest.raises(PolicyError, match=r"release.services: 'chatgtp' is not in the catalogue"):
         policy.check_services(policy.load(tmp_path), catalogue.load(), tmp_path)
+
+
+def test_a_policy_reaches_another_process_as_it_is() -> None:
+    decided = {f"service-{n}": policy.Decision(alternative="x" * 100) for n in range(500)}
+    whole = msgspec.structs.replace(policy.load(), service=decided, pause=Duration(""))
+    assert policy.unpacked(policy.packed(whole)) == whole
+    assert (whole.flush, whole.pause, bool(whole.pause)) == (timedelta(minutes=15), timedelta(), False)

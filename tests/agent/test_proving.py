@@ -16,7 +16,8 @@ from bewust.counters import Key
 from bewust.model import Kind
 from bewust.proving import MEANINGS, prove
 from bewust.retention import settle
-from bewust.storage import FILE, Store
+from bewust.state_files import STORE
+from bewust.storage import Store
 
 RULES = policy.load()
 SERVICES = catalogue.load()
@@ -63,14 +64,14 @@ def test_a_clean_folder_gives_a_receipt_of_every_table_and_column(tmp_path: Path
     assert rows["sealed.line"] == 1
     assert rows["counter.n"] == sum(service.counts for service in SERVICES) * len(Kind)
     assert rows["domain.service"] == 24
-    with closing(sqlite3.connect(tmp_path / "state" / FILE)) as database:
+    with closing(sqlite3.connect(tmp_path / "state" / STORE)) as database:
         for table, columns in MEANINGS.items():
             assert [name for _, name, *_ in database.execute(f"PRAGMA table_info({table})")] == list(columns)
 
 
 def sql(*statements: str) -> Callable[[Path], object]:
     def seed(folder: Path) -> None:
-        with closing(sqlite3.connect(folder / FILE)) as database, database:
+        with closing(sqlite3.connect(folder / STORE)) as database, database:
             for statement in statements:
                 database.execute(statement)
 
@@ -79,7 +80,7 @@ def sql(*statements: str) -> Callable[[Path], object]:
 
 def deleted(folder: Path) -> None:
     """A row that was written and deleted stays in the file's free space."""
-    with closing(sqlite3.connect(folder / FILE)) as database:
+    with closing(sqlite3.connect(folder / STORE)) as database:
         database.execute("PRAGMA secure_delete = OFF")
         database.execute("CREATE TABLE visits(url)")
         database.executemany("INSERT INTO visits VALUES (?)", [("nobody-knows " * 50,)] * 50)
@@ -89,7 +90,7 @@ def deleted(folder: Path) -> None:
 
 
 def appended(folder: Path) -> None:
-    with (folder / FILE).open("ab") as file:
+    with (folder / STORE).open("ab") as file:
         file.write(b"something more")
 
 
@@ -108,7 +109,7 @@ SEEDED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a day as period": (
         sql("INSERT INTO counter VALUES ('2026-11-23', 'chatgpt', 'use', 10001)"), "is not a store of Bewust"),
     "a report that is none": (sql("INSERT INTO sealed VALUES ('2026-P10', '{}')"), "is not a store of Bewust"),
-    "a journal": (lambda folder: (folder / f"{FILE}-wal").write_bytes(b"x"), "a journal of single events"),
+    "a journal": (lambda folder: (folder / f"{STORE}-wal").write_bytes(b"x"), "a journal of single events"),
     "a log": (lambda folder: (folder / "agent.log").write_text("10.0.0.1"), "nothing of Bewust's is called so"),
     "a lock with something in it": (lambda folder: (folder / "lock").write_text("10.20.30.40"), "an IP address"),
     "more in run.json": (

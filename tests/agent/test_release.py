@@ -19,6 +19,7 @@ from itertools import combinations
 import msgspec
 import opendp.prelude as dp
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,7 +34,7 @@ from bewust.reports import BLOCKS, BOUNDS, SERVICES, WIDTH, LocalReport, ReportE
 PERIOD, WEEK = "2026-P12", "2026-W47"
 NAMES = tuple(f"service-{n}" for n in range(SERVICES))
 OTHER, INTERNAL, REMINDED = 1 + SERVICES, WIDTH - 2, WIDTH - 1  # places in a presence vector
-KEYS = (sharing.generate(), sharing.generate())
+KEYS = (X25519PrivateKey.generate(), X25519PrivateKey.generate())
 SPLIT = Policy(
     mechanism="split",
     release=ReleaseRules(keepers=tuple(Keeper(n, key_text(k.public_key())) for n, k in zip("ab", KEYS, strict=True))),

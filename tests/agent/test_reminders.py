@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.texting import FILLED, NL, ORDINARY, SERVICES, found
+from bewust.durations import Duration, Step
 from bewust.model import Context, Level, Memory, Service, Status
 from bewust.policy import ContextRules, Decision, Policy, ReminderRules
 from bewust.reminders import Held, Reminder, Reminders
@@ -110,7 +111,7 @@ def test_a_context_rests_for_half_an_hour_and_others_do_not_wait() -> None:
 
 
 def test_a_context_can_have_a_gap_and_a_cap_of_its_own() -> None:
-    own = {Context.SEARCH: ContextRules(gap="2h", daily=2)}
+    own = {Context.SEARCH: ContextRules(gap=Duration("2h"), daily=2)}
     one = schedule(msgspec.structs.replace(FREE, context=own))
     times = [n * HOUR for n in range(8)]
     assert [isinstance(one.decide(0, found("answer"), NOON - 10 * HOUR + at), Reminder) for at in times] == [
@@ -172,7 +173,7 @@ def test_the_gap_is_real_time_when_the_clocks_change(first: str, second: str, du
 def test_nobody_is_reminded_more_often_in_a_day_than_the_cap_whatever_they_do(
     uses: list[tuple[str, int, int]], internal: bool
 ) -> None:
-    one = schedule(ReminderRules(gap="1m", internal_gap="1m", back_off=()), texts=NL)
+    one = schedule(ReminderRules(gap=Duration("1m"), internal_gap=Duration("1m"), back_off=()), texts=NL)
     days: dict[tuple[int, date], list[Context]] = {}
     for id_, who, minute in uses:
         at = NOON + minute * MINUTE
@@ -196,7 +197,9 @@ def test_the_last_place_of_a_day_is_kept_for_a_page_of_the_organisation_itself()
 
 
 def test_the_same_service_again_waits_longer_each_time_and_another_does_not() -> None:
-    one = schedule(msgspec.structs.replace(FREE, back_off=("30m", "2h", "next day"), gap="1m"))
+    one = schedule(
+        msgspec.structs.replace(FREE, back_off=(Step("30m"), Step("2h"), Step("next day")), gap=Duration("1m"))
+    )
     due = [
         minute for minute in range(0, 11 * 60, 5)
         if isinstance(one.decide(0, found("chat"), NOON + minute * MINUTE), Reminder)
@@ -210,7 +213,7 @@ def test_the_same_service_again_waits_longer_each_time_and_another_does_not() ->
 
 
 def test_a_service_that_was_left_alone_for_three_days_begins_at_the_first_step_again() -> None:
-    one = schedule(msgspec.structs.replace(FREE, back_off=("30m", "next day")))
+    one = schedule(msgspec.structs.replace(FREE, back_off=(Step("30m"), Step("next day"))))
     shown(one, "chat", NOON)
     shown(one, "chat", NOON + HOUR)
     assert held(one, "chat", NOON + 3 * HOUR) == "back-off"
@@ -221,7 +224,7 @@ def test_a_service_that_was_left_alone_for_three_days_begins_at_the_first_step_a
 
 
 def test_a_service_that_is_used_every_day_does_not_recover() -> None:
-    one = schedule(msgspec.structs.replace(FREE, back_off=("30m", "next day")))
+    one = schedule(msgspec.structs.replace(FREE, back_off=(Step("30m"), Step("next day"))))
     for day in range(6):
         shown(one, "chat", NOON + day * DAY)
     assert held(one, "chat", NOON + 5 * DAY + 2 * HOUR) == "back-off"
@@ -366,7 +369,7 @@ def test_an_internal_page_gets_the_strong_text_at_once_and_a_title_that_says_so(
 
 
 def test_strong_reminders_have_a_gap_of_their_own_and_take_turns() -> None:
-    one = schedule(msgspec.structs.replace(FREE, internal_gap="10m"))
+    one = schedule(msgspec.structs.replace(FREE, internal_gap=Duration("10m")))
     assert isinstance(internal(one, NOON), Reminder)
     assert internal(one, NOON + 9 * MINUTE) == Held("translate", "gap")
     shown(one, "translate", NOON + 9 * MINUTE)

@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bewust import release, reports, sharing
+from bewust import release, reports
 from bewust.counters import Key
 from bewust.keys import key_text
 from bewust.model import Kind
@@ -19,7 +20,7 @@ from bewust.policy import Keeper, Policy, ReleaseRules
 from bewust.reports import BLOCKS, SERVICES, WIDTH, ReportError, decode, decode_opened, decode_sum, encode
 
 NAMES = tuple(f"service-{n}" for n in range(SERVICES))
-KEYS = (sharing.generate(), sharing.generate())
+KEYS = (X25519PrivateKey.generate(), X25519PrivateKey.generate())
 KEEPERS = tuple(Keeper(n, key_text(k.public_key())) for n, k in zip("ab", KEYS, strict=True))
 SPLIT = Policy(mechanism="split", release=ReleaseRules(keepers=KEEPERS))
 

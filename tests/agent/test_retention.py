@@ -7,15 +7,17 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from bewust import catalogue, counters, policy, reports, sharing
+from bewust import catalogue, counters, policy, reports
 from bewust.counters import Key
 from bewust.keys import key_text
 from bewust.model import Kind
 from bewust.policy import Keeper, Policy, ReleaseRules
 from bewust.reports import LocalReport, SplitReport
 from bewust.retention import delivered, settle
-from bewust.storage import FILE, Contents, Store, contents
+from bewust.state_files import STORE
+from bewust.storage import Contents, Store, contents
 
 RULES = policy.load()
 SERVICES = catalogue.load()
@@ -53,12 +55,12 @@ def test_settling_again_and_again_and_after_a_restart_changes_nothing(tmp_path: 
     store = used(tmp_path)
     settle(store, RULES, AFTER, secrets.randbelow)
     store.flush()
-    first = (tmp_path / FILE).read_bytes()
+    first = (tmp_path / STORE).read_bytes()
     for later in range(50):
         store = Store(tmp_path, [])
         assert settle(store, RULES, AFTER + timedelta(days=later), secrets.randbelow) is None
         store.flush()
-    assert (tmp_path / FILE).read_bytes() == first
+    assert (tmp_path / STORE).read_bytes() == first
 
 
 def test_a_policy_changed_in_mid_period_does_not_change_what_its_report_names(tmp_path: Path) -> None:
@@ -69,7 +71,7 @@ def test_a_policy_changed_in_mid_period_does_not_change_what_its_report_names(tm
 
 
 def split_rules() -> Policy:
-    keys = [key_text(sharing.generate().public_key()) for _ in range(2)]
+    keys = [key_text(X25519PrivateKey.generate().public_key()) for _ in range(2)]
     keepers = tuple(Keeper(f"keeper {n}", key) for n, key in enumerate(keys))
     return msgspec.structs.replace(
         RULES, mechanism="split", release=msgspec.structs.replace(RULES.release, keepers=keepers)
@@ -136,7 +138,7 @@ def test_what_cannot_be_delivered_is_said_and_tried_again(tmp_path: Path) -> Non
     store = used(tmp_path)
     settle(store, RULES, AFTER, secrets.randbelow)
     store.flush()
-    sealed = contents(tmp_path / FILE).sealed
+    sealed = contents(tmp_path / STORE).sealed
     problem = delivered(sealed, tmp_path / "away")
     assert problem is not None and "cannot be written" in problem
     (tmp_path / "away").mkdir()

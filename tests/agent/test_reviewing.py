@@ -11,7 +11,6 @@ from bewust.managed import Layer
 from bewust.model import Depth
 from bewust.policy import PolicyError
 from bewust.reviewing import DEFAULT, Value, review, values
-from bewust.routing import decrypt_list
 from bewust.settings import load_rules, local_now
 
 
@@ -71,7 +70,7 @@ def test_what_a_policy_would_do_is_counted(tmp_path: Path) -> None:
 
 
 def decrypted(place: Path | None) -> tuple[str, ...]:
-    return tuple(decrypt_list(load_rules(place).matcher))
+    return tuple(load_rules(place).matcher.decrypted_hosts())
 
 
 def test_a_folder_is_checked_with_its_own_services_and_texts(tmp_path: Path) -> None:

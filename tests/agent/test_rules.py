@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from agent.pages import POLICY, Fake, view
-from bewust import authority, sharing
+from bewust import authority
 from bewust.keys import key_text
 from bewust.page import rules
 from bewust.retention import settle
@@ -58,7 +59,7 @@ def test_the_services_that_something_was_decided_about(tmp_path: Path) -> None:
 def test_what_leaves_and_how_strongly_it_is_protected(tmp_path: Path) -> None:
     local = facts(tmp_path)
     assert (local["weeks"], local["epsilon"], local["yearly"], local["odds"]) == ("vier weken", "2", "28", 88)
-    keys = [key_text(sharing.generate().public_key()) for _ in range(2)]
+    keys = [key_text(X25519PrivateKey.generate().public_key()) for _ in range(2)]
     keepers = "".join(
         f'[[release.keepers]]\nname = "{n}"\nkey = "{k}"\n' for n, k in zip(["a", "b"], keys, strict=True)
     )

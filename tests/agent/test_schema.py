@@ -1,14 +1,12 @@
 """One entry of the catalogue is a service, or one error that names the file, the entry and the remedy."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from agent.entries import SERVICE, SIGNATURE, WHOLE, one
 from bewust.catalogue import parse
 from bewust.expressions import glob
 from bewust.model import Confidence, Context, Depth, Marker
-from bewust.schema import CatalogueError, normalise_host, parse_duration, parse_marker
+from bewust.schema import CatalogueError, parse_marker
 
 
 def test_an_entry_becomes_a_service_with_all_its_facts() -> None:
@@ -208,56 +206,6 @@ def test_what_is_no_marker_is_refused(text: str) -> None:
 
 
 # Hosts, globs, durations.
-
-
-@pytest.mark.parametrize(
-    ("written", "name"),
-    [
-        ("a.example", "a.example"),
-        (" A.Example. ", "a.example"),
-        ("a.example:443", "a.example"),
-        ("a.example.:443", "a.example"),
-        ("a.example:", "a.example"),
-        ("_x.a-b.example", "_x.a-b.example"),
-        ("bücher.example", "xn--bcher-kva.example"),
-        ("ａ.example", "a.example"),
-        ("a。example．", "a.example"),
-        ("localhost", "localhost"),
-        ("", ""),
-        (".", ""),
-        ("a..example", ""),
-        ("a.example..", ""),
-        ("-a.example", ""),
-        ("a b.example", ""),
-        ("a.example/x", ""),
-        ("u@a.example", ""),
-        ("[::1]", ""),
-        ("[::1]:443", ""),
-        ("a" * 64 + ".example", ""),
-        ("a." * 127 + "ab", ""),
-        ("é" * 70, ""),
-        ("\ud800.example", ""),
-        ("a.example\n.b", ""),
-    ],
-)
-def test_a_host_name_is_normalised_once_or_is_none(written: str, name: str) -> None:
-    assert normalise_host(written) == name
-
-
-@given(st.text())
-def test_normalising_twice_changes_nothing(text: str) -> None:
-    name = normalise_host(text)
-    assert normalise_host(name) == name
-    assert name.isascii()
-    assert name == name.lower()
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("10s", 10), ("1.5 m", 90), (" 2h ", 7200), ("1d", 86400), ("1w", 0), ("-1s", 0), ("", 0), ("١s", 0)],
-)
-def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float) -> None:
-    assert parse_duration(text) == seconds
 
 
 def test_a_glob_means_nothing_but_its_stars_and_question_marks() -> None:

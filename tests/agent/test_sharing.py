@@ -16,20 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bewust import reports
-from bewust.keys import key_id, key_text
+from bewust.keys import PublicKeyError, keeper_key, key_id, key_text
 from bewust.policy import EPSILONS
 from bewust.reports import WIDTH, ReportError, Shared, SplitReport
 from bewust.sharing import (
     MODULUS,
-    PublicKeyError,
-    generate,
     make_shares,
     open_share,
-    parse_key,
     seal_report,
 )
 
-KEYS = (generate(), generate())
+KEYS = (X25519PrivateKey.generate(), X25519PrivateKey.generate())
 SERVICES = ("chatgpt", "claude", "deepl")
 
 
@@ -135,13 +132,13 @@ def test_a_vector_beyond_the_bound_is_refused_because_the_noise_would_not_cover_
 
 def test_a_share_of_another_key_is_refused_by_name() -> None:
     report = sealed(0, 0)
-    for which, key in ((0, KEYS[1]), (1, KEYS[0]), (0, generate())):
+    for which, key in ((0, KEYS[1]), (1, KEYS[0]), (0, X25519PrivateKey.generate())):
         with pytest.raises(ReportError, match=f"is sealed to the key '{report.keepers[which]}', not to "):
             open_share(report, which, key)
 
 
 def test_a_key_that_takes_the_place_of_another_opens_nothing() -> None:
-    thief = generate()
+    thief = X25519PrivateKey.generate()
     stolen = msgspec.structs.replace(sealed(0, 0), keepers=(key_id(thief.public_key()), key_id(KEYS[1].public_key())))
     with pytest.raises(ReportError, match="cannot be opened: it was changed"):
         open_share(stolen, 0, thief)
@@ -214,7 +211,7 @@ def test_a_share_that_is_none_is_a_clear_error(change: Callable[[str], str], err
 
 def test_a_public_key_is_read_as_it_was_written() -> None:
     public = KEYS[0].public_key()
-    assert parse_key(key_text(public)) == public
+    assert keeper_key(key_text(public)) == public
 
 
 @pytest.mark.parametrize(
@@ -230,11 +227,11 @@ def test_a_public_key_is_read_as_it_was_written() -> None:
 )
 def test_what_is_no_public_key_is_a_clear_error(text: str, error: str) -> None:
     with pytest.raises(PublicKeyError, match=error):
-        parse_key(text)
+        keeper_key(text)
 
 
 def test_one_keeper_cannot_be_both() -> None:
-    for keys in ([KEYS[0]], [KEYS[0], KEYS[0]], [*KEYS, generate()]):
+    for keys in ([KEYS[0]], [KEYS[0], KEYS[0]], [*KEYS, X25519PrivateKey.generate()]):
         with pytest.raises(PublicKeyError, match="two different keys"):
             sealed(0, keys=keys)
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from agent.keepers import PASSPHRASE, posix
 from bewust import signing
-from bewust.bundle import BundleError
-from bewust.sharing import generate
+from bewust.errors import BewustError
 
 
 @posix
@@ -23,47 +23,41 @@ def test_a_new_key_is_for_its_owner_and_opens_for_its_passphrase(tmp_path: Path)
 
 def test_a_key_is_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_text("of value")
-    with pytest.raises(BundleError, match="is never overwritten"):
+    with pytest.raises(BewustError, match="is never overwritten"):
         signing.new_key(tmp_path / "key.pem", PASSPHRASE)
     assert (tmp_path / "key.pem").read_text() == "of value"
 
 
 @pytest.mark.parametrize(("passphrase", "error"), [("short", "shorter than 16"), ("abab" * 8, "repeats a few")])
 def test_a_passphrase_that_can_be_guessed_makes_no_key(tmp_path: Path, passphrase: str, error: str) -> None:
-    with pytest.raises(BundleError, match=error):
+    with pytest.raises(BewustError, match=error):
         signing.new_key(tmp_path / "key.pem", passphrase)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="cannot be written"):
+    with pytest.raises(BewustError, match="cannot be written"):
         signing.new_key(tmp_path / "gone" / "key.pem", PASSPHRASE)
 
 
 def pem(path: Path, encryption: serialization.KeySerializationEncryption) -> None:
     path.write_bytes(
-        generate().private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+        X25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+        )
     )
 
 
 def test_what_is_no_key_to_sign_with_is_one_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
-    with pytest.raises(BundleError, match="cannot be read"):
+    with pytest.raises(BewustError, match="cannot be read"):
         signing.load_key(path, PASSPHRASE)
     pem(path, serialization.NoEncryption())
-    with pytest.raises(BundleError, match="is no key with a passphrase"):
+    with pytest.raises(BewustError, match="is no key with a passphrase"):
         signing.load_key(path, PASSPHRASE)
     pem(path, serialization.BestAvailableEncryption(PASSPHRASE.encode()))
-    with pytest.raises(BundleError, match="is a key for something else"):
+    with pytest.raises(BewustError, match="is a key for something else"):
         signing.load_key(path, PASSPHRASE)
     for wrong in ("another passphrase", ""):
-        with pytest.raises(BundleError, match="The passphrase is wrong"):
+        with pytest.raises(BewustError, match="The passphrase is wrong"):
             signing.load_key(path, wrong)
-
-
-def test_a_bundle_is_saved_once(tmp_path: Path) -> None:
-    signing.save(tmp_path / "b", b"one")
-    signing.save(tmp_path / "b", b"one")
-    with pytest.raises(BundleError, match="is there already, and is something else"):
-        signing.save(tmp_path / "b", b"two")
-    assert (tmp_path / "b").read_bytes() == b"one"

@@ -21,7 +21,8 @@ from bewust import storage
 from bewust.counters import Hold, Key, holds
 from bewust.model import Kind
 from bewust.reports import domain_of
-from bewust.storage import FILE, MOST, Store, StoreError, read, rescue
+from bewust.state_files import STORE
+from bewust.storage import MOST, Store, StoreError, read, rescue
 
 CELLS = [Key("2026-P12", service, kind) for service in ("chatgpt", "claude") for kind in Kind]
 USE = Key("2026-P12", "chatgpt", Kind.USE)
@@ -92,7 +93,7 @@ def test_counts_of_a_service_that_left_the_catalogue_are_kept(tmp_path: Path) ->
     claude_only = [key for key in CELLS if key.service == "claude"]
     store = Store(tmp_path, claude_only)
     store.flush()
-    assert read(tmp_path / FILE)[USE] == 3
+    assert read(tmp_path / STORE)[USE] == 3
 
 
 @given(st.lists(st.lists(st.sampled_from(CELLS), max_size=5), max_size=8))
@@ -118,7 +119,7 @@ def test_only_the_owner_reads_the_file_whatever_the_umask(tmp_path: Path) -> Non
         counted(tmp_path).flush()
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / STORE).stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "100%", "a?b#c", "%41", "naïef"])
@@ -128,20 +129,20 @@ def test_the_file_is_all_that_is_left_in_whatever_folder(tmp_path: Path, name: s
     (folder / "counters.new").write_bytes(b"left by a crash")
     for _ in range(3):
         counted(folder).flush()
-    assert [entry.name for entry in folder.iterdir()] == [FILE]
-    assert read(folder / FILE)[USE] == 9
+    assert [entry.name for entry in folder.iterdir()] == [STORE]
+    assert read(folder / STORE)[USE] == 9
 
 
 def test_a_file_of_a_relative_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     counted(Path()).flush()
-    assert read(Path(FILE))[USE] == 3
+    assert read(Path(STORE))[USE] == 3
 
 
 def test_the_sqlite_utils_command_reads_it(tmp_path: Path) -> None:
     counted(tmp_path).flush()
     done = subprocess.run(
-        [sys.executable, "-m", "sqlite_utils", "rows", str(tmp_path / FILE), "counts"],
+        [sys.executable, "-m", "sqlite_utils", "rows", str(tmp_path / STORE), "counts"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout) == [{"period": "2026-P12", "service": "chatgpt", "kind": "use", "n": 3}]
@@ -149,7 +150,7 @@ def test_the_sqlite_utils_command_reads_it(tmp_path: Path) -> None:
 
 def test_no_table_can_hold_a_time_and_the_schema_is_in_the_header(tmp_path: Path) -> None:
     counted(tmp_path).flush()
-    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+    with closing(sqlite3.connect(tmp_path / STORE)) as database:
         names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         columns = {
             table: [name for _, name, *_ in database.execute(f"PRAGMA table_info({table})")] for table in sorted(names)
@@ -162,15 +163,15 @@ def test_no_table_can_hold_a_time_and_the_schema_is_in_the_header(tmp_path: Path
         "sealed": ["period", "line"],
     }
     # https://sqlite.org/fileformat.html section 1.3: user_version is at offset 60, four bytes.
-    assert int.from_bytes((tmp_path / FILE).read_bytes()[60:64]) == storage.SCHEMA
+    assert int.from_bytes((tmp_path / STORE).read_bytes()[60:64]) == storage.SCHEMA
 
 
 def test_an_unused_period_writes_the_same_file_again(tmp_path: Path) -> None:
     store = counted(tmp_path)
     store.flush()
-    first = (tmp_path / FILE).read_bytes()
+    first = (tmp_path / STORE).read_bytes()
     store.flush()
-    assert (tmp_path / FILE).read_bytes() == first
+    assert (tmp_path / STORE).read_bytes() == first
 
 
 # What goes wrong.
@@ -190,7 +191,7 @@ def test_a_crash_loses_only_what_came_after_the_last_flush(tmp_path: Path) -> No
         tmp_path,
     )
     assert done.returncode == -9, done.stderr
-    assert [entry.name for entry in tmp_path.iterdir()] == [FILE]
+    assert [entry.name for entry in tmp_path.iterdir()] == [STORE]
     assert Store(tmp_path, CELLS).counts()[USE] == 4
 
 
@@ -212,7 +213,7 @@ def test_a_crash_in_the_middle_of_writing_leaves_the_last_file(tmp_path: Path) -
     store = Store(tmp_path, CELLS)
     assert store.counts()[USE] == 4
     store.flush()
-    assert [entry.name for entry in tmp_path.iterdir()] == [FILE]
+    assert [entry.name for entry in tmp_path.iterdir()] == [STORE]
 
 
 @posix
@@ -238,7 +239,7 @@ def test_a_full_disk_keeps_the_last_file_and_goes_on_counting(tmp_path: Path) ->
     assert full.startswith("5 ['counters.db'] ")
     assert full.endswith("Make room, or make the folder writable.")
     assert mended == "None"
-    assert read(tmp_path / FILE)[USE] == 5
+    assert read(tmp_path / STORE)[USE] == 5
 
 
 def _removed(folder: Path) -> None:
@@ -264,7 +265,7 @@ def test_a_folder_that_cannot_be_written_keeps_counting_in_memory(tmp_path: Path
     store.add([USE])
     assert store.counts()[USE] == 4
     assert store.problem is not None
-    assert store.problem.startswith(f"{folder / FILE}: not written")
+    assert store.problem.startswith(f"{folder / STORE}: not written")
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="a user is changed by root only")
@@ -274,7 +275,7 @@ def test_a_folder_that_only_others_may_write_keeps_counting_in_memory(tmp_path: 
         parent.chmod(0o755)
     done = child("store = Store(folder, CELLS)\nstore.flush()\nos.setuid(65534)\nstore.add([USE])\nstore.flush()\n"
                  "print(store.counts()[USE], store.problem)", tmp_path)  # fmt: skip
-    assert done.stdout.startswith(f"1 {tmp_path / FILE}: not written"), done.stderr
+    assert done.stdout.startswith(f"1 {tmp_path / STORE}: not written"), done.stderr
 
 
 def test_two_flushes_at_once_do_not_get_in_each_others_way(tmp_path: Path) -> None:
@@ -293,7 +294,7 @@ def test_two_flushes_at_once_do_not_get_in_each_others_way(tmp_path: Path) -> No
     for thread in threads:
         thread.join()
     assert set(problems) == {None}
-    assert read(tmp_path / FILE)[USE] == 3
+    assert read(tmp_path / STORE)[USE] == 3
 
 
 def test_an_older_snapshot_never_takes_the_place_of_a_newer_one(tmp_path: Path) -> None:
@@ -303,7 +304,7 @@ def test_an_older_snapshot_never_takes_the_place_of_a_newer_one(tmp_path: Path) 
     store.add([USE])
     store.flush()
     store.write(timed)
-    assert read(tmp_path / FILE)[USE] == 4
+    assert read(tmp_path / STORE)[USE] == 4
 
 
 def _sqlite(*statements: str) -> Callable[[Path], None]:
@@ -315,8 +316,12 @@ def _sqlite(*statements: str) -> Callable[[Path], None]:
     return make
 
 
-OURS = "CREATE TABLE counter (period, service, kind, n)"
-VERSION = "PRAGMA user_version = 1"
+OURS = (
+    "CREATE TABLE counter (period, service, kind, n)", "CREATE TABLE held (period, reason, n)",
+    "CREATE TABLE domain (period, place, service)", "CREATE TABLE sealed (period, line)",
+    "CREATE TABLE ledger (period, block, epsilon)",
+)  # fmt: skip
+VERSION = f"PRAGMA user_version = {storage.SCHEMA}"
 UNREADABLE: dict[str, Callable[[Path], object]] = {
     "nothing in it": lambda path: path.write_bytes(b""),
     "no SQLite": lambda path: path.write_bytes(b"counters" * 1000),
@@ -325,24 +330,27 @@ UNREADABLE: dict[str, Callable[[Path], object]] = {
     "somebody else's": _sqlite("CREATE TABLE places (url)"),
     "somebody else's with our version": _sqlite("CREATE TABLE places (url)", VERSION),
     "other columns": _sqlite("CREATE TABLE counter (url)", VERSION, "INSERT INTO counter VALUES ('x')"),
-    "a later schema": _sqlite(OURS, "PRAGMA user_version = 4"),
-    "half of ours": _sqlite(OURS, "PRAGMA user_version = 2"),
-    "an unknown kind": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'read', 1)"),
-    "an URL as service": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'https://x/', 'use', 1)"),
-    "a day as period": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-11-23', 'chatgpt', 'use', 1)"),
-    "no period": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES (NULL, 'chatgpt', 'use', 1)"),
-    "no number": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', NULL)"),
-    "a text for a number": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', 'x')"),
-    "a negative number": _sqlite(OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', -1)"),
+    "a later schema": _sqlite(*OURS, "PRAGMA user_version = 4"),
+    "a schema before the first release": _sqlite(*OURS, "PRAGMA user_version = 2"),
+    "half of ours": _sqlite(OURS[0], VERSION),
+    "an unknown kind": _sqlite(*OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'read', 10001)"),
+    "an URL as service": _sqlite(*OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'https://x/', 'use', 10001)"),
+    "a day as period": _sqlite(*OURS, VERSION, "INSERT INTO counter VALUES ('2026-11-23', 'chatgpt', 'use', 10001)"),
+    "no period": _sqlite(*OURS, VERSION, "INSERT INTO counter VALUES (NULL, 'chatgpt', 'use', 10001)"),
+    "no number": _sqlite(*OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', NULL)"),
+    "a text for a number": _sqlite(*OURS, VERSION, "INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', 'x')"),
+    "a negative number": _sqlite(
+        *OURS, VERSION, f"INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', {storage.BASE - 1})"
+    ),
     "too large a number": _sqlite(
-        OURS, VERSION, f"INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', {storage.MOST_BEFORE + 1})"
+        *OURS, VERSION, f"INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', {storage.BASE + MOST + 1})"
     ),
 }
 
 
 @pytest.mark.parametrize("make", UNREADABLE.values(), ids=UNREADABLE)
 def test_a_file_that_is_no_store_of_ours_is_kept_aside(tmp_path: Path, make: Callable[[Path], object]) -> None:
-    path = tmp_path / FILE
+    path = tmp_path / STORE
     make(path)
     kept = None if path.is_dir() else path.read_bytes()
     with pytest.raises(StoreError, match=r"Move it aside; Bewust starts a new one\.$") as error:
@@ -357,14 +365,14 @@ def test_a_file_that_is_no_store_of_ours_is_kept_aside(tmp_path: Path, make: Cal
 def test_each_rescued_file_gets_a_name_of_its_own(tmp_path: Path) -> None:
     names = []
     for text in ("one", "two"):
-        (tmp_path / FILE).write_text(text)
-        names.append(rescue(tmp_path / FILE))
+        (tmp_path / STORE).write_text(text)
+        names.append(rescue(tmp_path / STORE))
     assert [name.read_text() for name in names] == ["one", "two"]
 
 
 def test_a_file_that_cannot_be_moved_aside_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be moved aside"):
-        rescue(tmp_path / "gone" / FILE)
+        rescue(tmp_path / "gone" / STORE)
 
 
 # What is kept beside the counters.
@@ -384,7 +392,7 @@ def test_a_report_takes_the_place_of_its_counters_and_survives_a_restart(tmp_pat
     assert store.contents().domains == {"2026-P12": ("chatgpt",)}
     store.seal("2026-P12", LINE, SPENT)
     store.flush()
-    kept = storage.contents(tmp_path / FILE)
+    kept = storage.contents(tmp_path / STORE)
     assert kept == store.contents()
     assert (kept.counts, kept.domains, kept.sealed) == ({}, {}, {"2026-P12": LINE})
     assert kept.ledger == {("2026-P12", "any"): "1/2", ("2026-P12", "service"): "1/1"}
@@ -434,7 +442,7 @@ def test_the_file_tells_neither_the_order_nor_the_flushes(
     plain = Store(other, reversed(CELLS))
     plain.add(sorted(order))
     plain.flush()
-    assert (one / FILE).read_bytes() == (other / FILE).read_bytes()
+    assert (one / STORE).read_bytes() == (other / STORE).read_bytes()
 
 
 def test_an_idle_and_a_busy_person_have_files_of_one_size_and_time(tmp_path: Path) -> None:
@@ -442,35 +450,10 @@ def test_an_idle_and_a_busy_person_have_files_of_one_size_and_time(tmp_path: Pat
     for name, n in (("idle", 0), ("busy", MOST + 5)):
         (tmp_path / name).mkdir()
         counted(tmp_path / name, n).flush()
-        files.append((tmp_path / name / FILE).stat())
+        files.append((tmp_path / name / STORE).stat())
     assert files[0].st_size == files[1].st_size
     begun = datetime(2026, 11, 2, tzinfo=UTC).timestamp()  # 2026-P12 begins with week 45
     assert [file.st_mtime for file in files] == [begun, begun]
-
-
-def test_a_file_of_the_first_version_is_read_and_written_anew(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / FILE)) as database, database:
-        database.execute("CREATE TABLE counter (period TEXT, service TEXT, kind TEXT, n INTEGER)")
-        database.execute("INSERT INTO counter VALUES ('2026-P12', 'chatgpt', 'use', 3)")
-        database.execute("INSERT INTO counter VALUES ('2026-P12', 'claude', 'use', 200000)")
-        database.execute("PRAGMA user_version = 1")
-    store = Store(tmp_path, CELLS)
-    assert store.counts()[USE] == 3
-    store.flush()
-    assert read(tmp_path / FILE)[USE] == 3
-    assert read(tmp_path / FILE)[Key("2026-P12", "claude", Kind.USE)] == MOST
-
-
-def test_a_file_of_the_second_version_is_read_and_written_anew(tmp_path: Path) -> None:
-    counted(tmp_path).flush()
-    with closing(sqlite3.connect(tmp_path / FILE)) as database, database:
-        database.execute("DROP TABLE held")
-        database.execute("PRAGMA user_version = 2")
-    store = Store(tmp_path, CELLS)
-    assert store.counts()[USE] == 3
-    store.add([Hold("2026-P12", "gap")])
-    store.flush()
-    assert storage.contents(tmp_path / FILE).held[Hold("2026-P12", "gap")] == 1
 
 
 # Why reminders were held back.
@@ -480,7 +463,7 @@ def test_held_reminders_are_counted_by_reason_and_go_with_their_period(tmp_path:
     store = Store(tmp_path, CELLS)
     store.add([Hold("2026-P12", "gap")] * 2 + [Hold("2026-P12", "busy")])
     store.flush()
-    found = storage.contents(tmp_path / FILE).held
+    found = storage.contents(tmp_path / STORE).held
     assert {key.reason: n for key, n in found.items() if n} == {"gap": 2, "busy": 1}
     assert set(found) == set(holds("2026-P12")), "every reason has a row, so that an empty one does not stand out"
     with pytest.raises(KeyError):
@@ -498,13 +481,19 @@ def test_a_store_that_was_cleared_writes_the_same_file_as_a_new_one(tmp_path: Pa
     store.flush()
     new.open_period(CELLS)
     new.flush()
-    assert (tmp_path / FILE).read_bytes() == (tmp_path / "new" / FILE).read_bytes()
+    assert (tmp_path / STORE).read_bytes() == (tmp_path / "new" / STORE).read_bytes()
 
 
 @pytest.mark.parametrize("change", ["UPDATE held SET reason = 'because'", "UPDATE held SET period = 'now'"])
 def test_a_reason_that_bewust_never_writes_is_refused(tmp_path: Path, change: str) -> None:
     counted(tmp_path).flush()
-    with closing(sqlite3.connect(tmp_path / FILE)) as database, database:
+    with closing(sqlite3.connect(tmp_path / STORE)) as database, database:
         database.execute(f"{change} WHERE reason = 'gap'")
     with pytest.raises(StoreError, match="Move it aside"):
-        read(tmp_path / FILE)
+        read(tmp_path / STORE)
+
+
+def test_the_agent_loads_nothing_of_the_fleet_even_where_it_is_installed() -> None:
+    code = "import sys, bewust.app; print([n for n in ('pandas', 'numpy', 'pyarrow', 'mitmproxy') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

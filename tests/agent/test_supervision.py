@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bewust import supervision
-from bewust.model import Failed, Message, Start
+from bewust.messages import Failed, Message, Start
 from bewust.supervision import Inspector
 
 ALIVE = """
@@ -207,7 +207,7 @@ def test_one_that_answers_but_has_no_memory_is_replaced(tmp_path: Path, failed: 
 
 
 def test_why_one_ended_is_told_by_class_and_place_though_nothing_it_writes_is_kept(tmp_path: Path) -> None:
-    script = ALIVE + "from bewust import schema\nschema.normalise_host(7)\n"
+    script = ALIVE + "from bewust import hosts\nhosts.normalise_host(7)\n"
     noise = "sys.stderr.write('https://canary.example/' * 100000)\nalive()\nfor"
     script = script.replace("alive()\nfor line in sys.stdin:\n    alive()", noise.replace("for", ""))
     watched = Watched(script, tmp_path)
@@ -216,7 +216,7 @@ def test_why_one_ended_is_told_by_class_and_place_though_nothing_it_writes_is_ke
         await until(lambda: [told for told in watched.messages if isinstance(told, Failed)])
         (told, *_) = watched.messages
         assert isinstance(told, Failed)
-        assert (told.where, told.error, told.place.startswith("schema:")) == ("inspector", "AttributeError", True)
+        assert (told.where, told.error, told.place.startswith("hosts:")) == ("inspector", "AttributeError", True)
         assert "canary" not in repr(watched.messages)
 
     watched.run(test)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from agent.keepers import PASSPHRASE, batch, posix, sealed
 from bewust import keeping, reports, vault
+from bewust.errors import BewustError
 from bewust.keeping import seal_sum, sum_batch, tally
 from bewust.keys import key_text
 from bewust.reports import BLOCKS, SplitReport
-from bewust.sharing import generate
 from bewust.vault import KeeperError, KeeperKey
 
 # Keys.
@@ -40,7 +41,7 @@ def test_a_new_key_and_its_ledger_are_for_their_owner_only(tmp_path: Path) -> No
 @pytest.mark.parametrize("there", ["key.json", "key.json.ledger"])
 def test_nothing_is_overwritten_by_a_new_key(tmp_path: Path, there: str) -> None:
     (tmp_path / there).write_text("of value")
-    with pytest.raises(KeeperError, match=f"{there}: is there already, and is never overwritten"):
+    with pytest.raises(BewustError, match=f"{there}: is there already, and is never overwritten"):
         vault.new_key("council", PASSPHRASE, tmp_path / "key.json")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(there, "of value")]
 
@@ -57,13 +58,13 @@ def test_nothing_is_overwritten_by_a_new_key(tmp_path: Path, there: str) -> None
 def test_a_key_without_a_usable_name_or_passphrase_is_not_made(
     tmp_path: Path, name: str, passphrase: str, error: str
 ) -> None:
-    with pytest.raises(KeeperError, match=error):
+    with pytest.raises(BewustError, match=error):
         vault.new_key(name, passphrase, tmp_path / "key.json")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_key_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(KeeperError, match=r"key.json: cannot be written \(No such file or directory\)\. Make room"):
+    with pytest.raises(BewustError, match=r"key.json: cannot be written \(No such file or directory\)\. Make room"):
         vault.new_key("council", PASSPHRASE, tmp_path / "gone" / "key.json")
 
 
@@ -84,7 +85,7 @@ def changed(path: Path, **fields: object) -> None:
         pytest.param(lambda path: changed(path, id="0" * 16), PASSPHRASE, "does not fit its own id", id="id"),
         pytest.param(lambda path: changed(path, name="../x"), PASSPHRASE, "does not fit its own", id="name"),
         pytest.param(
-            lambda path: changed(path, public=key_text(generate().public_key())),
+            lambda path: changed(path, public=key_text(X25519PrivateKey.generate().public_key())),
             PASSPHRASE,
             "does not fit",
             id="public",
@@ -95,7 +96,7 @@ def test_a_key_that_cannot_be_used_is_one_clear_error(
     keys: tuple[KeeperKey, KeeperKey], spoil: Callable[[Path], None], passphrase: str, error: str
 ) -> None:
     spoil(keys[0].path)
-    with pytest.raises(KeeperError, match=f"key.json: .*{error}"):
+    with pytest.raises(BewustError, match=f"key.json: .*{error}"):
         vault.load_key(keys[0].path, passphrase)
 
 
@@ -147,14 +148,14 @@ def test_a_ledger_that_cannot_be_used_is_never_taken_for_an_empty_one(
     found = batch(keys)
     seal(found, keys[0])
     spoil(keys[0].ledger)
-    with pytest.raises(KeeperError, match=error):
+    with pytest.raises(BewustError, match=error):
         seal(found, keys[0])
 
 
 def test_a_sum_that_cannot_be_remembered_is_not_given(keys: tuple[KeeperKey, KeeperKey]) -> None:
     keys[0].ledger.with_name(f"{keys[0].ledger.name}.new").mkdir()
     before = keys[0].ledger.read_bytes()
-    with pytest.raises(KeeperError, match=r"key\.json\.ledger: cannot be written"):
+    with pytest.raises(BewustError, match=r"key\.json\.ledger: cannot be written"):
         seal(batch(keys), keys[0])
     assert keys[0].ledger.read_bytes() == before
 
@@ -166,7 +167,7 @@ def test_two_runs_at_once_draw_the_noise_once(
     refused = []
 
     def meanwhile(bound: int, epsilon: Fraction, cells: int) -> list[int]:
-        with pytest.raises(KeeperError, match=r"key\.json: another run uses this key") as error:
+        with pytest.raises(BewustError, match=r"key\.json: another run uses this key") as error:
             seal_sum(added, keys[0])
         refused.append(error)
         return [0] * cells

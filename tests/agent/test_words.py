@@ -7,11 +7,11 @@ from typing import get_args
 
 import pytest
 
-from bewust.model import Context, Kind, Status
+from bewust.durations import Duration
+from bewust.model import Context, HeldReason, Kind, Status
 from bewust.page.now import REASONS
 from bewust.page.words import spoken
 from bewust.policy import Agreement
-from bewust.reminders import HeldReason
 from bewust.reports import BLOCKS
 
 NL, EN, DE = spoken()["nl"], spoken()["en"], spoken()["de"]
@@ -58,7 +58,7 @@ def test_dates_numbers_and_durations() -> None:
     assert NL.moment(datetime(2026, 11, 24, 9, 5)) == "24 november 2026 om 09:05 uur"
     assert DE.moment(datetime(2026, 11, 24, 9, 5)) == "24. November 2026 um 09:05 Uhr"
     assert (NL.number(2946), EN.number(2946)) == ("2.946", "2,946")
-    said = {text: NL.duration(text) for text in ("30m", "1m", "2h", "24h", "3d", "90m", "1.5h", "10s")}
+    said = {text: NL.duration(Duration(text)) for text in ("30m", "1m", "2h", "24h", "3d", "90m", "1.5h", "10s")}
     assert said == {
         "30m": "30 minuten", "1m": "1 minuut", "2h": "2 uur", "24h": "1 dag", "3d": "3 dagen", "90m": "90 minuten",
         "1.5h": "90 minuten", "10s": "10 seconden",

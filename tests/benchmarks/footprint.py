@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.figures import Figure
 from benchmarks.rig import BY_NAME, DECRYPTED, LOOPBACK, MANY, Bewust, Proxy, World, bewust, cpu, end, memory, tree
 from benchmarks.rivals import free_port
-from bewust.settings import Settings
+from bewust.state import Settings
 from e2e import desktop
 
 SETTLE = 3.0  # seconds until what a start left behind has been given back

@@ -9,11 +9,11 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from bewust import cli, settings
+from bewust import cli, state
 
 if __name__ == "__main__":
     world = json.loads(sys.argv.pop(1))
-    settings.Settings = partial(  # type: ignore[misc,assignment]
-        settings.Settings, resolver=world["resolver"], trust=Path(world["trust"])
+    state.Settings = partial(  # type: ignore[misc,assignment]
+        state.Settings, resolver=world["resolver"], trust=Path(world["trust"])
     )
     cli.main()

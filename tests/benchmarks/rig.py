@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import trustme
 
 from benchmarks import pages
-from bewust.settings import Settings
+from bewust.state import Settings
 from e2e.agents import RunningAgent
 
 HERE = Path(__file__).parent

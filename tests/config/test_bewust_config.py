@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from bewust import catalogue, policy, routing
+from bewust import catalogue, policy
 from bewust.matching import Matcher, compile_services
 from bewust.model import Context, Depth, Level, Service
 
@@ -95,7 +95,7 @@ def test_what_is_embedded_and_known_by_name_is_not_looked_into(service: Service)
 
 def test_exactly_these_names_are_decrypted() -> None:
     """Each is a promise in the DPIA and a constraint of the authority: a change here is a decision."""
-    assert routing.decrypt_list(matcher()) == (
+    assert matcher().decrypted_hosts() == (
         "*.translate.goog",
         "api-edge.cognitive.microsofttranslator.com",
         "api.ecosia.org",
@@ -163,7 +163,7 @@ def test_what_is_chosen_is_known_by_name(host: str) -> None:
 
 
 def test_the_authority_is_constrained_to_at_most_150_names() -> None:
-    assert len(routing.decrypt_list(matcher())) <= 150
+    assert len(matcher().decrypted_hosts()) <= 150
 
 
 LOGIN = ("account", "auth", "login", "signin", "sso", "idp", "oauth", "id")

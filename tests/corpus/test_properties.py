@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bewust.bodies import answered, framed
 from bewust.detection import detect, observe
 from bewust.inspection import Bench
 from bewust.matching import Rule
 from bewust.model import ANY_HOST, OBSERVED_HEADERS, Content, Level
-from bewust.recordings import Exchange, answered, framed
+from bewust.recordings import Exchange
 from bewust.scanning import Scanner
 from corpus.test_corpus import Case, every_case, examine, requests, verdict
 

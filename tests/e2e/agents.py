@@ -15,7 +15,8 @@ from typing import IO, Any, Self
 
 import msgspec
 
-from bewust.settings import RUN_FILE, Running, Settings
+from bewust.state import Running, Settings
+from bewust.state_files import RUN
 
 LAUNCH = Path(__file__).with_name("launch.py")
 READY_SECONDS = 30
@@ -61,7 +62,7 @@ class RunningAgent:
 
     def started(self) -> bool:
         """Whether this process, and not one before it, has said where it listens."""
-        self._running = msgspec.json.decode((self.settings.state / RUN_FILE).read_bytes(), type=Running)
+        self._running = msgspec.json.decode((self.settings.state / RUN).read_bytes(), type=Running)
         return self._running.pid == self.process.pid
 
     def stop(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import pytest
 
 from bewust.browsers import trust
-from bewust.settings import Settings
+from bewust.state import Settings
 from e2e.agents import RunningAgent
 from e2e.chromium import Chromium
 from e2e.firefox import Firefox

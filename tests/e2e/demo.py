@@ -22,7 +22,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from bewust import browsers, catalogue, proving, tables
-from bewust.settings import Settings
+from bewust.state import Settings
 from e2e.agents import RunningAgent, wait_for
 from e2e.chromium import QUIET, Chromium
 from e2e.world import World

@@ -12,12 +12,13 @@ import sys
 
 import msgspec
 
-from bewust import app
+from bewust import app, policy
 from bewust.app import Agent
-from bewust.policy import Policy
+from bewust.durations import Duration
 from bewust.reminders import Held, Reminder
 from bewust.serving import serve
-from bewust.settings import Settings, in_force
+from bewust.settings import in_force
+from bewust.state import Settings
 from bewust.supervision import Inspector
 
 app.WATCH_SECONDS = 0.2  # a test does not wait half a minute
@@ -35,9 +36,10 @@ def _say(what: Reminder | Held) -> None:
 
 def main() -> None:
     settings = msgspec.json.decode(sys.argv[1], type=Settings, dec_hook=lambda kind, value: kind(value))
-    agent = Agent(settings, in_force(settings.config, settings.state), on_reminder=_say)
     if "FLUSH_SECONDS" in os.environ:  # less than a policy may say
-        Policy.flush_seconds = float(os.environ["FLUSH_SECONDS"])  # type: ignore[assignment, method-assign]
+        often, laid_over = Duration(f"{os.environ['FLUSH_SECONDS']}s"), policy.laid_over
+        policy.laid_over = lambda found: msgspec.structs.replace(laid_over(found), flush=often)
+    agent = Agent(settings, in_force(settings.config, settings.state), on_reminder=_say)
     asyncio.run(serve(agent))
 
 

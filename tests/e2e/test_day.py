@@ -11,9 +11,11 @@ import pytest
 
 from agent.test_app import mine
 from bewust.app import Agent
-from bewust.model import Detected, Detection, Level
+from bewust.messages import Detected
+from bewust.model import Detection, Level
 from bewust.people import ME
-from bewust.settings import Settings, load_rules
+from bewust.settings import load_rules
+from bewust.state import Settings
 from e2e.desktop import NEEDED, Desktop, environment
 
 ARTEFACTS = Path(__file__).parents[2] / "artefacts"

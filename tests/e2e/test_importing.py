@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from agent.organisations import imported
-from bewust import routing
 from bewust.settings import load_rules
 from e2e.agents import RunningAgent
 from e2e.conftest import Open, settings
@@ -19,7 +18,7 @@ from e2e.world import World
 def agent(world: World, tmp_path: Path) -> Iterator[RunningAgent]:
     """The product, whose intermediate an issuing authority under the organisation's root signed."""
     chosen = settings(world, tmp_path)
-    root = imported(chosen.state / "authority", routing.decrypt_list(load_rules(None).matcher))
+    root = imported(chosen.state / "authority", load_rules(None).matcher.decrypted_hosts())
     with RunningAgent(chosen) as running:
         assert running.root_pem.read_bytes() == root.read_bytes()
         yield running

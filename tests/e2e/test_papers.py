@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from bewust import languages, sharing
+from bewust import languages
 from bewust.keys import key_text
 from bewust.papers.rendering import PAPERS
 from bewust.papers.writing import write
@@ -14,7 +15,7 @@ from bewust.settings import load_rules
 from e2e.chromium import Chromium
 from e2e.test_page import OVERFLOW, axe
 
-KEYS = [key_text(sharing.generate().public_key()) for _ in range(2)]
+KEYS = [key_text(X25519PrivateKey.generate().public_key()) for _ in range(2)]
 # Long values everywhere, for what must fit on one sheet.
 FULL = f"""mechanism = "split"
 internal_hosts = ["intranet.voorbeeld.nl"]

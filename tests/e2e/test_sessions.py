@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from agent.somebody import ANNE, needs_root, play, said
-from bewust.settings import Settings
+from bewust.state import Settings
 from e2e.agents import RunningAgent, wait_for
 from e2e.conftest import settings
 from e2e.desktop import NEEDED, Desktop

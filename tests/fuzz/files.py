@@ -64,7 +64,7 @@ class Policy(Target):
         except PolicyError as refusal:
             one_line(refusal)
         else:
-            assert decided.zone and decided.flush_seconds >= 60 and decided.yearly_epsilon > 0
+            assert decided.zone and decided.flush.total_seconds() >= 60 and decided.yearly_epsilon > 0
 
 
 class Har(Target):

@@ -23,14 +23,15 @@ from bewust.decoding import CORRUPT, PIECE, decoders
 from bewust.link import Link
 from bewust.logins import Logins, Remote
 from bewust.markup import Markup
-from bewust.model import Alive, Content, Detected, Detection, Level, Memory, Start
+from bewust.messages import Alive, Detected, Start
+from bewust.model import Content, Detection, Level, Memory
 from bewust.outbound import Site
 from bewust.page import Page
 from bewust.relay import Asked, Buffer
 from bewust.scanning import Scanner
 from bewust.schema import parse_marker
 from bewust.session import LINE_LIMIT, Hello, Snoozed
-from bewust.settings import Settings
+from bewust.state import Settings
 from bewust.supervision import LINE_LIMIT as PIPE_LINE
 from bewust.supervision import Inspector
 from fuzz.target import Target

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bewust import keeping, release, reports, sharing
 from bewust.counters import Key
@@ -150,7 +151,7 @@ def test_what_was_audited_is_what_a_keeper_adds_to_a_real_batch(tmp_path: Path) 
     What is left is the true total and this keeper's noise: a whole number in every cell, within 60 scales (beyond
     that with probability 1e-24), and not nought in all 28 cells (all nought with probability below 1e-25).
     """
-    keys = (sharing.generate(), sharing.generate())
+    keys = (X25519PrivateKey.generate(), X25519PrivateKey.generate())
     publics = [key_text(key.public_key()) for key in keys]
     rules = Policy(mechanism="split", release=ReleaseRules(keepers=(Keeper("a", publics[0]), Keeper("b", publics[1]))))
     chance, batch, total = seeded(5), [], [0] * reports.WIDTH

@@ -17,17 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from bewust import delivery, retention, sharing
+from bewust import delivery, retention
 from bewust.counters import Key, period_end
 from bewust.keys import key_text
 from bewust.model import Kind
 from bewust.policy import Keeper, Policy, ReleaseRules
-from bewust.storage import FILE, Store
+from bewust.state_files import STORE
+from bewust.storage import Store
 
 PEOPLE = 200
 NAMES = tuple(f"service-{n}" for n in range(30))  # more than a release names
-KEEPERS = tuple(Keeper(name, key_text(sharing.generate().public_key())) for name in "ab")
+KEEPERS = tuple(Keeper(name, key_text(X25519PrivateKey.generate().public_key())) for name in "ab")
 POLICIES = {
     "local": (Policy(release=ReleaseRules(services=NAMES[:24])), "2026-P12"),
     "split": (Policy(mechanism="split", release=ReleaseRules(services=NAMES[:5], keepers=KEEPERS)), "2026-W47"),
@@ -74,12 +76,12 @@ def life(number: int, policy: Policy, period: str) -> tuple[dict[str, object], i
         for part in range(flushes):
             store.add(keys[part::flushes])
             store.flush()
-        fields: dict[str, object] = {f"store {what}": value for what, value in seen_of(state / FILE)}
-        header = (state / FILE).read_bytes()[:100]
+        fields: dict[str, object] = {f"store {what}": value for what, value in seen_of(state / STORE)}
+        header = (state / STORE).read_bytes()[:100]
         fields["change counter"], fields["pages"] = header[24:28], header[28:32]
         assert retention.settle(store, policy, NOW, secrets.randbelow) is None
         store.flush()
-        fields |= {f"sealed store {what}": value for what, value in seen_of(state / FILE)}
+        fields |= {f"sealed store {what}": value for what, value in seen_of(state / STORE)}
         (report,) = delivery.deliver(store.contents().sealed, share)
         fields |= {f"report {what}": value for what, value in seen_of(report)}
         line = report.read_text()

@@ -11,10 +11,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bewust import catalogue, counters, delivery, retention, sharing, texts
+from bewust import catalogue, counters, delivery, retention, texts
 from bewust.counters import Key
 from bewust.detection import observe
 from bewust.inspection import Bench
@@ -23,7 +24,8 @@ from bewust.model import Kind
 from bewust.pipeline import Pipeline
 from bewust.policy import Keeper, Mechanism, Policy, ReleaseRules
 from bewust.recordings import Exchange
-from bewust.storage import FILE, MOST, Store
+from bewust.state_files import STORE
+from bewust.storage import MOST, Store
 from privacy.auditing import seeded
 
 PERIOD, ENDED = "2026-P12", datetime(2026, 11, 30, tzinfo=UTC)
@@ -98,14 +100,14 @@ def test_the_comparison_sees_one_count_more() -> None:
 def test_the_files_of_the_idle_and_of_the_busiest_are_equally_long(sealed: bool) -> None:
     idle = lived([], sealed)
     busy = lived([*CELLS * 3, "flush", *[CELLS[0]] * (MOST + 5), "restart", *CELLS], sealed)
-    assert list(idle) == list(busy) == [FILE]
-    assert len(idle[FILE][0]) == len(busy[FILE][0])
-    assert idle[FILE][1] == busy[FILE][1], "and of one time"
+    assert list(idle) == list(busy) == [STORE]
+    assert len(idle[STORE][0]) == len(busy[STORE][0])
+    assert idle[STORE][1] == busy[STORE][1], "and of one time"
 
 
 def test_idle_and_busy_differ_in_the_counters_and_in_no_other_byte() -> None:
     """A counter is two bytes there, of which nothing else is moved; the header with its change counter is the same."""
-    idle, busy = (lived(steps, False)[FILE][0] for steps in ([], CELLS * 3))
+    idle, busy = (lived(steps, False)[STORE][0] for steps in ([], CELLS * 3))
     different = sum(a != b for a, b in zip(idle, busy, strict=True))
     assert 0 < different <= 2 * len(CELLS)
     assert idle[:100] == busy[:100]
@@ -116,10 +118,10 @@ def test_nothing_but_the_file_is_in_the_folder_at_any_time(tmp_path: Path) -> No
     for step in range(6):
         store.add(CELLS[:step])
         store.flush()
-        assert list(entries(tmp_path)) == [FILE]
+        assert list(entries(tmp_path)) == [STORE]
     assert retention.settle(store, Policy(), ENDED, secrets.randbelow) is None
     store.flush()
-    assert list(entries(tmp_path)) == [FILE]
+    assert list(entries(tmp_path)) == [STORE]
 
 
 # Canaries: strings that occur nowhere else, in at every place where a person could leave a trace.
@@ -181,7 +183,7 @@ def test_no_canary_is_in_any_file_that_is_written(tmp_path: Path, mechanism: Mec
     state, share = tmp_path / "state", tmp_path / "share"
     state.mkdir()
     share.mkdir()
-    keepers = tuple(Keeper(name, key_text(sharing.generate().public_key())) for name in "ab")
+    keepers = tuple(Keeper(name, key_text(X25519PrivateKey.generate().public_key())) for name in "ab")
     rules = Policy(mechanism=mechanism, release=ReleaseRules(keepers=keepers))
     services = {service.id: service for service in catalogue.load()}
     bench, now = Bench.load(None, None), datetime(2026, 11, 23, 9, tzinfo=UTC)

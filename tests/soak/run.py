@@ -21,6 +21,7 @@ from statistics import linear_regression
 import msgspec
 
 from bewust import storage
+from bewust.state_files import STORE
 from e2e.agents import RunningAgent
 from e2e.conftest import settings
 from e2e.world import World
@@ -165,7 +166,7 @@ def soak(seconds: float, base: Path) -> list[str]:
             report(made, counted, status["failures"], status["inspector_starts"])
             if agent.stop() != 0:
                 wrong.append("the agent did not stop cleanly")
-        kept = storage.read(started.state / storage.FILE)
+        kept = storage.read(started.state / STORE)
         stored = {(key.service, str(key.kind)): n for key, n in kept.items() if n}
         if stored != counted:
             wrong.append(f"the file holds {stored}, not {counted}")

@@ -7,9 +7,10 @@ into another file: what it is put in place of is the link.
 import contextlib
 import os
 import shutil
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+
+from bewust.files import replace
 
 
 def write(path: Path, data: bytes, mode: int, back: ExitStack) -> bool:
@@ -22,7 +23,7 @@ def write(path: Path, data: bytes, mode: int, back: ExitStack) -> bool:
         folder.chmod(0o755)  # whatever the umask of who calls
         back.callback(_rmdir, folder)
     kept(path, back)
-    _replace(path, data, mode)
+    replace(path, data, mode=mode)
     return True
 
 
@@ -71,22 +72,10 @@ def kept_all(folder: Path, back: ExitStack) -> None:
 
 
 def _restore(path: Path, data: bytes, about: os.stat_result) -> None:
-    _replace(path, data, about.st_mode & 0o7777)
-    if hasattr(os, "chown"):
-        os.chown(path, about.st_uid, about.st_gid)
-    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
-
-
-def _replace(path: Path, data: bytes, mode: int) -> None:
-    descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=".bewust-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.chmod(fresh, mode)
-        os.replace(fresh, path)
-    except BaseException:
-        os.unlink(fresh)
-        raise
+    replace(
+        path, data, mode=about.st_mode & 0o7777, owner=(about.st_uid, about.st_gid),
+        times=(about.st_atime_ns, about.st_mtime_ns),
+    )  # fmt: skip
 
 
 def _relink(path: Path, target: str | None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from bewust import authority, importing, routing
+from bewust import authority, importing
 from bewust.matching import Matcher
 
 ORGANISATION = "organisation-root.pem"  # in the organisation's folder: its own root, where an authority was imported
@@ -20,7 +20,7 @@ def checked(raw: bytes, config: Path, matcher: Matcher) -> x509.Certificate:
     """
     vouched = config / ORGANISATION
     if not vouched.is_file():
-        return authority.check_root(raw, routing.decrypt_list(matcher))
+        return authority.check_root(raw, matcher.decrypted_hosts())
     found = importing.root_in(vouched)
     if authority.certificates(Path(authority.ROOT_FILE), raw, 1) != [found]:
         remedy = "import one that it signed (bewust authority import), or remove that file"

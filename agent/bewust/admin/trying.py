@@ -16,7 +16,6 @@ import msgspec
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from bewust import routing
 from bewust.admin.steps import AdminError
 from bewust.matching import Matcher
 from bewust.model import Depth
@@ -106,7 +105,7 @@ def _accepted(connection: socket.socket) -> bool:
 
 def looked_into(matcher: Matcher, preferred: Iterable[str]) -> list[str]:
     """Return some hosts of the decrypt list to try: one of each `preferred` service first, in that order."""
-    return _some(matcher, routing.decrypt_list(matcher), preferred)
+    return _some(matcher, matcher.decrypted_hosts(), preferred)
 
 
 def by_name(matcher: Matcher, preferred: Iterable[str]) -> list[str]:

@@ -23,10 +23,10 @@ from bewust import policy as policy_room
 from bewust.admin import policy_folders
 from bewust.doctor.finding import Finding, Here
 from bewust.doctor.redaction import ADDRESS, HOST, SECRET, SET, USER, Redactor
-from bewust.doctor.route import UNCATALOGUED
 from bewust.model import Depth
 from bewust.policy import Policy
-from bewust.settings import load_rules, running_agent
+from bewust.settings import load_rules
+from bewust.state import running_agent
 
 LOG_LINES = 200
 _QUOTED = re.compile(r"(?<!\w)'[^']*'|\"[^\"]*\"")
@@ -95,8 +95,8 @@ def versions(here: Here) -> dict[str, str]:
 
 def policy(decided: Policy) -> dict[str, Any]:
     """Return what the policy has otherwise than ours, with the organisation's own words left out."""
-    table = msgspec.to_builtins(decided)
-    found: dict[str, Any] = _differing(table, msgspec.to_builtins(policy_room.load()), _shown(table))
+    table = policy_room.as_table(decided)
+    found: dict[str, Any] = _differing(table, policy_room.as_table(policy_room.load()), _shown(table))
     return found
 
 
@@ -130,8 +130,8 @@ def _left_out(value: Any) -> Any:
 
 def _own_words(decided: Policy) -> Iterator[str]:
     """Yield the organisation's own words: what `policy` leaves out, as far as we did not ship it ourselves."""
-    table = msgspec.to_builtins(decided)
-    shipped = set(_leaves(msgspec.to_builtins(policy_room.load())))
+    table = policy_room.as_table(decided)
+    shipped = set(_leaves(policy_room.as_table(policy_room.load())))
     yield from (word for word in _hidden(table, _shown(table)) if word not in shipped and len(word) > 2)
 
 
@@ -188,7 +188,7 @@ def _people(root: Path) -> Iterable[str]:
 
 def shown_hosts() -> set[str]:
     """Return the names that may be shown: those of the catalogue as shipped, never an organisation's additions."""
-    return {*load_rules(None).matcher.hosts(*Depth), *UNCATALOGUED}
+    return set(load_rules(None).matcher.hosts(*Depth))
 
 
 def _tail(log: Path) -> list[str]:

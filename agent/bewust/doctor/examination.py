@@ -17,7 +17,8 @@ from bewust.doctor import browsing, desktop, machine, route, told, trust
 from bewust.doctor.finding import Finding, Here, broken, ok, unknown
 from bewust.policy import PolicyError
 from bewust.schema import CatalogueError
-from bewust.settings import Rules, load_rules, running_agent
+from bewust.settings import Rules, load_rules
+from bewust.state import running_agent
 from bewust.texts import TextsError
 
 # As admin.linux and admin.windows have them; an absolute one takes the place of the root it is put behind.

@@ -13,8 +13,9 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bewust import __version__, authority, health, routing, storage
+from bewust import __version__, authority, health, storage
 from bewust.doctor.finding import AS_ROOT, RESTART, SEE, Finding, Here, broken, degraded, ok, unknown
+from bewust.state_files import STORE
 
 PART, KEPT, UP_TO_DATE = "agent", "store", "versions"
 UNITS = ("bewust.socket", "bewust.service")
@@ -104,7 +105,7 @@ def kept(here: Here) -> Iterator[Finding]:
 
 
 def _store(here: Here) -> Finding:
-    file = here.state / storage.FILE
+    file = here.state / STORE
     try:
         next(here.state.iterdir(), None)
         there = file.exists()
@@ -148,7 +149,7 @@ def clock(here: Here) -> Finding:
 
 def _made(here: Here) -> datetime | None:
     try:
-        return authority.published(here.root_pem, routing.decrypt_list(here.rules.matcher)).made
+        return authority.published(here.root_pem, here.rules.matcher.decrypted_hosts()).made
     except (authority.AuthorityError, OSError):
         return None
 

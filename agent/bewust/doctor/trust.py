@@ -5,7 +5,7 @@ Belongs here: the published root, which everybody may read. Not here: who trusts
 
 from collections.abc import Iterator
 
-from bewust import authority, routing
+from bewust import authority
 from bewust.authority import AuthorityError
 from bewust.doctor.finding import ADMIN, AS_ROOT, Finding, Here, broken, degraded, ok, unknown
 
@@ -15,7 +15,7 @@ PART = "authority"
 def checked(here: Here) -> Iterator[Finding]:
     """Yield what was found of the root."""
     renew = f"{ADMIN} upgrade" if here.managed else "bewust authority renew, and start the agent anew"
-    hosts = routing.decrypt_list(here.rules.matcher)
+    hosts = here.rules.matcher.decrypted_hosts()
     try:
         here.root_pem.stat()
     except PermissionError:

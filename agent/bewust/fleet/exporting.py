@@ -4,9 +4,7 @@ Belongs here: what a row of the aggregate is, and writing files whole. Not here:
 """
 
 import json
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.csv  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+from bewust.files import replace
 from bewust.fleet.estimates import FACTS, Cell
 from bewust.fleet.findings import Findings
 from bewust.fleet.reading import FleetError
@@ -87,16 +86,9 @@ def write(file: Path, data: bytes) -> None:
     """
     if _is_precious(file):
         raise FleetError(f"{file}: is a file that cannot be made again, such as a key or a batch. Choose another name.")
-    scratch = ""
     try:
-        descriptor, scratch = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            os.fchmod(stream.fileno(), 0o644) if hasattr(os, "fchmod") else None  # the aggregate is for sharing
-        os.replace(scratch, file)
+        replace(file, data, mode=0o644)  # the aggregate is for sharing
     except OSError as error:
-        if scratch:
-            Path(scratch).unlink(missing_ok=True)
         raise FleetError(f"{file}: cannot be written ({error.strerror}). Choose another place.") from error
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from bewust import reports
+from bewust.errors import BewustError
 from bewust.reports import LINE_LIMIT, LocalReport, Opened, Report, ReportError, printable
 
 NAMED = 1000  # skipped rows that are named; all are counted
@@ -38,7 +39,7 @@ _QUOTED = re.compile(r"(field `|value '?)(.{40}).*?(?=( - at `\$[^`']*`)?\)?$)",
 type Progress = Callable[[int, int], None]
 
 
-class FleetError(ValueError):
+class FleetError(BewustError, ValueError):
     """Something that stops a report on the fleet: names the file, what is wrong and the remedy."""
 
 

@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 
+from bewust.errors import BewustError
+
 FORM_LIMIT = 4 << 10  # bytes; our own forms are under 200
 FORM_TYPE = "application/x-www-form-urlencoded"
 _POLICY = (
@@ -19,7 +21,7 @@ _POLICY = (
 )
 
 
-class RefusedError(Exception):
+class RefusedError(BewustError):
     """A form that is not accepted: `status` is the HTTP status, `words` the key of what to say."""
 
     def __init__(self, status: int, words: str) -> None:

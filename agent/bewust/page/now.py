@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
-from bewust import routing
 from bewust.model import ANY_HOST, Context, Depth
 from bewust.page.view import View
 from bewust.policy import PERIOD_WEEKS
@@ -20,7 +19,7 @@ def facts(view: View) -> Mapping[str, object]:
     """Return what the page Now is made from."""
     status, rules = view.status, view.agent.rules
     # Which sites were demoted tells that somebody was there; whoever is not alone sees the list as it is set.
-    listed = routing.decrypt_list(rules.matcher)
+    listed = rules.matcher.decrypted_hosts()
     decrypted = (status.decrypted if view.alone else listed) if view.inspecting else ()
     return {
         "into": _looked_into(view, decrypted),

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from bewust import languages
-from bewust.limits import NEXT_DAY
 from bewust.model import Status
 from bewust.page import kept, why
 from bewust.page.view import View
@@ -53,7 +52,7 @@ def schedule(rules: ReminderRules, words: Words) -> list[str]:
         words("schedule.internal", time=words.duration(rules.internal_gap)),
         words("schedule.daily", most=rules.daily, each=rules.daily_context),
     ]
-    steps = [words("schedule.next_day") if step == NEXT_DAY else words.duration(step) for step in rules.back_off]
+    steps = [words("schedule.next_day") if step.next_day else words.duration(step) for step in rules.back_off]
     if steps:
         said.append(words("schedule.back_off", steps=words("schedule.then").join(steps)))
         said.append(words("schedule.recovery", time=words.duration(rules.recovery)))

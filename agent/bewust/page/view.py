@@ -10,9 +10,8 @@ from typing import Literal
 import msgspec
 from markupsafe import Markup
 
-from bewust import routing
 from bewust.counters import period_end, period_start, weeks_of
-from bewust.detection import is_internal
+from bewust.hosts import APART, is_internal
 from bewust.model import Depth, Service
 from bewust.page.shown import Login, Shown, Status
 from bewust.page.words import Words
@@ -20,14 +19,8 @@ from bewust.texts import Chooser
 
 type Known = Literal["name", "into", "unseen"]
 
+
 # Where Google's and Microsoft's mail, documents and calendars are.
-APART = (
-    "mail.google.com", "docs.google.com", "drive.google.com", "calendar.google.com", "outlook.office.com",
-    "outlook.office365.com", "outlook.cloud.microsoft", "substrate.office.com", "word-edit.officeapps.live.com",
-    "organisation.sharepoint.com",
-)  # fmt: skip
-
-
 def breaking(name: str) -> Markup:
     """Return the name of a site, so that it breaks after a dot or a hyphen where it is too long for its line."""
     return Markup("<wbr>").join(re.split(r"(?<=[.-])", name))
@@ -88,7 +81,7 @@ class View(msgspec.Struct, frozen=True):
     def intranet_apart(self) -> bool:
         """Whether none of the organisation's own sites is looked into."""
         rules = self.agent.rules
-        return not any(is_internal(h, rules.policy.internal_hosts) for h in routing.decrypt_list(rules.matcher))
+        return not any(is_internal(h, rules.policy.internal_hosts) for h in rules.matcher.decrypted_hosts())
 
     def period(self, period: str) -> str:
         """Return a period with its first and last day, such as periode 12 van 2026 (2 november 2026 tot ...)."""

@@ -5,11 +5,10 @@ page's other modules and its templates).
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 
 from bewust import languages
-from bewust.schema import parse_duration
 
 _STEPS = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 
@@ -53,9 +52,9 @@ class Words:
         """Return a date and a time to the minute, as the clock of `at` shows them."""
         return self.form.moment.format(day=self.day(at), time=f"{at:%H:%M}")
 
-    def duration(self, text: str) -> str:
-        """Return a duration of the policy, such as "30m", in words."""
-        seconds = parse_duration(text)
+    def duration(self, span: timedelta) -> str:
+        """Return a span of time in words."""
+        seconds = span.total_seconds()
         unit, size = next((step for step in _STEPS if seconds >= step[1] and seconds % step[1] == 0), _STEPS[-1])
         return self.count(f"format.{unit}", int(seconds // size))
 

@@ -10,12 +10,11 @@ from fractions import Fraction
 
 import msgspec
 
-from bewust import __version__, authority, batches, policy, proving, release, reports, routing
-from bewust.detection import is_internal
+from bewust import __version__, authority, batches, policy, proving, release, reports, state_files
+from bewust.hosts import APART, is_internal
 from bewust.model import ANY_HOST, Context, Depth, Kind, Service, Status
 from bewust.page import kept, why
 from bewust.page import rules as page_rules
-from bewust.page.view import APART
 from bewust.page.words import Words
 from bewust.policy import PERIOD_WEEKS, Policy
 from bewust.retention import SEALED_DAYS
@@ -69,7 +68,13 @@ def facts(rules: Rules, texts: Texts, language: str) -> dict[str, object]:
 def fingerprint(rules: Rules) -> str:
     """Return a short mark of the configuration: papers with the same mark say the same of it."""
     known = sorted((s.id, s.name, s.context, rules.policy.known(s)) for s in rules.services.values())
-    told = [__version__, rules.policy, rules.texts.names, known, [rules.matcher.hosts(depth) for depth in Depth]]
+    told = [
+        __version__,
+        policy.as_table(rules.policy),
+        rules.texts.names,
+        known,
+        [rules.matcher.hosts(depth) for depth in Depth],
+    ]
     return hashlib.sha256(msgspec.json.encode(told, order="deterministic")).hexdigest()[:12]
 
 
@@ -126,7 +131,7 @@ def _looked(service: Service, mine: Policy, ours: Policy, chooser: Chooser, w: W
 
 def _hosts(rules: Rules, chooser: Chooser, t: Words, w: Words) -> Mapping[str, object]:
     """Return the decrypt list: each name with how deep, and for which services."""
-    listed = routing.decrypt_list(rules.matcher)
+    listed = rules.matcher.decrypted_hosts()
     found = []
     for host in listed:
         plan = rules.matcher.plan(host.replace("*", "any"))
@@ -184,7 +189,7 @@ def _kept(mine: Policy, t: Words, w: Words) -> Mapping[str, object]:
     return {
         "tables": [(table, column, w(f"column.{table}.{column}"))
                    for table, columns in proving.MEANINGS.items() for column in columns],
-        "files": [(name, w(f"file.{name}")) for name in proving.OTHERS],
+        "files": [(name, w(f"file.{name}")) for name in state_files.OTHERS],
         "kinds": [(t(f"kind.{kind}.short"), t(f"kind.{kind}.long")) for kind in Kind],
         "sealed_days": SEALED_DAYS,
         "flush": t.duration(mine.flush),

@@ -21,13 +21,15 @@ from urllib.parse import quote
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from bewust.errors import BewustError
+
 ROOT = "bewust"
 # A row of what is vendored: | `@scope/name` | version | licence | `sha512-base64` |
 _VENDORED = re.compile(r"^\| `(@[^`]+)` \| (\S+) \| (\S+) \| `sha512-([^`]+)` \|$", re.MULTILINE)
 _HASHES = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512"}
 
 
-class SbomError(RuntimeError):
+class SbomError(BewustError, RuntimeError):
     """The installation is not whole: names what is missing and what to do."""
 
 

@@ -3,14 +3,13 @@
 Belongs here: names and files. Not here: what is in them.
 """
 
-import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bewust import texts
+from bewust.errors import BewustError
+from bewust.files import replace
 from bewust.papers import facts, rendering
 from bewust.papers.sbom import sbom
 from bewust.settings import Rules
@@ -18,7 +17,7 @@ from bewust.settings import Rules
 SBOM = "sbom.cdx.json"
 
 
-class PapersError(RuntimeError):
+class PapersError(BewustError, RuntimeError):
     """A paper cannot be written: names the file, says why and what to do."""
 
 
@@ -34,7 +33,7 @@ def write(rules: Rules, folder: Path, languages: Sequence[str]) -> list[Path]:
         raise PapersError(f"{folder}: cannot be made ({error.strerror}). Choose another with --out.") from error
     for path, content in made.items():
         try:
-            _replace(path, content)
+            replace(path, content.encode(), mode=0o644)  # unlike what the agent keeps, others may read it
         except OSError as error:
             raise PapersError(f"{path}: cannot be written ({error.strerror}). Check it and its folder.") from error
     return list(made)
@@ -48,17 +47,3 @@ def _made(rules: Rules, languages: Sequence[str]) -> Iterator[tuple[str, str]]:
             yield f"{paper}.{language}.html", rendering.html(paper, language, text)
             yield f"{paper}.{language}.md", text
     yield SBOM, json.dumps(sbom(), indent=2, ensure_ascii=False) + "\n"
-
-
-def _replace(path: Path, content: str) -> None:
-    """Put a file in its place whole; unlike what the agent keeps, others may read it."""
-    descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=".bewust-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(content)
-        os.chmod(fresh, 0o644)
-        os.replace(fresh, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(fresh)
-        raise

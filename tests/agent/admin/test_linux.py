@@ -9,7 +9,7 @@ import pytest
 from agent import bundles
 from agent.admin.played import Played, machine, put, tree, unconstrained
 from agent.organisations import imported
-from bewust import authority, editions, routing
+from bewust import authority, editions
 from bewust.admin import steps
 from bewust.admin.steps import AdminError, Choices
 from bewust.settings import load_rules
@@ -41,7 +41,7 @@ def test_an_installation_tells_the_browsers_that_are_there(root: Path) -> None:
 
 def test_the_published_root_speaks_for_the_decrypt_list_and_nothing_else(root: Path) -> None:
     steps.install(Played(root))
-    hosts = routing.decrypt_list(load_rules(None).matcher)
+    hosts = load_rules(None).matcher.decrypted_hosts()
     found = authority.check_root((root / "var/lib/bewust/root.pem").read_bytes(), hosts)
     assert "Bewust local authority" in found.subject.rfc4514_string()
 
@@ -253,7 +253,7 @@ def test_the_services_account_cannot_have_root_publish_anything_else(root: Path,
 
 def test_a_root_of_the_organisations_is_published_on_the_administrators_word_only(root: Path) -> None:
     steps.install(Played(root))
-    hosts = routing.decrypt_list(load_rules(None).matcher)
+    hosts = load_rules(None).matcher.decrypted_hosts()
     theirs = imported(root / "var/lib/bewust/state/authority", hosts)
     with pytest.raises(AdminError, match="would not be limited to the decrypt list"):
         steps.install(Played(root))

@@ -8,7 +8,7 @@ import pytest
 
 from agent import bundles
 from agent.organisations import imported
-from bewust import admin_commands, editions, routing
+from bewust import admin_commands, editions
 from bewust.admin import policies, steps, trying
 from bewust.admin.launchd import SERVICE_FILE, SESSION_FILE
 from bewust.admin.macos import WAITING, MacOS
@@ -65,7 +65,7 @@ def mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedMac:
 
 
 def signed(mac: PlayedMac) -> None:
-    imported(mac.state / "authority", routing.decrypt_list(load_rules(None).matcher))
+    imported(mac.state / "authority", load_rules(None).matcher.decrypted_hosts())
 
 
 def test_without_an_authority_all_is_set_up_and_the_service_waits(mac: PlayedMac) -> None:
@@ -97,7 +97,7 @@ def test_an_imported_catalogue_is_what_the_authority_has_to_cover(mac: PlayedMac
     embedded = bundles.NEW.replace('"chat"', '"search"\nembedded = true').replace('"visit"', '"use"\npath = "/ask"')
     mac.state.mkdir(exist_ok=True)
     editions.keep(mac.state, bundles.signed({**bundles.SHIPPED, "newcomer.toml": embedded}), editions.Pointer())
-    assert "newcomer.example" in routing.decrypt_list(mac.rules().matcher)
+    assert "newcomer.example" in mac.rules().matcher.decrypted_hosts()
 
 
 def test_an_authority_of_the_machine_itself_does_not_count(mac: PlayedMac) -> None:

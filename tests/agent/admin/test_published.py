@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.admin.played import unconstrained
-from bewust import authority, routing
+from bewust import authority
 from bewust.admin import published
 from bewust.authority import AuthorityError
 from bewust.settings import load_rules
@@ -14,7 +14,7 @@ from bewust.settings import load_rules
 
 def test_only_a_root_that_is_limited_to_the_decrypt_list_unless_somebody_vouches(tmp_path: Path) -> None:
     matcher = load_rules(None).matcher
-    made = authority.issue(tmp_path / "ours", routing.decrypt_list(matcher), datetime.now(UTC)).root_pem.read_bytes()
+    made = authority.issue(tmp_path / "ours", matcher.decrypted_hosts(), datetime.now(UTC)).root_pem.read_bytes()
     wide = authority.issue(tmp_path / "wide", ["www.example.org"], datetime.now(UTC)).root_pem.read_bytes()
     assert published.checked(made, tmp_path, matcher)
     with pytest.raises(AuthorityError, match=r"www\.example\.org"):

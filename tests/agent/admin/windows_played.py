@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.admin.hive import Hive
-from bewust import authority, routing, settings
+from bewust import authority, settings
 from bewust.admin.steps import AdminError, Choices
 from bewust.admin.windows import Windows
-from bewust.settings import Settings
+from bewust.state import Settings, renewed
 from bewust.windows_service import RUNNING, STARTING, STOPPED
 
 ME = "S-1-5-21-1-2-3-1000"
@@ -80,10 +80,10 @@ class System:
         rules = settings.load_rules(self.folder / "config")
         own = Settings(state=self.folder / "state")
         if not (own.state / "authority").is_dir():
-            hosts = routing.decrypt_list(rules.matcher)
+            hosts = rules.matcher.decrypted_hosts()
             authority.issue(own.state / "authority", hosts, datetime.now(UTC))
         elif "renew" in arguments:
-            settings.renewed(own, rules)
+            renewed(own, rules)
         self.now, self.starting = STARTING, 2
 
     def stop(self) -> None:

@@ -14,7 +14,7 @@ from bewust.doctor.finding import Finding, Here, Verdict
 from bewust.settings import load_rules, local_now
 
 RULES = load_rules(None)
-HOSTS = routing.decrypt_list(RULES.matcher)
+HOSTS = RULES.matcher.decrypted_hosts()
 STATUS: dict[str, Any] = {
     "version": __version__, "port": 8787, "inspector": "running", "problems": [], "failures": {}, "silent": {},
     "sessions": 0, "inspector_starts": 1, "uncovered": [], "authority_fingerprint": "ab", "toasts_failed": 0,

@@ -12,7 +12,8 @@ from agent.doctor.heres import RULES, STATUS, here, verdicts
 from bewust.counters import cells
 from bewust.doctor import machine
 from bewust.doctor.finding import Verdict
-from bewust.storage import FILE, Store
+from bewust.state_files import STORE
+from bewust.storage import Store
 
 OK, UNKNOWN, DEGRADED, BROKEN = Verdict.OK, Verdict.UNKNOWN, Verdict.DEGRADED, Verdict.BROKEN
 
@@ -75,7 +76,7 @@ def test_the_store(tmp_path: Path) -> None:
     assert verdicts(machine.kept(there))["store"] is OK, "nothing written yet"
     Store(there.state, cells("2026-P12", RULES.services.values())).flush()
     assert verdicts(machine.kept(there)) == {"store": OK, "disk-space": OK}
-    (there.state / FILE).write_bytes(b"damaged")
+    (there.state / STORE).write_bytes(b"damaged")
     assert verdicts(machine.kept(there))["store"] is BROKEN
     assert verdicts(machine.kept(here(tmp_path, state=tmp_path / "none/yet")))["store"] is UNKNOWN
 
@@ -114,9 +115,9 @@ def test_a_clock_that_cannot_be_right(tmp_path: Path) -> None:
 
 def test_a_clock_before_the_authority_was_made(tmp_path: Path) -> None:
     there = here(tmp_path)
-    from bewust import authority, routing
+    from bewust import authority
 
-    authority.issue(there.root_pem.parent, routing.decrypt_list(RULES.matcher), there.now + timedelta(days=30))
+    authority.issue(there.root_pem.parent, RULES.matcher.decrypted_hosts(), there.now + timedelta(days=30))
     found = machine.clock(there)
     assert found.verdict is BROKEN and "authority" in found.what
 

@@ -5,15 +5,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from bewust import languages, routing, sharing, storage, texts
+from bewust import languages, storage, texts
 from bewust.keys import key_text
 from bewust.model import Depth
 from bewust.papers import facts
 from bewust.papers.rendering import PAPERS, markdown
 from bewust.settings import Rules, load_rules
 
-KEYS = [key_text(sharing.generate().public_key()) for _ in range(2)]
+KEYS = [key_text(X25519PrivateKey.generate().public_key()) for _ in range(2)]
 SPLIT = f"""mechanism = "split"
 [release]
 folder = "/srv/berichten"
@@ -55,7 +56,7 @@ def test_every_service_is_in_one_column_and_every_decrypted_name_in_the_table() 
     totals, hosts, rungs = found["totals"], found["hosts"], found["rungs"]
     assert isinstance(totals, list) and isinstance(hosts, list) and isinstance(rungs, list)
     assert sum(totals) == found["services"] == sum(service.counts for service in of.services.values())
-    assert tuple(host for host, _, _ in hosts) == routing.decrypt_list(of.matcher)
+    assert tuple(host for host, _, _ in hosts) == of.matcher.decrypted_hosts()
     assert all(names for _, _, names in hosts)
     assert sum(totals[1:3]) == found["into"] == sum(len(rung.looked) for rung in rungs)
 

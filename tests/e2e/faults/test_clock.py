@@ -9,8 +9,10 @@ import pytest
 from agent.test_app import Desktop, mine
 from bewust.app import Agent
 from bewust.counters import Key
-from bewust.model import Detected, Detection, Kind, Level
-from bewust.settings import Settings, load_rules
+from bewust.messages import Detected
+from bewust.model import Detection, Kind, Level
+from bewust.settings import load_rules
+from bewust.state import Settings
 from bewust.steady import Clock
 
 RULES = load_rules(None)

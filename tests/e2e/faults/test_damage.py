@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bewust import authority, routing
+from bewust import authority
 from bewust.settings import load_rules
 from e2e.agents import RunningAgent, wait_for
 from e2e.faults.conftest import SEEN, USE, Machine
@@ -46,7 +46,7 @@ def test_a_file_that_is_half_written_changes_nothing_until_it_is_whole(
 
 
 def test_another_authority_is_taken_while_it_runs(machine: Machine, running: RunningAgent) -> None:
-    hosts = routing.decrypt_list(load_rules(None).matcher)
+    hosts = load_rules(None).matcher.decrypted_hosts()
     old, before = running.status()["authority_fingerprint"], running.counts()
     fresh = authority.issue(running.settings.state / "authority", hosts, datetime.now(UTC))
     wait_for(lambda: machine.looks_in(running), running.alive, "its leaves are not of the new root")
@@ -72,7 +72,7 @@ def test_damage_of_every_kind_before_a_start_leaves_an_agent_that_knows_names(ma
     (machine.config / "services" / "ours.toml").unlink()
     os.mkfifo(machine.config / "services" / "ours.toml")
     (machine.config / "policy.toml").write_text("[reminders")
-    hosts = routing.decrypt_list(load_rules(None).matcher)
+    hosts = load_rules(None).matcher.decrypted_hosts()
     authority.issue(state / "authority", hosts, datetime.now(UTC) - timedelta(days=800))
     with machine.start() as agent:
         assert machine.browse(agent) == "200"

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from bewust.browsers import trust
-from bewust.settings import Settings
+from bewust.state import Settings
 from e2e.agents import RunningAgent, wait_for
 from e2e.chromium import Chromium
 from e2e.curl import curl

@@ -15,7 +15,7 @@ import trustme
 
 from addons.patches.test_http2 import Talk, answering
 from bewust.browsers import trust
-from bewust.settings import Settings
+from bewust.state import Settings
 from e2e.agents import RunningAgent, wait_for
 from e2e.chromium import Chromium
 from e2e.conftest import Browser

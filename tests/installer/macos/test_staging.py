@@ -11,7 +11,7 @@ import pytest
 from bewust import __version__
 from bewust.admin import launchd
 from bewust.admin.profile import BUNDLE, SERVICE, SESSION
-from bewust.console import ADMIN
+from bewust.errors import ADMIN
 from installer.macos import staging
 
 SHELLS = [shell for shell in ("dash", "bash") if shutil.which(shell)]

@@ -7,7 +7,6 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-import msgspec
 import pytest
 
 from bewust import languages, layers, managed, policy
@@ -41,7 +40,7 @@ def test_every_key_of_the_policy_is_a_setting_or_is_set_by_toml(written: Mapping
     }  # fmt: skip
     assert valued == {*admx.keys(), managed.TEXT}
     # Of the types themselves, without the way through the schema.
-    of_types = {key for key, _ in layers.leaves(msgspec.to_builtins(Policy()))}
+    of_types = {key for key, _ in layers.leaves(policy.as_table(Policy()))}
     tables = {"release.keepers"}
     assert {key for key in of_types if not key.startswith(("service.", "fill."))} - tables <= valued
 
@@ -79,7 +78,7 @@ class Registry:
 
 def test_what_the_editor_writes_is_read_as_the_policy(written: Mapping[str, Element]) -> None:
     """Every setting enabled with its default, and the policy that comes out is the default one."""
-    defaults = dict(layers.leaves(msgspec.to_builtins(Policy())))
+    defaults = dict(layers.leaves(policy.as_table(Policy())))
     values: list[tuple[str, Any, int]] = []
     for one in policies(written["Bewust.admx"]).values():
         element = next(iter(one.findall("p:elements/*", NS)), None)
