@@ -7,7 +7,6 @@ Firefox drop (a line without a colon, a name that is no token), and what they re
 """
 
 import re
-import time
 from collections.abc import Iterable, Sequence
 
 from mitmproxy.http import Headers, Response
@@ -35,8 +34,9 @@ def read_response_head(lines: Sequence[bytes]) -> Response:
     version = b"HTTP/1.1" if major is not None and (int(major[-3:]), int(minor[-3:])) >= (1, 1) else b"HTTP/1.0"
     code = int(status)
     fields = with_one_length(header_fields(lines[1:]), code, chunks=version == b"HTTP/1.1")
-    now = time.time()
-    return Response(version, code, _ONE_LINE.sub(b" ", reason or b""), Headers(fields), None, None, now, None)
+    return Response(
+        version, code, _ONE_LINE.sub(b" ", reason or b""), Headers(fields), None, None, 0, None
+    )  # nobody asks when
 
 
 def header_fields(lines: Iterable[bytes]) -> Fields:
