@@ -191,12 +191,20 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def epsilons(self) -> Mapping[str, str]:
         """What each block of a report costs, as fractions, in the order of reports.BLOCKS."""
-        return {**EPSILONS[self.mechanism], **self.release.epsilon}
+        return self.epsilons_under(self.mechanism)
 
     @property
     def yearly_epsilon(self) -> Fraction:
         """What all reports of a year may cost together."""
-        return Fraction(self.release.yearly or YEARLY[self.mechanism])
+        return self.yearly_under(self.mechanism)
+
+    def epsilons_under(self, mechanism: Mechanism) -> Mapping[str, str]:
+        """Return what each block of a report costs under a mechanism, which the policy may have left since."""
+        return {**EPSILONS[mechanism], **self.release.epsilon}
+
+    def yearly_under(self, mechanism: Mechanism) -> Fraction:
+        """Return what all reports of a year may cost together under a mechanism."""
+        return Fraction(self.release.yearly or YEARLY[mechanism])
 
     @property
     def zone(self) -> ZoneInfo:

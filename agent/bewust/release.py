@@ -9,14 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import exp
 
-import msgspec
-
 from bewust import reports
 from bewust.counters import Key, weeks_of
 from bewust.errors import BewustError
 from bewust.keys import keeper_key
 from bewust.model import Kind
-from bewust.policy import Policy
+from bewust.policy import PERIOD_WEEKS, Mechanism, Policy
 from bewust.reports import BOUNDS, SERVICES, LocalReport, Randomised, Report, Shared, SplitReport, blocks_of, differing
 from bewust.sharing import seal_report
 
@@ -71,24 +69,25 @@ def randomised(bits: Sequence[int], probability: Fraction, random: Random) -> Pr
     return tuple(bit ^ (random(probability.denominator) < probability.numerator) for bit in bits)
 
 
-def rules_of(policy: Policy, period: str) -> Policy:
-    """Return the policy as it holds for a period: its length tells the mechanism it was opened under."""
-    return msgspec.structs.replace(policy, mechanism="split" if weeks_of(period) == 1 else "local")
+def mechanism_of(period: str) -> Mechanism:
+    """Return the mechanism that a period was opened under, whatever the policy says by now: its length tells."""
+    return next(mechanism for mechanism, weeks in PERIOD_WEEKS.items() if weeks == weeks_of(period))
 
 
-def spent(policy: Policy) -> dict[str, Fraction]:
-    """Return what one report costs, by block."""
-    return {name: Fraction(epsilon) for name, epsilon in policy.epsilons.items()}
+def epsilons(policy: Policy, period: str) -> Mapping[str, str]:
+    """Return what the report of a period costs, by block."""
+    return policy.epsilons_under(mechanism_of(period))
 
 
 def check_budget(ledger: Mapping[tuple[str, str], str], period: str, policy: Policy) -> None:
     """Raise BudgetError where a report for a period would exceed the year's cap."""
     year = period[:4]
     before = sum((Fraction(e) for (p, _), e in ledger.items() if p[:4] == year and p != period), Fraction())
-    cost = sum(spent(policy).values(), Fraction())
-    if before + cost > policy.yearly_epsilon:
+    cost = sum(map(Fraction, epsilons(policy, period).values()), Fraction())
+    yearly = policy.yearly_under(mechanism_of(period))
+    if before + cost > yearly:
         raise BudgetError(
-            f"{period}: would spend {before + cost} of a privacy budget of {policy.yearly_epsilon} in {year}, so no "
+            f"{period}: would spend {before + cost} of a privacy budget of {yearly} in {year}, so no "
             "report is made. Raise release.yearly, or lower release.epsilon."
         )
 
@@ -98,14 +97,15 @@ def seal(counts: Mapping[Key, int], period: str, services: Sequence[str], policy
     bits = bounded(presence(counts, period, services), random)
     report_id = f"{random(1 << 128):032x}"
     domain = reports.domain_of(services)
-    if policy.mechanism == "local":
+    costs = epsilons(policy, period)
+    if mechanism_of(period) == "local":
         return LocalReport(
             schema="bewust-report/1", period=period, mechanism="local", domain=domain, services=tuple(services),
-            blocks=_randomised_blocks(bits, policy, random), id=report_id,
+            blocks=_randomised_blocks(bits, costs, random), id=report_id,
         )  # fmt: skip
     draft = SplitReport(
         schema="bewust-report/1", period=period, mechanism="split", domain=domain, services=tuple(services),
-        blocks={name: Shared(epsilon) for name, epsilon in policy.epsilons.items()},
+        blocks={name: Shared(epsilon) for name, epsilon in costs.items()},
         keepers=("", ""), shares=("", ""), id=report_id,
     )  # fmt: skip
     if len(policy.release.keepers) != 2:
@@ -113,10 +113,10 @@ def seal(counts: Mapping[Key, int], period: str, services: Sequence[str], policy
     return seal_report(draft, bits, [keeper_key(keeper.key) for keeper in policy.release.keepers])
 
 
-def _randomised_blocks(bits: Presence, policy: Policy, random: Random) -> dict[str, Randomised]:
+def _randomised_blocks(bits: Presence, costs: Mapping[str, str], random: Random) -> dict[str, Randomised]:
     made = {}
     for name, block in blocks_of(bits).items():
-        epsilon = policy.epsilons[name]
+        epsilon = costs[name]
         chance = flip(name, Fraction(epsilon))
         noisy = randomised(block, chance, random)
         made[name] = Randomised(epsilon, f"{chance.numerator}/{chance.denominator}", "".join(map(str, noisy)))

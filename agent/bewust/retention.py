@@ -33,12 +33,11 @@ def settle(store: Store, policy: Policy, now: datetime, random: Random) -> str |
         if _is_old(period, now):  # the machine was off for months: nobody waits for it, and it shall cost nothing
             store.seal(period, None, {})
             continue
-        rules = release.rules_of(policy, period)
         try:
-            release.check_budget(kept.ledger, period, rules)
-            services = kept.domains.get(period, rules.release.services)
-            line = reports.encode(release.seal(kept.counts, period, services, rules, random))
-            store.seal(period, line, rules.epsilons)
+            release.check_budget(kept.ledger, period, policy)
+            services = kept.domains.get(period, policy.release.services)
+            line = reports.encode(release.seal(kept.counts, period, services, policy, random))
+            store.seal(period, line, release.epsilons(policy, period))
         except BudgetError as error:
             store.seal(period, None, {})
             problem = str(error)
@@ -61,7 +60,7 @@ def draft(kept: Contents, policy: Policy, random: Random) -> Report | None:
     if period is None:
         return None
     services = kept.domains.get(period, policy.release.services)
-    return release.seal(kept.counts, period, services, release.rules_of(policy, period), random)
+    return release.seal(kept.counts, period, services, policy, random)
 
 
 def _is_old(period: str, now: datetime) -> bool:
