@@ -29,10 +29,14 @@ def admin_group() -> None:
 
 
 @admin_group.command(short_help="Set this machine up; harmless to repeat.")
-@click.option("--port", type=click.IntRange(1024, 65535),
-              help="Loopback port of the agent; otherwise the one of before, at first 8787.")  # fmt: skip
-@click.option("--upstream", metavar="URL",
-              help="The organisation's own proxy, http://NAME:PORT, to go through; none: direct.")  # fmt: skip
+@click.option(
+    "--port",
+    type=click.IntRange(1024, 65535),
+    help="Loopback port of the agent; otherwise the one of before, at first 8787.",
+)
+@click.option(
+    "--upstream", metavar="URL", help="The organisation's own proxy, http://NAME:PORT, to go through; none: direct."
+)
 def install(port: int | None, upstream: str | None) -> None:
     """Set this machine up. Harmless to repeat: what is in force is left alone.
 

@@ -86,8 +86,9 @@ def _read(folder: Traversable, mistakes: list[CatalogueError], *, shipped: bool)
     try:
         found = sorted(services.iterdir(), key=lambda item: item.name) if services.is_dir() else []
     except OSError as error:
-        mistakes.append(CatalogueError(str(services), "folder", f"cannot be read ({error.strerror})",
-                                       "Check its owner and mode."))  # fmt: skip
+        mistakes.append(
+            CatalogueError(str(services), "folder", f"cannot be read ({error.strerror})", "Check its owner and mode.")
+        )
         return
     for file in found:
         if not file.name.endswith(".toml"):
@@ -105,8 +106,7 @@ def _text(file: Traversable, name: str) -> str:
             raise CatalogueError(name, "file", "is no ordinary file", "Put one there, not a folder, pipe or device.")
         data = file.read_bytes()
     except OSError as error:
-        raise CatalogueError(name, "file", f"cannot be read ({error.strerror})",
-                             "Check its owner and mode.") from error  # fmt: skip
+        raise CatalogueError(name, "file", f"cannot be read ({error.strerror})", "Check its owner and mode.") from error
     if len(data) > FILE_LIMIT:
         raise CatalogueError(name, "file", "is larger than 1 MiB", "Split it by vendor.")
     try:
@@ -161,8 +161,11 @@ def _unique(texts: Iterable[tuple[str, str]], mistakes: list[CatalogueError]) ->
         for entry in found:
             key, line = entry.get("id"), entry["line"]
             if not isinstance(key, str) or not _ID.fullmatch(key):
-                mistakes.append(CatalogueError(file, f"service {key!r}", "has no usable id",
-                                               "Write small letters, digits and hyphens.", line))  # fmt: skip
+                mistakes.append(
+                    CatalogueError(
+                        file, f"service {key!r}", "has no usable id", "Write small letters, digits and hyphens.", line
+                    )
+                )
             elif key in entries:
                 mistakes.append(CatalogueError(file, f"service {key!r}", f"is there twice, also in "
                                                f"{entries[key]['file']}", "Remove one of them.", line))  # fmt: skip

@@ -139,8 +139,10 @@ def check(options: Options, folder: Path | None, as_json: bool) -> None:
         for finding in found:
             say(str(finding))
         rules_count = sum(len(service.signatures) for service in services)
-        say(f"{len(services)} services, {rules_count} signatures, {len(decrypted)} names decrypted: "
-            f"{len(found) or 'no'} finding{'s' * (len(found) != 1)}")  # fmt: skip
+        say(
+            f"{len(services)} services, {rules_count} signatures, {len(decrypted)} names decrypted: "
+            f"{len(found) or 'no'} finding{'s' * (len(found) != 1)}"
+        )
     sys.exit(READ_FAILED if found else 0)
 
 

@@ -112,7 +112,7 @@ def explanation(
         "visit_of": list(dict.fromkeys(by_name)),
         "tried": [_trial(trial, seen, rules) for trial in tried],
         "for_a_use": _for_a_use(tried, seen, rules),
-    }  # fmt: skip
+    }
 
 
 def _tried(seen: Observation, services: Sequence[Service]) -> list[Trial]:

@@ -65,8 +65,11 @@ def _names(services: Sequence[Service]) -> Iterator[Finding]:
             if alias in ids:
                 yield _at(service, f"alias {alias!r} is a service's id", "Rename the alias or that service.")
         if len(service.evidence) < SHORTEST_EVIDENCE:
-            yield _at(service, f"evidence {service.evidence!r} names no source",
-                      "Say in a sentence where the rules come from, so that somebody else can check.")  # fmt: skip
+            yield _at(
+                service,
+                f"evidence {service.evidence!r} names no source",
+                "Say in a sentence where the rules come from, so that somebody else can check.",
+            )
 
 
 def _age(service: Service, today: date) -> Iterator[Finding]:

@@ -55,11 +55,13 @@ def _machine_folder() -> Path:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EPILOG)
 @click.version_option(__version__, prog_name="bewust")
-@click.option("--state", type=Folder(), envvar="BEWUST_STATE",
-              help="Folder for the authority and the counters.")  # fmt: skip
-@click.option("--config", type=Folder(exists=True), envvar="BEWUST_CONFIG",
-              help="The organisation's folder, laid over our catalogue, policy and texts; "
-                   "otherwise this machine's own.")  # fmt: skip
+@click.option("--state", type=Folder(), envvar="BEWUST_STATE", help="Folder for the authority and the counters.")
+@click.option(
+    "--config",
+    type=Folder(exists=True),
+    envvar="BEWUST_CONFIG",
+    help="The organisation's folder, laid over our catalogue, policy and texts; otherwise this machine's own.",
+)
 @click.pass_context
 def main(context: click.Context, state: Path | None, config: Path | None) -> None:
     """Reminds you, at the right moment, to use generative AI conscientiously.
@@ -171,10 +173,12 @@ def browse(options: Options, url: str, browser: str | None) -> None:
         with clear_errors(), browsers.told_to_end(), browsers.private_profile() as (folder, descriptors):
             port = ask(options.state, "/status.json")["port"]
             command, environment = browsers.command(
-                browsers.find(browser), folder,
+                browsers.find(browser),
+                folder,
                 pac_url=f"http://127.0.0.1:{port}/proxy.pac",
-                root_pem=load(options.state / "authority").root_pem, url=url,
-            )  # fmt: skip
+                root_pem=load(options.state / "authority").root_pem,
+                url=url,
+            )
             code = browsers.run(command, environment, descriptors)
     except browsers.Ended as ended:
         sys.exit(128 + ended.number)

@@ -73,8 +73,9 @@ def new(_options: Options, name: str, out: Path | None, as_json: bool) -> None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--key", "key_file", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Your key.")
 @click.option("--period", help="Only this period, such as 2026-W47.")
-@click.option("--min-batch", type=click.IntRange(min=50), default=50, show_default=True,
-              help="Refuse fewer reports than this.")  # fmt: skip
+@click.option(
+    "--min-batch", type=click.IntRange(min=50), default=50, show_default=True, help="Refuse fewer reports than this."
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out what cannot be read; the other keeper must too.")
 @click.option("--check", is_flag=True, help="Only say what would be added up. Do this first, both of you.")
 @out_option
@@ -99,10 +100,13 @@ def add_up(
         added, bad = _tallied(batch, key, period, min_batch, skip_bad)
         first = added.reports[0]
         said: dict[str, Any] = {
-            "period": first.period, "reports": len(added.reports), "manifest": batches.manifest(added.reports),
+            "period": first.period,
+            "reports": len(added.reports),
+            "manifest": batches.manifest(added.reports),
             "epsilons": {name: block.epsilon for name, block in first.blocks.items()},
-            "left_out": bad, "duplicates": batch.duplicates,
-        }  # fmt: skip
+            "left_out": bad,
+            "duplicates": batch.duplicates,
+        }
         if check:
             said["again"] = keeping.was_sealed(added, key)
         else:

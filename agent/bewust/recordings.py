@@ -25,8 +25,10 @@ from bewust.errors import BewustError
 from bewust.matching import Matcher, Rule
 from bewust.model import Detection, Observation
 
-_UNREADABLE = ("is no HAR and no flow file mitmproxy can read to its end",
-               "Save the flows again with the mitmproxy version Bewust uses.")  # fmt: skip
+_UNREADABLE = (
+    "is no HAR and no flow file mitmproxy can read to its end",
+    "Save the flows again with the mitmproxy version Bewust uses.",
+)
 SIZE_LIMIT = 1 << 30  # bytes after decompression; a day's HAR is a few hundred MiB
 GZIP = b"\x1f\x8b"
 # JSON escapes: a pair of surrogates, half of one, any other. Chromium writes halves, of emoji that a
@@ -130,8 +132,9 @@ def read(path: Path) -> Iterator[Exchange]:
         except msgspec.DecodeError:
             har = msgspec.json.decode(_ESCAPES.sub(_whole, data), type=_Har)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RecordingError(str(path), f"is no HAR 1.2 ({error})",
-                             "Export it anew from the browser's network panel.") from error  # fmt: skip
+        raise RecordingError(
+            str(path), f"is no HAR 1.2 ({error})", "Export it anew from the browser's network panel."
+        ) from error
     for number, raw in enumerate(har.log.entries):
         yield _exchange(number, raw)
 

@@ -147,8 +147,7 @@ def _signature(raw: _RawSignature, owner: _RawService, service: str, countries: 
             raise _wrong(raw, where, f"header {name!r} is not one that a rule may read",
                                  f"Use one of {', '.join(sorted(OBSERVED_HEADERS))}.")  # fmt: skip
     if [raw.body, raw.frame, raw.response].count(None) < 2:
-        raise _wrong(raw, where, "has more than one of body, frame and response",
-                             "Make a signature of each.")  # fmt: skip
+        raise _wrong(raw, where, "has more than one of body, frame and response", "Make a signature of each.")
     return Signature(
         id=raw.id, level=raw.level, hosts=_hosts(raw, owner.hosts, where, countries),
         methods=tuple(method.upper() for method in raw.methods), path=_path(raw, where),
@@ -197,8 +196,7 @@ def _content(raw: _RawSignature, content: _RawContent | None, where: str) -> Con
     if raw.response is content and not types:
         raise _wrong(raw, where, "reads a response of any type", 'Write type = "text/html", say.')
     if raw.body is content and any(m.split("=")[0] not in _NAMED for m in _flat(content)):
-        raise _wrong(raw, where, "asks for markup in a request",
-                             "In a body write field=name or key=name.")  # fmt: skip
+        raise _wrong(raw, where, "asks for markup in a request", "In a body write field=name or key=name.")
     return _made(raw, content, where, tuple(kind.lower() for kind in types))
 
 
@@ -215,15 +213,13 @@ def _flat(content: _RawContent | _RawFrame) -> Iterable[str]:
 
 def _made(raw: _RawSignature, content: _RawContent | _RawFrame, where: str, types: tuple[str, ...]) -> Content:
     if raw.level is not Level.USE:
-        raise _wrong(raw, where, "reads a body without being a use",
-                             "Only a use may need to look that deep.")  # fmt: skip
+        raise _wrong(raw, where, "reads a body without being a use", "Only a use may need to look that deep.")
     size = re.fullmatch(r"([1-9][0-9]{0,3})\s*(KiB|MiB)", content.within)
     written = ([content.markers] if content.markers else []) + [
         [item] if isinstance(item, str) else item for item in content.all
     ]
     if not size or not written or not all(written):
-        raise _wrong(raw, where, "needs markers and a limit",
-                             'Write markers = ["class~=name"] and within = "2 MiB".')  # fmt: skip
+        raise _wrong(raw, where, "needs markers and a limit", 'Write markers = ["class~=name"] and within = "2 MiB".')
     if int(size[1]) * _SIZES[size[2]] > LONGEST_READ:
         raise _wrong(raw, where, f"reads {content.within} of a body", "Read at most 16 MiB; most need 2.")
     groups = tuple(tuple(parse_marker(text, raw.file, where, raw.line) for text in group) for group in written)

@@ -35,9 +35,11 @@ def checked(here: Here, browsers: Sequence[Told]) -> Iterator[Finding]:
     """Yield what was found for each browser."""
     if not browsers:
         yield unknown(
-            "policy", "browsers", "No browser was found where browsers are usually installed.",
+            "policy",
+            "browsers",
+            "No browser was found where browsers are usually installed.",
             "If there is one, look at its own list of policies: chrome://policy or about:policies.",
-        )  # fmt: skip
+        )
     for told in browsers:
         found = policy(here, told)
         yield found
@@ -60,9 +62,11 @@ def policy(here: Here, told: Told) -> Finding:
             return _foreign(told, name)
     if not here.managed:
         return degraded(
-            "policy", told.browser, "It is not told about Bewust, as this machine was not set up for it.",
+            "policy",
+            told.browser,
+            "It is not told about Bewust, as this machine was not set up for it.",
             f"{AGAIN}; or try it in a window of its own: bewust browse",
-        )  # fmt: skip
+        )
     return broken("policy", told.browser, "It is not told about Bewust.", AGAIN)
 
 
@@ -76,9 +80,11 @@ def _foreign(told: Told, name: str) -> Finding:
         )
     ours = "" if told.firefox else f" and counts over {policy_folders.OURS}"
     return broken(
-        "policy", told.browser, f"Somebody else tells it which proxy to use: {where} sets {name}{ours}.",
+        "policy",
+        told.browser,
+        f"Somebody else tells it which proxy to use: {where} sets {name}{ours}.",
         "Have Bewust go through that proxy (bewust admin install --upstream http://NAME:PORT), or remove the setting.",
-    )  # fmt: skip
+    )
 
 
 def trust(here: Here, told: Told) -> Finding:
@@ -96,9 +102,11 @@ def trust(here: Here, told: Told) -> Finding:
         return ok("trust", told.browser, "This machine's own store trusts the authority that is in use.")
     if here.roots is None and not told.origin.get("CACertificates") and _elsewhere(told):
         return unknown(
-            "trust", told.browser, "It takes its roots from the system's store, which we cannot list here.",
+            "trust",
+            told.browser,
+            "It takes its roots from the system's store, which we cannot list here.",
             "Look for Bewust's root there, and compare its SHA-256 with: bewust authority show",
-        )  # fmt: skip
+        )
     return broken(
         "trust", told.browser, "It is not told to trust the authority that is in use, so its pages would fail.", AGAIN
     )
@@ -123,8 +131,11 @@ def follows(told: Told, told_ours: bool) -> Iterator[Finding]:
         yield ok(
             "http3", told.browser, "HTTP/3 is not used for a host that the PAC sends to a proxy; nothing to switch."
         )
-        yield ok("names", told.browser, "The browser itself tells the proxy the name: neither DNS over HTTPS nor "
-                 "Encrypted Client Hello hides it.")  # fmt: skip
+        yield ok(
+            "names",
+            told.browser,
+            "The browser itself tells the proxy the name: neither DNS over HTTPS nor Encrypted Client Hello hides it.",
+        )
         return
     remedy = "Mend its policy first (above)."
     yield unknown("http3", told.browser, "Without our PAC it may use HTTP/3, which the agent never sees.", remedy)

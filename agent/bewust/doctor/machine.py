@@ -162,9 +162,11 @@ def current(here: Here) -> Iterator[Finding]:
         yield ok("version", UP_TO_DATE, f"Agent and command are both {__version__}.")
     else:
         yield degraded(
-            "version", UP_TO_DATE, f"The agent that runs is {here.status['version']}, this command {__version__}.",
+            "version",
+            UP_TO_DATE,
+            f"The agent that runs is {here.status['version']}, this command {__version__}.",
             "Start the agent anew" + (f": {RESTART}" if here.managed else "."),
-        )  # fmt: skip
+        )
     newest = max((service.reviewed for service in here.rules.services.values()), default="")
     days = health.age(newest, here.now.date()) if newest else STALE_DAYS + 1
     if days > STALE_DAYS:

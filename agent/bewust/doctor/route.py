@@ -87,8 +87,9 @@ def _pac(here: Here, served: str) -> Iterator[Finding]:
     elif served != routing.pac(here.rules.matcher, here.port, network.upstream, network.direct):
         yield degraded("pac", PART, "The PAC file lists other hosts than the settings that we read.",
                        "Wait half a minute for the agent to read them; else start it anew.")  # fmt: skip
-        yield unknown("direct", PART, "Where that PAC sends uncatalogued hosts is not known.",
-                      "Mend the PAC first (above).")  # fmt: skip
+        yield unknown(
+            "direct", PART, "Where that PAC sends uncatalogued hosts is not known.", "Mend the PAC first (above)."
+        )
     else:
         yield ok("pac", PART, f"The PAC file is served at port {here.port}, and lists the catalogued hosts of now.")
         way = "by the organisation's proxy" if network.upstream else "directly"
@@ -159,8 +160,11 @@ def other_proxy(here: Here) -> Finding:
     """Return whether this machine's traffic is sent another way by somebody else."""
     if here.rules.policy.network.upstream:
         return ok("other-proxy", SECOND, "Bewust goes through the organisation's proxy.")
-    names = sorted(name for name, value in here.environment.items()
-                   if name.lower() in ("http_proxy", "https_proxy", "all_proxy") and value)  # fmt: skip
+    names = sorted(
+        name
+        for name, value in here.environment.items()
+        if name.lower() in ("http_proxy", "https_proxy", "all_proxy") and value
+    )
     file = policy_folders.machine_proxy(here.root)
     if file is None and not names:
         return ok("other-proxy", SECOND, "No other proxy is set for this machine.")

@@ -32,12 +32,18 @@ def checked(here: Here) -> Iterator[Finding]:
     except AuthorityError as error:
         yield broken("authority", PART, f"{error}.", f"Run: {renew}")
         return
-    yield ok("authority", PART, f"The root may speak for {len(found.hosts)} names and nothing else (SHA-256 "
-             f"{found.fingerprint[:16]}...).")  # fmt: skip
+    yield ok(
+        "authority",
+        PART,
+        f"The root may speak for {len(found.hosts)} names and nothing else (SHA-256 {found.fingerprint[:16]}...).",
+    )
     if missing := found.uncovered(hosts):
         yield degraded(
-            "authority-names", PART, f"It does not cover {', '.join(missing)}: known by name only.", f"Run: {renew}",
-        )  # fmt: skip
+            "authority-names",
+            PART,
+            f"It does not cover {', '.join(missing)}: known by name only.",
+            f"Run: {renew}",
+        )
     else:
         yield ok("authority-names", PART, "It covers every host that is to be looked into.")
     yield _end(here, found, f"Run: {renew}")

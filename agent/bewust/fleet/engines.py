@@ -22,8 +22,10 @@ def _spark() -> Any:
     try:
         session = import_module("pyspark.sql").SparkSession
     except ImportError as error:
-        raise FleetError("--engine spark: Spark is not installed. Install it: pip install 'bewust[spark]', and Java 17 "
-                         "or newer; or leave --engine out.") from error  # fmt: skip
+        raise FleetError(
+            "--engine spark: Spark is not installed. Install it: pip install 'bewust[spark]', and Java 17 "
+            "or newer; or leave --engine out."
+        ) from error
     # Spark starts its workers with the first python it finds, which may be another version.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
@@ -38,8 +40,10 @@ def _spark() -> Any:
     try:
         return ibis.pyspark.connect(builder.getOrCreate())
     except Exception as error:
-        raise FleetError(f"--engine spark: Spark does not start ({type(error).__name__}). Is Java 17 or newer "
-                         "installed, and JAVA_HOME set?") from error  # fmt: skip
+        raise FleetError(
+            f"--engine spark: Spark does not start ({type(error).__name__}). Is Java 17 or newer "
+            "installed, and JAVA_HOME set?"
+        ) from error
 
 
 def rows(connection: Any, folder: Path) -> Any:

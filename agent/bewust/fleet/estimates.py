@@ -96,17 +96,23 @@ def by_fact(cells: Any, facts: Any) -> Any:
     joined = services.join(facts, services.cell == facts.service).drop("service")
     grouped = joined.group_by("period", "domain", "mechanism", "fact", "value").aggregate(
         # Every service of a domain was asked of the same workstations.
-        epsilon=joined.epsilon.max(), n_reports=joined.n_reports.max(), estimate=joined.estimate.sum(),
-        variance=joined.variance.sum(), bound=ibis.least(joined.count(), BOUNDS["service"]).cast("int64"),
-    )  # fmt: skip
+        epsilon=joined.epsilon.max(),
+        n_reports=joined.n_reports.max(),
+        estimate=joined.estimate.sum(),
+        variance=joined.variance.sum(),
+        bound=ibis.least(joined.count(), BOUNDS["service"]).cast("int64"),
+    )
     return grouped.rename(block="fact", cell="value")
 
 
 def _added(table: Any, keys: Sequence[str]) -> Any:
     return table.group_by(list(keys)).aggregate(
-        epsilon=table.epsilon.max(), n_reports=table.n_reports.sum().cast("int64"), estimate=table.estimate.sum(),
-        variance=table.variance.sum(), bound=table.bound.max().cast("int64"),
-    )  # fmt: skip
+        epsilon=table.epsilon.max(),
+        n_reports=table.n_reports.sum().cast("int64"),
+        estimate=table.estimate.sum(),
+        variance=table.variance.sum(),
+        bound=table.bound.max().cast("int64"),
+    )
 
 
 def judged(cells: Any) -> Any:
@@ -124,8 +130,9 @@ def judged(cells: Any) -> Any:
 def _facts(services: Sequence[str], facts: Mapping[str, Mapping[str, str]]) -> Any:
     rows = [
         {"service": name, "fact": fact, "value": facts.get(name, {}).get(fact, OTHER)}
-        for name in services for fact in FACTS
-    ]  # fmt: skip
+        for name in services
+        for fact in FACTS
+    ]
     return ibis.memtable(
         pa.Table.from_pylist(rows, pa.schema([(key, pa.string()) for key in ("service", "fact", "value")]))
     )

@@ -56,8 +56,11 @@ def as_json(findings: Findings) -> bytes:
         "doubled": findings.doubled,
         "skipped": read.skipped,
     }
-    document = {"schema": "bewust-fleet/1", "read": {**counts, "named": msgspec.to_builtins(read.named)},
-                "cells": records(findings)}  # fmt: skip
+    document = {
+        "schema": "bewust-fleet/1",
+        "read": {**counts, "named": msgspec.to_builtins(read.named)},
+        "cells": records(findings),
+    }
     return (json.dumps(document, indent=1) + "\n").encode("ascii")
 
 

@@ -77,8 +77,11 @@ class Findings(msgspec.Struct, frozen=True):
 
     def large(self, edition: tuple[str, str], domain: str) -> list[Cell]:
         """Return the services to act on: usable, and at least `LARGE`."""
-        return [cell for cell in self.of(edition, "service", domain)
-                if cell.usable and cell.cell != OTHER and cell.estimate >= LARGE * cell.n_reports]  # fmt: skip
+        return [
+            cell
+            for cell in self.of(edition, "service", domain)
+            if cell.usable and cell.cell != OTHER and cell.estimate >= LARGE * cell.n_reports
+        ]
 
 
 def facts(services: Iterable[Service], policy: Policy) -> dict[str, Fact]:

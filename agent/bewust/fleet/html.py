@@ -61,8 +61,9 @@ def render(findings: Findings, language: str, edition: Edition | None = None) ->
                             undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     chosen = edition or next(reversed(findings.editions), None)
     page = _Page(findings, words, chosen) if chosen else None
-    return templates.get_template("report.html").render(w=words, page=page, skipped=_skipped(findings, words),
-                                                        Markup=Markup)  # fmt: skip
+    return templates.get_template("report.html").render(
+        w=words, page=page, skipped=_skipped(findings, words), Markup=Markup
+    )
 
 
 def _skipped(findings: Findings, words: Words) -> Section:
@@ -177,8 +178,9 @@ class _Page:
             rows = [(name, share.rstrip(" %"), *rest) for name, share, *rest in rows]
         return self._section(key, chart, self._table(columns, rows, (1, 2, 3)))
 
-    def _section(self, key: str, chart: str, table: Table, notes: Sequence[str] = (),
-                 legend: Sequence[tuple[int, str]] = ()) -> Section:  # fmt: skip
+    def _section(
+        self, key: str, chart: str, table: Table, notes: Sequence[str] = (), legend: Sequence[tuple[int, str]] = ()
+    ) -> Section:
         return Section(key, self.words(f"{key}_title"), self.words(f"{key}_lead"), chart, table, notes, legend)
 
     def _table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int]) -> Table:
@@ -260,8 +262,11 @@ class _Page:
 def _shares(cell: Cell) -> tuple[float, float, float]:
     """Return estimate and interval in percent of the workstations, the estimate within it."""
     value = min(max(cell.estimate, cell.low), cell.high)
-    return (round(100 * value / cell.n_reports, 4), round(100 * cell.low / cell.n_reports, 4),
-            round(100 * cell.high / cell.n_reports, 4))  # fmt: skip
+    return (
+        round(100 * value / cell.n_reports, 4),
+        round(100 * cell.low / cell.n_reports, 4),
+        round(100 * cell.high / cell.n_reports, 4),
+    )
 
 
 def _colour(origin: str) -> str:

@@ -90,8 +90,10 @@ def send(findings: Findings, zone: ZoneInfo, url: str) -> None:
             pass
     except (URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise FleetError(f"--otlp {url}: the collector did not take the metrics ({reason}). Check the address (it "
-                         "ends in /v1/metrics), and whether this machine may reach it.") from error  # fmt: skip
+        raise FleetError(
+            f"--otlp {url}: the collector did not take the metrics ({reason}). Check the address (it "
+            "ends in /v1/metrics), and whether this machine may reach it."
+        ) from error
 
 
 def prometheus(findings: Findings) -> bytes:

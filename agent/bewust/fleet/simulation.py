@@ -113,10 +113,13 @@ def local_lines(random: np.random.Generator, period: str, bits: Bits) -> Iterato
     noise = random.integers(0, COIN, bits.shape, np.uint64) < sides
     text = ((bits ^ noise.astype(np.uint8)) + ord("0")).tobytes()
     ids = random.bytes(16 * len(bits)).hex().encode()
-    blocks = {block: reports.Randomised(epsilon, f"{flips[block].numerator}/{flips[block].denominator}", f"<{block}>")
-              for block, epsilon in epsilons.items()}  # fmt: skip
-    line = reports.encode(reports.LocalReport("bewust-report/1", period, "local", reports.domain_of(SERVICES), SERVICES,
-                                              blocks, "<id>")).encode()  # fmt: skip
+    blocks = {
+        block: reports.Randomised(epsilon, f"{flips[block].numerator}/{flips[block].denominator}", f"<{block}>")
+        for block, epsilon in epsilons.items()
+    }
+    line = reports.encode(
+        reports.LocalReport("bewust-report/1", period, "local", reports.domain_of(SERVICES), SERVICES, blocks, "<id>")
+    ).encode()
     frame = line.replace(b"%", b"%%") + b"\n"
     for mark in (*reports.BLOCKS, "id"):
         frame = frame.replace(f"<{mark}>".encode(), b"%b")

@@ -87,8 +87,11 @@ def _depths(rules: Rules, services: Iterable[Service], chooser: Chooser, t: Word
     known = {service.id: rules.policy.known(service) for service in services}
     steps = (*Depth, None)
     counted = {context: [s for s in services if s.context is context] for context in Context}
-    rows = [(t(f"context.{context}"), [sum(known[s.id] is step for s in found) for step in steps])
-            for context, found in counted.items() if found]  # fmt: skip
+    rows = [
+        (t(f"context.{context}"), [sum(known[s.id] is step for s in found) for step in steps])
+        for context, found in counted.items()
+        if found
+    ]
     rungs = list(_rungs(counted, rules.policy, chooser, t, w))
     return {
         "rows": rows,
@@ -113,10 +116,11 @@ def _rungs(
         deepest = max(mine.known(service) or Depth.NAME for service in found)
         keys = {step: f"why.{context}.{step.name.lower()}" for step in Depth if step < deepest}
         yield Rung(
-            _capital(t(f"context.{context}")), tuple(_looked(service, mine, ours, chooser, w) for service in found),
+            _capital(t(f"context.{context}")),
+            tuple(_looked(service, mine, ours, chooser, w) for service in found),
             tuple((w(f"the.{step.name.lower()}"), w(key)) for step, key in keys.items() if key in w),
             tuple(w(f"the.{step.name.lower()}") for step, key in keys.items() if key not in w),
-        )  # fmt: skip
+        )
 
 
 def _looked(service: Service, mine: Policy, ours: Policy, chooser: Chooser, w: Words) -> Looked:
@@ -125,8 +129,9 @@ def _looked(service: Service, mine: Policy, ours: Policy, chooser: Chooser, w: W
     for lower in reversed([step for step in Depth if step < depth]):
         left = mine.known(service, lower)
         after.append((lower.name.lower(), w(f"after.{'unseen' if left is None else left.name.lower()}")))
-    return Looked(service.id, chooser.name(service), _word(w, depth), tuple(after),
-                  depth > (ours.known(service) or Depth.NAME))  # fmt: skip
+    return Looked(
+        service.id, chooser.name(service), _word(w, depth), tuple(after), depth > (ours.known(service) or Depth.NAME)
+    )
 
 
 def _hosts(rules: Rules, chooser: Chooser, t: Words, w: Words) -> Mapping[str, object]:
@@ -138,10 +143,16 @@ def _hosts(rules: Rules, chooser: Chooser, t: Words, w: Words) -> Mapping[str, o
         if plan is not None:
             own = [r.service for r in plan.rules if ANY_HOST not in r.signature.hosts and r.service.counts]
             found.append((host, _word(w, plan.depth), t.listed(map(chooser.name, own))))
-    anywhere = [s for s in rules.services.values() if (rules.policy.known(s) or 0) > Depth.NAME
-                and any(ANY_HOST in signature.hosts for signature in s.signatures)]  # fmt: skip
-    return {"hosts": found, "anywhere": t.listed(chooser.name(s) for s in anywhere),
-            "named_hosts": len(rules.matcher.hosts(Depth.NAME))}  # fmt: skip
+    anywhere = [
+        s
+        for s in rules.services.values()
+        if (rules.policy.known(s) or 0) > Depth.NAME and any(ANY_HOST in signature.hosts for signature in s.signatures)
+    ]
+    return {
+        "hosts": found,
+        "anywhere": t.listed(chooser.name(s) for s in anywhere),
+        "named_hosts": len(rules.matcher.hosts(Depth.NAME)),
+    }
 
 
 def _apart(rules: Rules, w: Words) -> Mapping[str, object]:
@@ -187,13 +198,16 @@ def _capital(text: str) -> str:
 def _kept(mine: Policy, t: Words, w: Words) -> Mapping[str, object]:
     """Return what is stored: every table and column, every file, and for how long."""
     return {
-        "tables": [(table, column, w(f"column.{table}.{column}"))
-                   for table, columns in proving.MEANINGS.items() for column in columns],
+        "tables": [
+            (table, column, w(f"column.{table}.{column}"))
+            for table, columns in proving.MEANINGS.items()
+            for column in columns
+        ],
         "files": [(name, w(f"file.{name}")) for name in state_files.OTHERS],
         "kinds": [(t(f"kind.{kind}.short"), t(f"kind.{kind}.long")) for kind in Kind],
         "sealed_days": SEALED_DAYS,
         "flush": t.duration(mine.flush),
-    }  # fmt: skip
+    }
 
 
 def _decided(rules: Rules, services: Iterable[Service], chooser: Chooser, t: Words) -> Mapping[str, object]:

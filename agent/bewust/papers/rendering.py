@@ -75,9 +75,11 @@ def html(paper: str, language: str, text: str) -> str:
     title = re.match(r"# (.*)", text)
     environment = Environment(loader=FunctionLoader(_own), undefined=StrictUndefined, autoescape=True)
     return environment.get_template("paper.html").render(
-        language=language, paper=paper, title=_plain(title[1]) if title else paper,
+        language=language,
+        paper=paper,
+        title=_plain(title[1]) if title else paper,
         body=_BLANK.sub(r"<mark>\1</mark>", body),
-    )  # fmt: skip
+    )
 
 
 def _plain(text: str) -> str:

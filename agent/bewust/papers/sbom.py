@@ -56,16 +56,19 @@ def document(
     about = {"type": "application", "bom-ref": refs[ROOT], "name": ROOT, "version": root.version, **_licence(root)}
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
-        "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
-        "metadata": {"component": about, "properties": [
-            {"name": f"bewust:{name}", "value": value} for name, value in properties.items()
-        ]},
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {
+            "component": about,
+            "properties": [{"name": f"bewust:{name}", "value": value} for name, value in properties.items()],
+        },
         "components": [*(_package(name, part) for name, part in sorted(found.items()) if name != ROOT), *ours],
         "dependencies": [
             {"ref": refs[name], "dependsOn": sorted(refs.get(other, other) for other in others)}
             for name, others in sorted(whole.items())
         ],
-    }  # fmt: skip
+    }
 
 
 def is_there(part: Distribution) -> bool:
@@ -126,8 +129,11 @@ def _licence(part: Distribution) -> Mapping[str, Any]:
     expression = part.metadata.get("License-Expression")
     if expression:
         return {"licenses": [{"expression": expression}]}
-    classified = [text.rpartition(" :: ")[2] for text in part.metadata.get_all("Classifier") or ()
-                  if text.startswith("License :: ")]  # fmt: skip
+    classified = [
+        text.rpartition(" :: ")[2]
+        for text in part.metadata.get_all("Classifier") or ()
+        if text.startswith("License :: ")
+    ]
     written = part.metadata.get("License") or ""
     names = classified or ([written] if written and "\n" not in written else [])
     return {"licenses": [{"license": {"name": name}} for name in names]} if names else {}
