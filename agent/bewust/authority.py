@@ -5,7 +5,7 @@ Belongs here: making, reading and checking the two. Not here: the trust store (i
 an intermediate that the organisation's own authority signed (importing).
 
 Sources: RFC 5280 section 4.2 for the extensions; mitmproxy/certs.py, `CertStore.from_files`, for
-the shape of `mitmproxy-ca.pem`; DESIGN.md sections 4 and 7 for the limits.
+the shape of `mitmproxy-ca.pem`.
 """
 
 import itertools

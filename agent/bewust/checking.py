@@ -16,7 +16,7 @@ from bewust.schema import CatalogueError
 
 OLD_DAYS = 365
 SHORTEST_EVIDENCE = 30  # characters; less cannot name a source
-MOST_NAMES = 150  # the constraints of an authority (DESIGN.md section 7)
+MOST_NAMES = 150  # the constraints of an authority
 
 
 class Finding(msgspec.Struct, frozen=True, order=True):

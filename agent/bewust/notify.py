@@ -4,7 +4,7 @@ Belongs here: what a toast is, making its text safe, what a back end is, the one
 everywhere, and saying in one line why a toast could not be shown. Not here: which text, and when; nor
 buttons, which plyer does not have (freedesktop).
 Only the child (`python -m bewust.notify`) imports plyer: it may block for a minute and keeps its
-errors to itself (reference/deployment.md, section 1).
+errors to itself.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The words of DESIGN.md section 3 as values: frozen, ordered where order matters, closed lists."""
+"""The words of the model as values: frozen, ordered where order matters, closed lists."""
 
 import re
 

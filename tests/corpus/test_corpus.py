@@ -20,7 +20,7 @@ from bewust.recordings import Exchange
 HERE = Path(__file__).parent
 
 ROWS = {"requests.tsv": 503, "hosts.tsv": 758, "hard_negatives.tsv": 101, "pages.toml": 20, "bodies.toml": 32}
-TRAPS = set(range(1, 23))  # of detection.md section 4
+TRAPS = set(range(1, 23))  # what looks like AI and is none; each must be in a page or a request
 
 
 class Case(msgspec.Struct, frozen=True):
