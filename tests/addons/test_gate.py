@@ -6,10 +6,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import mitmproxy.ctx
 import pytest
 from mitmproxy import certs, tls
 from mitmproxy.addons.tlsconfig import TlsConfig
-from mitmproxy.test import taddons, tflow
+from mitmproxy.test import tflow
 
 from bewust import authority
 from bewust.messages import Demoted
@@ -40,9 +41,8 @@ def hello(made: Gate, sni: str | None = HOST, suites: tuple[int, ...] = (1, 2)) 
     context = SimpleNamespace(server=SimpleNamespace(tls=True, error=None), client=Client(sni))
     said = SimpleNamespace(sni=sni, cipher_suites=list(suites), alpn_protocols=[b"h2"])
     data = SimpleNamespace(client_hello=said, context=context, ignore_connection=False)
-    with taddons.context(made) as addons:
-        addons.options.add_option("connection_strategy", str, "eager", "as Proxyserver has it")
-        made.tls_clienthello(data)  # type: ignore[arg-type]
+    mitmproxy.ctx.options = SimpleNamespace(connection_strategy="eager")  # type: ignore[assignment]
+    made.tls_clienthello(data)  # type: ignore[arg-type]
     return data
 
 
