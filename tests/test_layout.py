@@ -51,7 +51,6 @@ CLOCKS = {
     "agent/bewust/bundle_commands.py", "agent/bewust/catalogue_commands.py", "agent/bewust/settings.py",
     "agent/bewust/state.py", "agent/bewust/steady.py", "addons/bewust_addons/connections.py",
     "addons/bewust_addons/gate.py",
-    "addons/bewust_addons/patches/response_heads.py",  # mitmproxy stamps an answer with it
 }  # fmt: skip
 WALL_CLOCK = re.compile(r"\b(?:datetime\.now|datetime\.utcnow|date\.today|time\.time|time\.time_ns|time\.localtime)\(")
 
