@@ -16,6 +16,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from bewust.errors import BewustError
+
 type Key = tuple[int | None, str, int, tuple[tuple[str, int], ...]]  # of whom, what, how
 
 THREADS = 128  # look-ups at a time; one login alone may have half
@@ -23,7 +25,7 @@ UNASKED = 16  # so many are under way before it is asked whose the next one is
 QUEUE = 64  # names of one login that wait for a thread; a browser has at most 32 connections to a proxy
 
 
-class ResolverBusyError(OSError):
+class ResolverBusyError(BewustError, OSError):
     """This login has so many look-ups under way that one more is refused."""
 
     def __init__(self, host: str) -> None:
