@@ -27,12 +27,16 @@ def period(agent: Fake) -> dict[str, Any]:
     return dict(found)
 
 
+def row(counted: Kind, n: int) -> list[int]:
+    return [n if kind is counted else 0 for kind in Kind]
+
+
 def test_every_cell_is_shown_those_with_something_first(tmp_path: Path) -> None:
     agent = Fake(tmp_path)
     agent.use("google-ai-overview", times=42)
     agent.use("chatgpt", Kind.VISIT, 17)
     found = period(agent)
-    assert found["rows"] == [("ChatGPT", [17, 0, 0, 0, 0, 0]), ("Google Zoeken", [0, 42, 0, 0, 0, 0])]
+    assert found["rows"] == [("ChatGPT", row(Kind.VISIT, 17)), ("Google Zoeken", row(Kind.USE, 42))]
     cells = len(agent.counts())
     assert found["cells"] == cells == found["zeros"] + 2 * len(Kind)
     assert len(found["empty"]) == cells // len(Kind) - 2
@@ -121,7 +125,7 @@ def test_a_service_that_left_the_catalogue_is_still_shown(tmp_path: Path) -> Non
     agent = Fake(tmp_path)
     agent.store.open_period([Key(agent.period, "long-gone", Kind.USE)])
     agent.use("long-gone")
-    assert ("long-gone", [0, 1, 0, 0, 0, 0]) in period(agent)["rows"]
+    assert ("long-gone", row(Kind.USE, 1)) in period(agent)["rows"]
 
 
 def test_the_odds_are_those_that_the_privacy_paper_names() -> None:
