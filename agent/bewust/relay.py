@@ -70,7 +70,7 @@ def keep_alive(sock: socket.socket, platform: str = sys.platform) -> None:
             sock.setsockopt(level, option, value)
 
 
-def vanished(sock: socket.socket, seconds: float = VANISHED) -> bool:
+def vanished(sock: socket.socket, seconds: float) -> bool:
     """Whether what was sent is not acknowledged, nor anything else, for so many seconds that the other side is gone.
 
     Linux only: elsewhere the kernel itself sees to that (ALIVE).
@@ -126,7 +126,7 @@ class End(asyncio.BufferedProtocol):
     @property
     def vanished(self) -> bool:
         """Whether the other side is gone without a word, and something is on its way to it."""
-        return self.transport is not None and vanished(self.transport.get_extra_info("socket"))
+        return self.transport is not None and vanished(self.transport.get_extra_info("socket"), VANISHED)
 
     def port_at(self, end: Literal["peername", "sockname"]) -> int:
         """Return the port at one end of this connection; 0 where it has ended."""
