@@ -1,28 +1,18 @@
-/* Preloaded into a process and its children, moves the wall clock by WALL_CLOCK_OFFSET seconds and nothing else.
+/* Preloaded into a process and its children, moves the wall clock by OFFSET seconds and nothing else.
+
+   OFFSET is given to the compiler: a process that is started with an environment of its own has no variable of ours.
 
    libfaketime 0.9.10 cannot be used under Python 3.13: with a moved monotonic clock a lock's time-out never comes
    (sem_clockwait is not intercepted), and with an unmoved one time.sleep is refused (EINVAL). */
 #define _GNU_SOURCE
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-static time_t offset(void) {
-    static int known;
-    static time_t seconds;
-    if (!known) {
-        const char *text = getenv("WALL_CLOCK_OFFSET");
-        seconds = text ? (time_t)atoll(text) : 0;
-        known = 1;
-    }
-    return seconds;
-}
-
 int clock_gettime(clockid_t clock, struct timespec *now) {
     int failed = (int)syscall(SYS_clock_gettime, clock, now);
-    if (!failed && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) now->tv_sec += offset();
+    if (!failed && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) now->tv_sec += OFFSET;
     return failed;
 }
 
