@@ -3,11 +3,11 @@
 It prints what the inspector would tell the front. Not part of the wheel; nothing imports it.
 """
 
-from bewust import catalogue, policy
-from bewust.matching import compile_services
-from bewust_addons.traffic import Traffic
+from bewust.catalogue import compile_services, loading
+from bewust.config import policy
+from bewust_addons.recognition import Recognition
 
 _rules = policy.load()
-_matcher = compile_services(catalogue.load(countries=_rules.countries), _rules.depth_of)
+_matcher = compile_services(loading.load(countries=_rules.countries), _rules.depth_of)
 
-addons = [Traffic(_matcher, _rules.internal_hosts, print, print)]
+addons = [Recognition(_matcher, _rules.internal_hosts, print, print)]

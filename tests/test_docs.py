@@ -12,14 +12,18 @@ import pytest
 import tomli
 from click.testing import CliRunner
 
-from bewust import catalogue, checking, crowd, layers, link, logins
-from bewust.cli import main
-from bewust.detection import observe
+from bewust.catalogue import lint as catalogue_lint
+from bewust.catalogue import loading
+from bewust.cli.inspect import RecordingInspector
+from bewust.cli.main import main
+from bewust.config import layers
+from bewust.config.policy import Policy
+from bewust.detection.recordings import Exchange
+from bewust.detection.requests import observe
 from bewust.doctor.finding import Id
 from bewust.durations import encode
-from bewust.inspection import Bench
-from bewust.policy import Policy
-from bewust.recordings import Exchange
+from bewust.proxy import connection, quota
+from bewust.sessions import server
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -30,7 +34,7 @@ def blocks(name: str, language: str) -> list[str]:
 
 
 def test_the_entry_in_the_catalogues_document_can_be_read() -> None:
-    (service,) = catalogue.parse(blocks("catalogue.md", "toml")[0], "catalogue.md")
+    (service,) = loading.parse(blocks("catalogue.md", "toml")[0], "catalogue.md")
     assert service.signatures[0].response is not None
 
 
@@ -38,10 +42,10 @@ def test_the_signature_of_ten_minutes_works_as_its_document_says(tmp_path: Path)
     entry, rows = blocks("signature.md", "toml")
     (tmp_path / "services").mkdir()
     (tmp_path / "services" / "example.toml").write_text(entry, encoding="utf-8")
-    services, mistakes = catalogue.gather(tmp_path)
+    services, mistakes = loading.load_with_mistakes(tmp_path)
     assert not mistakes
-    assert not [f for f in checking.check(services, date(2026, 11, 24)) if "example" in f.file]
-    bench = Bench.load(tmp_path, None)
+    assert not [f for f in catalogue_lint.lint(services, date(2026, 11, 24)) if "example" in f.file]
+    bench = RecordingInspector.load(tmp_path, None)
     for page in tomli.loads(rows)["page"]:
         exchange = Exchange(0, observe("GET", page["url"]), type="text/html", status=200, body=page["body"].encode())
         found = bench.examine(exchange)
@@ -106,7 +110,7 @@ def test_links_between_documents_lead_somewhere(name: str) -> None:
 def test_the_keys_of_an_entry_are_all_in_the_document() -> None:
     text = (DOCS / "catalogue.md").read_text(encoding="utf-8")
     for raw in ("_RawService", "_RawSignature", "_RawContent"):
-        kind = vars(__import__("bewust.schema", fromlist=["schema"]))[raw]
+        kind = vars(__import__("bewust.catalogue.entries", fromlist=["schema"]))[raw]
         for field in msgspec.structs.fields(kind):
             if field.name not in ("file", "line", "signature"):
                 assert re.search(rf"\b{field.name}\b", text), f"{raw}.{field.name}"
@@ -137,6 +141,6 @@ def test_the_limits_in_the_security_document_are_those_of_the_code() -> None:
     text = (DOCS / "security.md").read_text(encoding="utf-8")
     said = re.findall(r"^\| (connections to the proxy|connections to the page|sessions) \| (.*) \|", text, re.M)
     numbers = {name: [int(n.replace(",", "")) for n in re.findall(r"\d[\d,]*", row)] for name, row in said}
-    assert numbers["connections to the proxy"] == [crowd.MOST, crowd.MOST // crowd.SHARE]
-    assert numbers["connections to the page"] == [link.PAGES, 503]
-    assert numbers["sessions"] == [logins.EACH, logins.ALL, logins.BURST]
+    assert numbers["connections to the proxy"] == [quota.MAX_CONNECTIONS, quota.MAX_CONNECTIONS // quota.SHARE]
+    assert numbers["connections to the page"] == [connection.PAGES, 503]
+    assert numbers["sessions"] == [server.SESSIONS_EACH, server.SESSIONS_LIMIT, server.BURST]

@@ -13,9 +13,8 @@ from mitmproxy.exceptions import FlowReadException
 from mitmproxy.http import HTTPFlow
 from mitmproxy.io import FlowReader
 
-from bewust.bodies import media_type
-from bewust.detection import observe
-from bewust.recordings import Exchange
+from bewust.detection import Exchange, observe
+from bewust.detection.bodies import media_type
 
 
 def exchanges(path: Path) -> Iterator[Exchange]:

@@ -3,7 +3,7 @@
 import contextlib
 import socket
 
-from bewust.relay import keep_alive
+from bewust.proxy.relay import keep_alive
 
 VANISHED_SECONDS = 20.0  # without an acknowledgement of what was sent; a browser gives HTTP/2 up after 15
 # Bytes that are kept unsent, so that a PING does not stand far behind in the queue.

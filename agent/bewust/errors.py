@@ -27,3 +27,9 @@ class AgentError(BewustError):
     """The agent cannot start: says why and what to do."""
 
     exit_code = CANNOT_START
+
+
+class AdminError(BewustError, RuntimeError):
+    """The machine cannot be changed so: says why and what to do."""
+
+    exit_code = ADMIN

@@ -97,7 +97,7 @@ class Kind(StrEnum):
     SEEN = "seen"
 
 
-class Marker(msgspec.Struct, frozen=True):
+class BodyMarker(msgspec.Struct, frozen=True):
     """A structural statement about a body, never a bare substring.
 
     `place` is an attribute name; or `comment` (an HTML comment), `key` (a JSON key, at any depth),
@@ -110,7 +110,7 @@ class Marker(msgspec.Struct, frozen=True):
     place: str
     test: str
     value: str
-    also: tuple["Marker", ...] = ()
+    also: tuple["BodyMarker", ...] = ()
 
     def __str__(self) -> str:
         return " & ".join([f"{self.place}{self.test}{self.value}", *map(str, self.also)])
@@ -122,12 +122,12 @@ class Content(msgspec.Struct, frozen=True):
     `types` are bare media types, one of which the body must have; none given means any.
     """
 
-    groups: tuple[tuple[Marker, ...], ...]
+    groups: tuple[tuple[BodyMarker, ...], ...]
     within: int
     types: tuple[str, ...] = ()
 
 
-class Frame(msgspec.Struct, frozen=True):
+class WebSocketMatch(msgspec.Struct, frozen=True):
     """What must be in one WebSocket message; `sent` says whether the browser or the site sent it."""
 
     sent: bool
@@ -152,7 +152,7 @@ class Signature(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = {}
     websocket: bool | None = None
     body: Content | None = None
-    frame: Frame | None = None
+    frame: WebSocketMatch | None = None
     response: Content | None = None
     confidence: Confidence = Confidence.LOW
     reviewed: str = ""
@@ -160,7 +160,7 @@ class Signature(msgspec.Struct, frozen=True):
     line: int = 0
 
     @property
-    def waits(self) -> bool:
+    def needs_response(self) -> bool:
         """Whether the request line and its headers are not enough to decide this rule."""
         return self.body is not None or self.frame is not None or self.response is not None
 
@@ -169,7 +169,9 @@ class Signature(msgspec.Struct, frozen=True):
         """The least depth at which this rule can be decided."""
         if self.response is not None or (self.frame is not None and not self.frame.sent):
             return Depth.RESPONSE
-        deeper = self.methods or self.path or self.query or self.headers or self.waits or ANY_HOST in self.hosts
+        deeper = (
+            self.methods or self.path or self.query or self.headers or self.needs_response or ANY_HOST in self.hosts
+        )
         return Depth.REQUEST if deeper or self.websocket is not None else Depth.NAME
 
 
@@ -234,7 +236,7 @@ class Detection(msgspec.Struct, frozen=True):
     internal: bool = False
 
 
-class Memory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SavedUserState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What outlives a restart: the contexts explained, and before which day no reminders are wanted.
 
     `until` is that day for all of them, `snoozed` for single contexts.

@@ -17,7 +17,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from bewust.admin import policy_folders
+from bewust.browsers import linux
 from installer import materials, payload
 from installer.linux import manual
 
@@ -37,7 +37,7 @@ ENTRY = """\
 #!/opt/bewust/{version}/bin/python{python} -IP
 import sys
 
-from bewust.cli import main
+from bewust.cli.main import main
 
 sys.argv[0] = "bewust"
 main()
@@ -206,7 +206,7 @@ def contents(home: Path, made: Path) -> Path:
 
 def triggers() -> list[str]:
     """Return the programs after whose installation dpkg runs us, to set that browser up too; it sees no snaps."""
-    programs = [program for one in policy_folders.every() for program in one.build.programs]
+    programs = [program for one in linux.every() for program in one.build.programs]
     return [f"/{program}" for program in programs if not program.startswith("snap/")]
 
 

@@ -12,7 +12,7 @@ from email.utils import format_datetime
 import click
 from click.shell_completion import BashComplete
 
-from bewust.cli import main
+from bewust.cli.main import main
 from installer import payload
 
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from bewust import __version__
-from bewust.admin.profile import BUNDLE
+from bewust.admin.macos.profile import BUNDLE
 from installer.macos.bom import bom
 from installer.macos.payload import Entry, archive, entries
 from installer.macos.staging import ARCHITECTURE, SYSTEM

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bewust import __version__, languages
-from bewust.admin import launchd
-from bewust.admin.profile import BUNDLE
+from bewust import __version__
+from bewust.admin.macos import launchd
+from bewust.admin.macos.profile import BUNDLE
 from bewust.admin.steps import PORT
+from bewust.config import languages as config_languages
 from installer.payload import PYTHON, ROOT
 
 HERE = Path(__file__).parent
@@ -29,7 +30,7 @@ _ROTATED = f"# logfile owner:group mode count size when flags\n{launchd.LOG} {la
 def information() -> Mapping[str, Any]:
     """Return Info.plist: an application without a window or a place in the Dock."""
     return {
-        "CFBundleDevelopmentRegion": languages.DEFAULT,
+        "CFBundleDevelopmentRegion": config_languages.DEFAULT,
         "CFBundleDisplayName": "Bewust",
         "CFBundleExecutable": "bewust",
         "CFBundleIconFile": "bewust.icns",

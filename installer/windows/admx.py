@@ -2,7 +2,7 @@
 
 Belongs here: the keys of the policy as settings. They follow from its JSON Schema, so from the policy's types;
 what has no fixed keys (services, contexts, keepers) is set by the one value that holds TOML. Not here: what is
-read of the registry (bewust.managed). Source: Microsoft's ADMX schema, [MS-GPREG] section 7 and the
+read of the registry (bewust.config.platform_policy). Source: Microsoft's ADMX schema, [MS-GPREG] section 7 and the
 "PolicyDefinitions schema" reference.
 """
 
@@ -13,7 +13,8 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from bewust import languages, managed, policy_schema
+from bewust.config import json_schema, platform_policy
+from bewust.config import languages as config_languages
 
 NAMESPACE = "http://schemas.microsoft.com/GroupPolicy/2006/07/PolicyDefinitions"
 ROOT = "bewust"  # the category; its others are the policy's tables
@@ -25,13 +26,13 @@ type Node = Mapping[str, Any]
 def write(folder: Path) -> None:
     """Write the template and its words, as they lie in a PolicyDefinitions folder."""
     _write(folder / "Bewust.admx", template())
-    for code, language in languages.known().items():
+    for code, language in config_languages.known().items():
         _write(folder / language.culture / "Bewust.adml", resources(code))
 
 
 def keys(schema: Node | None = None) -> dict[str, Node]:
     """Return each key of a policy that a single registry value can hold, dotted, with what its type says."""
-    whole = policy_schema.schema() if schema is None else schema
+    whole = json_schema.schema() if schema is None else schema
     return dict(_keys(whole, whole["$defs"], ""))
 
 
@@ -53,7 +54,7 @@ def template() -> Element:
     definitions = SubElement(SubElement(root, "supportedOn"), "definitions")
     SubElement(definitions, "definition", {"name": "SUPPORTED", "displayName": "$(string.general_supported)"})
     categories = SubElement(root, "categories")
-    for name in _names(languages.words(languages.reference(), "adml"), "category"):
+    for name in _names(config_languages.words(config_languages.reference(), "adml"), "category"):
         category = SubElement(categories, "category", {"name": name, "displayName": f"$(string.category_{name})"})
         if name != ROOT:
             SubElement(category, "parentCategory", {"ref": ROOT})
@@ -61,14 +62,14 @@ def template() -> Element:
     for key, node in keys().items():
         table = key.partition(".")[0]
         _setting(policies, key, node, table if "." in key else ROOT)
-    _setting(policies, managed.TEXT, {"type": "array"}, ROOT)
+    _setting(policies, platform_policy.TEXT, {"type": "array"}, ROOT)
     return root
 
 
 def _setting(policies: Element, key: str, node: Node, category: str) -> None:
     name = key.replace(".", "_")
     about = {"name": name, "class": "Machine", "displayName": f"$(string.{name})",
-             "explainText": f"$(string.{name}_about)", "key": managed.KEY}  # fmt: skip
+             "explainText": f"$(string.{name}_about)", "key": platform_policy.KEY}  # fmt: skip
     yes_or_no = node.get("type") == "boolean"
     about |= {"valueName": key} if yes_or_no else {"presentation": f"$(presentation.{name})"}
     policy = SubElement(policies, "policy", about)
@@ -94,7 +95,7 @@ def _setting(policies: Element, key: str, node: Node, category: str) -> None:
 
 def resources(language: str) -> Element:
     """Return the .adml of a language: the words of every setting, and how its value is asked for."""
-    said = languages.words(language, "adml")
+    said = config_languages.words(language, "adml")
     root = Element("policyDefinitionResources", _HEAD)
     SubElement(root, "displayName").text = "Bewust"
     SubElement(root, "description").text = said[f"category.{ROOT}"]
@@ -106,9 +107,9 @@ def resources(language: str) -> Element:
     _string(table, "general_supported", said["general.supported"])
     for key, node in keys().items():
         _words(table, shown, key, node, said)
-    _string(table, managed.TEXT, said["policy.name"])
-    _string(table, f"{managed.TEXT}_about", said["policy.about"])
-    _asked(shown, managed.TEXT, {"type": "array"}, said["general.toml"])
+    _string(table, platform_policy.TEXT, said["policy.name"])
+    _string(table, f"{platform_policy.TEXT}_about", said["policy.about"])
+    _asked(shown, platform_policy.TEXT, {"type": "array"}, said["general.toml"])
     return root
 
 

@@ -3,7 +3,7 @@
 Belongs here: the script. The rule is Intune's: installed is who writes something and exits with 0.
 """
 
-from bewust.windows_service import NAME
+from bewust.system.windows_service import NAME
 from installer.windows import package
 
 _SCRIPT = r"""# Intune: Win32 app, detection rule, "Use a custom detection script", run as a 64-bit process.

@@ -67,7 +67,7 @@ def actions() -> Iterator[Action]:
 
 
 def _run(name: str, verb: str, sequence: int, condition: str, kind: int = 0) -> Action:
-    command = rf'"[HOME]python\python.exe" -m bewust.cli admin {verb}'
+    command = rf'"[HOME]python\python.exe" -m bewust.cli.main admin {verb}'
     return Action(name, _PROGRAM + _DEFERRED + _AS_SYSTEM + kind, "HOME", command, sequence, condition)
 
 

@@ -16,7 +16,7 @@ PROGRAMS = r"C:\Program Files\Bewust"  # where it lies on nearly every Windows; 
 SEARCH = f"python{payload.PYTHON.replace('.', '')}.zip\r\n.\r\n..\\site\r\n"
 COMMAND = """\
 @echo off
-"%~dp0python\\python.exe" -c "from bewust.cli import main; main(prog_name='bewust')" %*
+"%~dp0python\\python.exe" -c "from bewust.cli.main import main; main(prog_name='bewust')" %*
 """
 
 

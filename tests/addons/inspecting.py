@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 import trustme
 
 from addons.inspectors import SECRET, inspector
-from bewust.relay import SECRET_HEADER, shown
+from bewust.proxy.relay import SECRET_HEADER, bearer
 
 HOST = "www.google.nl"
-CONNECT = f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n{SECRET_HEADER}: {shown(SECRET)}\r\n\r\n".encode()
+CONNECT = f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n{SECRET_HEADER}: {bearer(SECRET)}\r\n\r\n".encode()
 
 
 class Site:
@@ -50,7 +50,7 @@ class Site:
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
 
-    def come_back(self) -> None:
+    def reinspect(self) -> None:
         """Listen again, on the same port."""
         self._listening = socket.create_server((self.address, self.port))
         threading.Thread(target=self._accept, daemon=True).start()

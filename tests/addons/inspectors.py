@@ -13,17 +13,18 @@ from typing import Any, Protocol
 import httpx
 import msgspec
 
-from bewust import authority, policy
-from bewust.messages import Start
-from bewust.policy import Policy
-from bewust.relay import SECRET_HEADER, shown
+from bewust.authority import authority
+from bewust.config import policy
+from bewust.config.policy import Policy
+from bewust.proxy.messages import Start
+from bewust.proxy.relay import SECRET_HEADER, bearer
 
 SECRET = "open sesame"
 
 
 def door(port: int) -> httpx.Proxy:
     """The inspector as the front uses it."""
-    return httpx.Proxy(f"http://127.0.0.1:{port}", headers={SECRET_HEADER: shown(SECRET)})
+    return httpx.Proxy(f"http://127.0.0.1:{port}", headers={SECRET_HEADER: bearer(SECRET)})
 
 
 class Origin(Protocol):
@@ -52,7 +53,7 @@ def inspector(
         policy=policy.packed(decided or policy.load(config)),
     )
     with subprocess.Popen(
-        [sys.executable, "-O", "-m", "bewust_addons.run"],
+        [sys.executable, "-O", "-m", "bewust_addons.main"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdin and process.stdout and process.stderr

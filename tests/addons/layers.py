@@ -14,10 +14,10 @@ from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 
-from bewust_addons.inspector import LAYERS
 from bewust_addons.patches import hooks, http1, http2, http_errors, lifetime, liveness
 from bewust_addons.patches.hooks import Hooks
 from bewust_addons.patches.http_errors import AnswerFailed
+from bewust_addons.server import LAYERS
 
 HOST, ADDRESS = "www.google.nl", "192.0.2.17"
 FIXED: Mapping[str, Any] = {**LAYERS, **{name: option.default for name, option in Options()._options.items()},

@@ -8,7 +8,7 @@ import msgspec
 from mitmproxy.io import FlowWriter
 from mitmproxy.test import tflow, tutils
 
-from bewust.recordings import Exchange
+from bewust.detection.recordings import Exchange
 from bewust_addons.flowfile import exchanges
 
 

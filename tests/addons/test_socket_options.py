@@ -1,4 +1,4 @@
-"""The kernel is told to watch; tests/addons/test_connections.py tries it with packets that vanish."""
+"""The kernel is told to watch; tests/addons/test_connection.py tries it with packets that vanish."""
 
 import socket
 import sys

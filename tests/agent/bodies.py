@@ -10,9 +10,9 @@ import pytest
 import zstandard
 from hypothesis import strategies as st
 
+from bewust.catalogue.entries import parse_marker
+from bewust.detection.scanning import Scanner
 from bewust.model import Content
-from bewust.scanning import Scanner
-from bewust.schema import parse_marker
 
 MARKERS = ("class~=mZJni", "id^=folsrch", "comment^=Sv6Kpe[", "comment^=TgQPHd|[")
 HIT = b'<div class="mZJni">'

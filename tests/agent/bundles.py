@@ -6,13 +6,13 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bewust import bundle, catalogue
-from bewust.bundle import Bundle
+from bewust.catalogue import loading, signed_file
+from bewust.catalogue.signed_file import Bundle
 from bewust.keys import key_text
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32))
-SHIPPED = catalogue.texts_of(files("bewust_config"))
+SHIPPED = loading.texts_of(files("bewust_config"))
 NEW = (
     '[[service]]\nid = "newcomer"\nname = "Newcomer"\nvendor = "New"\ncontext = "chat"\nreviewed = 2026-11-24\n'
     'evidence = "Invented for the tests."\n[[service.signature]]\nid = "name"\nlevel = "visit"\n'
@@ -27,7 +27,7 @@ def signed(
     version: str = "2026-12",
     private: Ed25519PrivateKey = PRIVATE,
 ) -> bytes:
-    return bundle.signed(Bundle("bewust-catalogue/1", version, made, services), private)
+    return signed_file.sign(Bundle("bewust-catalogue/1", version, made, services), private)
 
 
 def organisation(folder: Path, more: str = "", keys: tuple[Ed25519PrivateKey, ...] = (PRIVATE,)) -> Path:

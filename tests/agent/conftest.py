@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from agent.keepers import PASSPHRASE
-from bewust import vault
-from bewust.vault import KeeperKey
+from bewust.statistics.keepers import keyfile
+from bewust.statistics.keepers.keyfile import KeeperKey
 
 
 @pytest.fixture
@@ -14,5 +14,5 @@ def keys(tmp_path: Path) -> tuple[KeeperKey, KeeperKey]:
     """The keys of two keepers, each in a folder of its own."""
     for name in ("security", "council"):
         (tmp_path / name).mkdir()
-    made = [vault.new_key(name, PASSPHRASE, tmp_path / name / "key.json") for name in ("security", "council")]
+    made = [keyfile.new_key(name, PASSPHRASE, tmp_path / name / "key.json") for name in ("security", "council")]
     return made[0], made[1]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bewust.catalogue import parse
+from bewust.catalogue.loading import parse
 from bewust.model import Service
 
 SERVICE = """

@@ -6,15 +6,17 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from bewust import catalogue, policy, reports
+from bewust.catalogue import loading
+from bewust.config import policy
+from bewust.config.policy import EPSILONS, Decision, Policy
 from bewust.fleet import engines, estimates, findings, reading
 from bewust.fleet.estimates import Cell
 from bewust.fleet.findings import Findings
-from bewust.fleet.reading import Read
+from bewust.fleet.reading import ReportSet
 from bewust.model import Status
-from bewust.policy import EPSILONS, Decision, Policy
-from bewust.release import flip
-from bewust.reports import BLOCKS, LocalReport, Opened, OpenedBlock, Randomised
+from bewust.statistics import formats
+from bewust.statistics.formats import BLOCKS, LocalReport, Opened, OpenedBlock, Randomised
+from bewust.statistics.randomise import flip_probability
 
 SERVICES = ("chatgpt", "deepl", "google-ai-overview")
 OFF = {block: "0" * len(cells) for block, cells in BLOCKS.items()}
@@ -32,10 +34,10 @@ def line(
     blocks = {}
     for block in BLOCKS:
         spent = {**EPSILONS["local"], **epsilon}[block]
-        chance = flip(block, Fraction(spent))
+        chance = flip_probability(block, Fraction(spent))
         blocks[block] = Randomised(spent, f"{chance.numerator}/{chance.denominator}", {**OFF, **bits}[block])
-    domain = reports.domain_of(services)
-    return reports.encode(
+    domain = formats.domain_of(services)
+    return formats.encode(
         LocalReport("bewust-report/1", period, "local", domain, tuple(services), blocks, f"{number:032x}")
     )
 
@@ -48,19 +50,19 @@ def batch(
     for block, cells in BLOCKS.items():
         values = (*estimates.get(block, ()), *[0] * len(cells))[: len(cells)]
         blocks[block] = OpenedBlock(EPSILONS["split"][block], tuple(values), sd)
-    domain = reports.domain_of(SERVICES)
+    domain = formats.domain_of(SERVICES)
     whole = Opened("bewust-opened/1", period, "split", domain, SERVICES, 1000, manifest * 32, blocks)
-    return reports.encode(whole)
+    return formats.encode(whole)
 
 
-def read(*places: Path, scratch: Path) -> Read:
+def read(*places: Path, scratch: Path) -> ReportSet:
     scratch.mkdir(exist_ok=True)
     return reading.read(reading.found(places), scratch)
 
 
 def compute(*places: Path, rules: Policy | None = None, engine: engines.Engine = "duckdb") -> Findings:
     """What `bewust fleet report` finds in places."""
-    facts = findings.facts(catalogue.load(), rules or policy.load())
+    facts = findings.facts(loading.load(), rules or policy.load())
     with tempfile.TemporaryDirectory() as scratch:
         found = reading.read(reading.found(places), Path(scratch))
         cells, doubled = estimates.compute(engines.connect(engine), found, findings.grouping(facts))
@@ -80,8 +82,8 @@ def cell(block: str = "service", name: str = "chatgpt", **changes: Any) -> Cell:
 def found(*cells: Cell, **status: str) -> Findings:
     """Findings of cells made by hand; `status` of services, such as chatgpt="contracted"."""
     decided = {name: Decision(status=Status(value)) for name, value in status.items()}
-    facts = findings.facts(catalogue.load(), Policy(service=decided))
-    return Findings(cells, facts, Read(Path()), 0)
+    facts = findings.facts(loading.load(), Policy(service=decided))
+    return Findings(cells, facts, ReportSet(Path()), 0)
 
 
 HEADLINES = (cell("any", "any"), cell("internal", "internal"), cell("reminder", "reminded"))

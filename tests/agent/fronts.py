@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from bewust import catalogue, policy
-from bewust.front import Front
-from bewust.matching import compile_services
+from bewust.catalogue import loading
+from bewust.catalogue.matching import compile_services
+from bewust.config import policy
+from bewust.proxy.front import Front
 
 RULES = policy.load()
-MATCHER = compile_services(catalogue.load(countries=RULES.countries), RULES.depth_of)
+MATCHER = compile_services(loading.load(countries=RULES.countries), RULES.depth_of)
 DECRYPTED, BY_NAME = "www.google.nl", "chatgpt.com"
 
 type Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -30,7 +31,7 @@ class Listener:
     def visited(self, host: str, client: tuple[str, int] | None) -> None:
         self.visits.append(host)
 
-    def handed(self, host: str) -> bool:
+    def should_inspect(self, host: str) -> bool:
         return host not in self.refused
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.test_sharing import bits, draft
-from bewust import reports
-from bewust.reports import SplitReport
-from bewust.sharing import seal_report
-from bewust.vault import KeeperKey
+from agent.statistics.test_secret_sharing import bits, draft
+from bewust.statistics import formats
+from bewust.statistics.formats import SplitReport
+from bewust.statistics.keepers.keyfile import KeeperKey
+from bewust.statistics.secret_sharing import seal_report
 
 PASSPHRASE = "five words nobody else knows"
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes are of POSIX")
@@ -30,9 +30,9 @@ def write(folder: Path, found: Sequence[SplitReport]) -> Path:
     """A file a report, as workstations write them."""
     folder.mkdir(exist_ok=True)
     for report in found:
-        (folder / f"bewust-{report.period}-{report.id}.ndjson").write_text(reports.encode(report) + "\n")
+        (folder / f"bewust-{report.period}-{report.id}.ndjson").write_text(formats.encode(report) + "\n")
     return folder
 
 
-def estimates(opened: reports.Opened) -> list[int]:
+def estimates(opened: formats.Opened) -> list[int]:
     return [estimate for block in opened.blocks.values() for estimate in block.estimates]

@@ -91,14 +91,14 @@ class Organisation:
 
 def imported(folder: Path, hosts: Sequence[str]) -> Path:
     """Put an authority in `folder` that an organisation signed, the whole way; return its root's file."""
-    from bewust import importing
+    from bewust.authority import external
 
     now = datetime.now(UTC)
     organisation = Organisation(now, above=Organisation(now))
-    made = organisation.sign(importing.request(folder, hosts))
+    made = organisation.sign(external.signing_request(folder, hosts))
     answer, root = folder / "answer.pem", folder.parent / "organisation.pem"
     answer.write_bytes(pem(made, *organisation.chain))
     root.write_bytes(pem(organisation.chain[-1]))
-    importing.take(folder, [answer], hosts, now)
+    external.import_intermediate(folder, [answer], hosts, now)
     answer.unlink()
     return root

@@ -13,20 +13,21 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode
 
-from bewust import health, release, reports, texts
-from bewust.counters import Hold, Key, cells, period_of, period_start
+from bewust.config import texts
+from bewust.config.off_switch import Stopped
+from bewust.config.policy import PERIOD_WEEKS
+from bewust.config.rules import Rules, load_rules
+from bewust.config.texts import Chooser
 from bewust.model import Context, Depth, HeldReason, Kind, Level
-from bewust.page import Page, Status
-from bewust.page.shown import Login, Recent
+from bewust.page.application import Page
+from bewust.page.shown import Login, Recent, Status
 from bewust.page.view import View
-from bewust.page.words import spoken
-from bewust.policy import PERIOD_WEEKS
-from bewust.reminders import Reminder, Snooze
-from bewust.reports import Report
-from bewust.settings import Rules, load_rules
-from bewust.storage import Contents, Store
-from bewust.switch import Stopped
-from bewust.texts import Chooser
+from bewust.page.words import languages
+from bewust.reminders.schedule import Reminder, Snooze
+from bewust.statistics import formats, randomise, staleness
+from bewust.statistics.counters import Key, SuppressionKey, period_keys, period_of, period_start
+from bewust.statistics.formats import Report
+from bewust.statistics.storage import Contents, Store
 
 NOW = "2026-11-24T09:12:00+01:00"
 SINCE = "2026-11-24T08:05:00+01:00"  # when the computer was started that day
@@ -69,8 +70,8 @@ def real(agent: "Fake", service: str, text: str, level: Level = Level.USE, inter
     """A reminder with one of our own texts, as the agent itself would make it."""
     chooser, about = Chooser(agent.rules.policy, agent.rules.texts), agent.rules.services[service]
     (said,) = [one for one in agent.rules.texts.text if one.id == text]
-    assert said.suits(about, level, agent.rules.policy.decision(service).status) and said.internal == internal
-    assert chooser.why_not(about, said) is None
+    assert said.applies_to(about, level, agent.rules.policy.decision(service).status) and said.internal == internal
+    assert chooser.missing_placeholder(about, said) is None
     return Reminder(
         service, text, chooser.title(about, internal), chooser.message(about, said), about.context, level, internal,
         said.source,
@@ -91,7 +92,7 @@ class Fake:
         self.period = period_of(self.now, PERIOD_WEEKS[self.rules.policy.mechanism])
         self.store = Store(folder, ())
         named = [service for service in self.rules.policy.release.services if service in self.rules.services]
-        self.store.open_period(cells(self.period, self.rules.services.values()), named)
+        self.store.open_period(period_keys(self.period, self.rules.services.values()), named)
         self.person: Login | None = Login(WHO, alone=True)
         self.inspector = "running"
         self.demoted: dict[str, str] = {}
@@ -118,7 +119,7 @@ class Fake:
             connections={"spliced": 3}, authority_since="2026-10-01",
             authority_until="2028-09-30", authority_fingerprint=":".join(["AB"] * 32),
             uncovered=(), silent=self.silent,
-            reviews=health.reviews(self.rules.services.values(), self.rules.policy),
+            reviews=staleness.reviews(self.rules.services.values(), self.rules.policy),
             toasts_shown=0, toasts_failed=0, failures={}, problems=self.problems, catalogue="shipped",
             stopped=self.stopped, resumes=self.resumes,
         )  # fmt: skip
@@ -131,15 +132,19 @@ class Fake:
 
     def draft(self) -> Report | None:
         kept = self.store.contents()
-        return release.seal(kept.counts, self.period, kept.domains[self.period], self.rules.policy, _die(1))
+        return randomise.randomise_period(
+            kept.counts, self.period, kept.domains[self.period], self.rules.policy, _die(1)
+        )
 
     def seal(self, period: str) -> str:
         """Put a report of an earlier period into the store; return its line."""
         assert period_start(period) < period_start(self.period)
-        line = reports.encode(
-            release.seal(self.counts(), period, self.rules.policy.release.services, self.rules.policy, _die(2))
+        line = formats.encode(
+            randomise.randomise_period(
+                self.counts(), period, self.rules.policy.release.services, self.rules.policy, _die(2)
+            )
         )
-        self.store.seal(period, line, self.rules.policy.epsilons)
+        self.store.close_period(period, line, self.rules.policy.epsilons)
         return line
 
     def names_covered(self) -> Sequence[str]:
@@ -165,7 +170,7 @@ class Fake:
         self.store.clear()
 
 
-def _die(seed: int) -> release.Random:
+def _die(seed: int) -> randomise.Random:
     return random.Random(seed).randrange
 
 
@@ -233,7 +238,7 @@ def served(folder: Path, policy: str = POLICY) -> Iterator[Served]:
 def view(agent: Fake, language: str = "nl") -> View:
     """One look of the fake's person, for tests of what a page is made from."""
     chooser = Chooser(agent.rules.policy, texts.load(language, agent.rules.folder))
-    return View(agent, agent.status(), agent.person, spoken()[language], chooser)
+    return View(agent, agent.status(), agent.person, languages()[language], chooser)
 
 
 # service, (uses or visits, of which reminded); what began and reminded nobody was held back. One search a
@@ -253,7 +258,7 @@ def busy(agent: Fake) -> None:
         agent.use(service, Kind.HELD, began - reminded)
     agent.use("google-ai-overview", Kind.SEEN, 310)
     agent.use("edge-translate", Kind.INTERNAL)
-    agent.store.add([Hold(agent.period, reason) for reason, n in HELD.items() for _ in range(n)])
+    agent.store.add([SuppressionKey(agent.period, reason) for reason, n in HELD.items() for _ in range(n)])
     agent.remind(
         real(agent, "google-ai-overview", "R19"),
         real(agent, "chatgpt", "R11", Level.VISIT),

@@ -5,20 +5,20 @@ import re
 import msgspec
 import pytest
 
-from bewust.messages import Seen
 from bewust.model import (
     LEVELS_BY_WEIGHT,
     OBSERVED_HEADERS,
+    BodyMarker,
     Content,
     Depth,
     Detection,
-    Frame,
     Kind,
     Level,
-    Marker,
     Observation,
     Signature,
+    WebSocketMatch,
 )
+from bewust.proxy.messages import Seen
 
 FOUND = Detection("chatgpt", Level.VISIT, "name", "openai.toml", 13)
 
@@ -34,8 +34,8 @@ FOUND = Detection("chatgpt", Level.VISIT, "name", "openai.toml", 13)
         ({"websocket": False}, Depth.REQUEST),
         ({"hosts": ("*",)}, Depth.REQUEST),
         ({"body": Content((), 1)}, Depth.REQUEST),
-        ({"frame": Frame(True, Content((), 1))}, Depth.REQUEST),
-        ({"frame": Frame(False, Content((), 1))}, Depth.RESPONSE),
+        ({"frame": WebSocketMatch(True, Content((), 1))}, Depth.REQUEST),
+        ({"frame": WebSocketMatch(False, Content((), 1))}, Depth.RESPONSE),
         ({"response": Content((), 1)}, Depth.RESPONSE),
         ({"path": "/x", "response": Content((), 1)}, Depth.RESPONSE),
     ],
@@ -71,7 +71,7 @@ def test_every_kind_can_be_a_heading_and_part_of_a_key() -> None:
 
 
 def test_a_marker_reads_as_it_is_written_in_the_catalogue() -> None:
-    assert str(Marker("class", "~=", "mZJni")) == "class~=mZJni"
+    assert str(BodyMarker("class", "~=", "mZJni")) == "class~=mZJni"
 
 
 def test_no_cookie_and_no_credential_is_among_the_headers_that_are_looked_at() -> None:
@@ -80,7 +80,7 @@ def test_no_cookie_and_no_credential_is_among_the_headers_that_are_looked_at() -
     assert {"origin", "referer", "sec-purpose", "purpose"} < OBSERVED_HEADERS
 
 
-@pytest.mark.parametrize("value", [FOUND, Observation("a.example"), Seen(1, "x"), Marker("id", "=", "x")])
+@pytest.mark.parametrize("value", [FOUND, Observation("a.example"), Seen(1, "x"), BodyMarker("id", "=", "x")])
 def test_values_are_frozen(value: msgspec.Struct) -> None:
     name = value.__struct_fields__[0]
     with pytest.raises(AttributeError):

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from bewust import languages
-from bewust.proving import prove
-from bewust.settings import load_rules
-from bewust.state import Settings, prepare
+from bewust.config import languages as config_languages
+from bewust.config.rules import load_rules
+from bewust.daemon.state import Settings, install_state
 from bewust.state_files import LOCK, OTHERS, OURS, STORE
+from bewust.statistics.audit import audit_state
 
 
-@pytest.mark.parametrize("language", languages.known())
+@pytest.mark.parametrize("language", config_languages.known())
 def test_the_papers_say_of_every_file_what_it_is(language: str) -> None:
-    said = languages.words(language, "papers")
+    said = config_languages.words(language, "papers")
     assert {key.removeprefix("file.") for key in said if key.startswith("file.")} == set(OTHERS)
 
 
@@ -25,6 +25,6 @@ def test_nothing_of_ours_is_a_strangers_to_the_proof_or_at_the_start(tmp_path: P
     with sqlite3.connect(tmp_path / STORE) as empty:
         empty.execute("PRAGMA user_version")
     empty.close()
-    assert not [finding for finding in prove(tmp_path, ()).findings if "nothing of Bewust's" in finding]
-    prepare(Settings(tmp_path), load_rules(None))
+    assert not [finding for finding in audit_state(tmp_path, ()).findings if "nothing of Bewust's" in finding]
+    install_state(Settings(tmp_path), load_rules(None))
     assert {path.name for path in tmp_path.iterdir()} == OURS

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bewust import texts
+from bewust.config import texts
 from bewust.model import Context, Detection, Level, Service
 
 NL = texts.load("nl")

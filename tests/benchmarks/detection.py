@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.figures import Figure
 from benchmarks.pages import result_page
-from bewust import catalogue, policy
-from bewust.detection import detect, observe
-from bewust.matching import compile_services
+from bewust.catalogue import loading
+from bewust.catalogue.matching import compile_services
+from bewust.config import policy
+from bewust.detection.requests import detect, observe
+from bewust.detection.scanning import Scanner
 from bewust.model import Depth
-from bewust.scanning import Scanner
 
 RULES = policy.load()
-SERVICES = catalogue.load(countries=RULES.countries)
+SERVICES = loading.load(countries=RULES.countries)
 MATCHER = compile_services(SERVICES, lambda service: Depth.RESPONSE)
 HOSTS = [host.replace("*.", "any.") for host in MATCHER.hosts(*Depth)]
 SEEN = [observe("GET", f"https://{host}/search?q=tides&hl=nl") for host in HOSTS]
@@ -51,8 +52,8 @@ def figures(tell: Callable[[str], None], rounds: int) -> list[Figure]:
     others = [f"{host}.example" for host in HOSTS]
     mine, beside = _each(_scan, [PAGE] * 5, rounds), _each(zlib.decompress, [PACKED] * 5, rounds)
     return [
-        Figure("plan", "plan of a catalogued host", _each(MATCHER.plan, HOSTS, rounds), 1.0, unit="µs"),
-        Figure("plan", "plan of another host", _each(MATCHER.plan, others, rounds), 1.0, unit="µs"),
+        Figure("plan", "plan of a catalogued host", _each(MATCHER.host_rules, HOSTS, rounds), 1.0, unit="µs"),
+        Figure("plan", "plan of another host", _each(MATCHER.host_rules, others, rounds), 1.0, unit="µs"),
         Figure(
             "verdict", "verdict on a request", _each(lambda seen: detect(seen, MATCHER), SEEN, rounds), 5.0, unit="µs"
         ),

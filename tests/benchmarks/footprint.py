@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.figures import Figure
 from benchmarks.rig import BY_NAME, DECRYPTED, LOOPBACK, MANY, Bewust, Proxy, World, bewust, cpu, end, memory, tree
 from benchmarks.rivals import free_port
-from bewust.state import Settings
+from bewust.daemon.state import Settings
 from e2e import desktop
 
 SETTLE = 3.0  # seconds until what a start left behind has been given back
@@ -65,7 +65,16 @@ def _session(world: World) -> Figure:
     path = world.folder / "session.sock"
     settings = Settings(world.folder / "service", port=0, resolver=world.resolver, trust=world.root_pem, socket=path)
     with desktop.Desktop() as screen, Bewust(settings) as agent:
-        command = [sys.executable, "-m", "bewust.cli", "--state", world.folder / "own", "session", "--socket", path]
+        command = [
+            sys.executable,
+            "-m",
+            "bewust.cli.main",
+            "--state",
+            world.folder / "own",
+            "session",
+            "--socket",
+            path,
+        ]
         process = subprocess.Popen(list(map(str, command)), env=screen.env)
         try:
             _until(lambda: agent.status()["sessions"] == 1)

@@ -9,11 +9,12 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from bewust import cli, state
+from bewust.cli import main
+from bewust.daemon import state
 
 if __name__ == "__main__":
     world = json.loads(sys.argv.pop(1))
     state.Settings = partial(  # type: ignore[misc,assignment]
         state.Settings, resolver=world["resolver"], trust=Path(world["trust"])
     )
-    cli.main()
+    main.main()

@@ -8,9 +8,9 @@ import re
 
 from mitmproxy import ctx, http
 
-from bewust import catalogue
+from bewust.catalogue import loading
 
-SERVICES = catalogue.load()
+SERVICES = loading.load()
 
 
 def _host(host: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import trustme
 
 from benchmarks import pages
-from bewust.state import Settings
+from bewust.daemon.state import Settings
 from e2e.agents import RunningAgent
 
 HERE = Path(__file__).parent
@@ -67,9 +67,9 @@ class World:
         os.environ["PYTHONPYCACHEPREFIX"] = str(self.folder / "byte-code")
         with bewust(self, self.folder / "first"):
             subprocess.run(
-                [sys.executable, "-m", "bewust.cli", "session", "--help"], check=True, stdout=subprocess.DEVNULL
+                [sys.executable, "-m", "bewust.cli.main", "session", "--help"], check=True, stdout=subprocess.DEVNULL
             )
-            subprocess.run([sys.executable, "-c", "import bewust.session, bewust.desk"], check=True)
+            subprocess.run([sys.executable, "-c", "import bewust.sessions.client, bewust.desktop.desktop"], check=True)
 
     def __exit__(self, *_: object) -> None:
         end(self._origin)

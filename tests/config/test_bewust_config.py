@@ -7,17 +7,18 @@ from importlib.resources import files
 
 import pytest
 
-from bewust import catalogue, policy
-from bewust.matching import Matcher, compile_services
+from bewust.catalogue import loading
+from bewust.catalogue.matching import Matcher, compile_services
+from bewust.config import policy
 from bewust.model import Context, Depth, Level, Service
 
-SERVICES = catalogue.load()
+SERVICES = loading.load()
 each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.id)
 
 
 def matcher(countries: tuple[str, ...] | None = None) -> Matcher:
     rules = policy.load()
-    return rules.compiled(catalogue.load(None, countries or rules.countries))
+    return rules.compiled(loading.load(None, countries or rules.countries))
 
 
 SERVICES_AT_LEAST = 490
@@ -144,7 +145,7 @@ def test_exactly_these_names_are_decrypted() -> None:
     ],
 )  # fmt: skip
 def test_hosts_that_carry_something_else_are_not_even_routed(host: str) -> None:
-    assert matcher().plan(host) is None
+    assert matcher().host_rules(host) is None
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_hosts_that_carry_something_else_are_not_even_routed(host: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_chosen_is_known_by_name(host: str) -> None:
-    plan = matcher().plan(host)
+    plan = matcher().host_rules(host)
     assert plan is not None
     assert plan.depth is Depth.NAME
 
@@ -171,7 +172,7 @@ LOGIN = ("account", "auth", "login", "signin", "sso", "idp", "oauth", "id")
 
 @pytest.mark.parametrize("depth", list(Depth), ids=lambda depth: depth.name.lower())
 def test_no_login_host_is_ever_routed(depth: Depth) -> None:
-    hosts = compile_services(catalogue.load(), lambda service: depth).hosts(*Depth)
+    hosts = compile_services(loading.load(), lambda service: depth).hosts(*Depth)
     assert len(hosts) > 10
     labels = {label.rstrip("s") for host in hosts for label in host.split(".")}
     assert labels & {word.rstrip("s") for word in LOGIN} == set()
@@ -181,12 +182,12 @@ def test_no_login_host_is_ever_routed(depth: Depth) -> None:
     "login", ["accounts.google.com", "login.microsoftonline.com", "login.live.com", "auth.openai.com"]
 )
 def test_the_well_known_login_hosts_are_never_seen(login: str) -> None:
-    everything = compile_services(catalogue.load(None, policy.every_country()), lambda service: Depth.RESPONSE)
+    everything = compile_services(loading.load(None, policy.every_country()), lambda service: Depth.RESPONSE)
     assert everything.find(login) is None
 
 
 def test_every_country_can_be_expanded_and_the_default_ones_are_among_them() -> None:
     every = policy.every_country()
     assert len(every) == len(set(every)) > 150
-    assert set(catalogue.DEFAULT_COUNTRIES) == set(policy.load().countries) <= set(every)
+    assert set(loading.DEFAULT_COUNTRIES) == set(policy.load().countries) <= set(every)
     assert "www.google.co.uk" in matcher(tuple(every)).hosts(Depth.RESPONSE)

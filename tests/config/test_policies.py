@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bewust import policy
-from bewust.policy_commands import EXAMPLES
-from bewust.reviewing import review
+from bewust.cli.policy import EXAMPLES
+from bewust.config import policy
+from bewust.config.review import review
 
 FOLDER = Path(__file__).parents[2] / "config" / "bewust_config" / "policies"
 

@@ -5,11 +5,13 @@ import re
 import msgspec
 import pytest
 
-from bewust import catalogue, languages, policy, texts
+from bewust.catalogue import loading
+from bewust.config import languages as config_languages
+from bewust.config import policy, texts
+from bewust.config.texts import Text, Texts
 from bewust.model import Context
-from bewust.texts import Text, Texts
 
-LANGUAGES = {name: texts.load(name) for name in languages.known()}
+LANGUAGES = {name: texts.load(name) for name in config_languages.known()}
 KNOWN = {"dienst", "alternatief", *policy.load().fill}
 EVERY = [pytest.param(text, id=f"{language}-{text.id}") for language, t in LANGUAGES.items() for text in t.text]
 every = pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
@@ -59,13 +61,13 @@ def test_no_text_accuses_or_speaks_of_watching(text: Text) -> None:
 def test_titles_and_names_are_of_contexts_and_services_that_exist(language: Texts) -> None:
     assert set(language.titles) <= {"other", "internal", *Context}
     assert "other" in language.titles
-    assert set(language.names) <= {service.id for service in catalogue.load()}
+    assert set(language.names) <= {service.id for service in loading.load()}
     for title in language.titles.values():
         assert re.findall(r"{(.*?)}", title) == ["dienst"]
 
 
 @every
 def test_every_title_fits_with_every_service(language: Texts) -> None:
-    for service in catalogue.load():
+    for service in loading.load():
         for title in (language.titles.get(service.context, language.titles["other"]), language.titles["internal"]):
             assert len(title.replace("{dienst}", language.names.get(service.id, service.name))) <= 63

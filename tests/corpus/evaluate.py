@@ -18,11 +18,11 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bewust import recordings
-from bewust.detection import observe
-from bewust.inspection import Bench
+from bewust.cli.inspect import RecordingInspector
+from bewust.detection import recordings
+from bewust.detection.recordings import Exchange, RecordingError
+from bewust.detection.requests import observe
 from bewust.model import Detection, Level
-from bewust.recordings import Exchange, RecordingError
 
 WANTED = {"positive", "use", "translate"}
 UNWANTED = {"negative", "shell"}
@@ -78,9 +78,11 @@ def _cases(path: Path, row: dict[str, str]) -> Iterator[Case]:
         elif row["label"] not in WANTED | UNWANTED:
             raise EvaluationError(f"{path}: label {row['label']!r} is none. Use positive, negative or shell.")
         elif kind == "har":
-            yield Case(path.name, row["label"], row.get("service", ""), tuple(Bench.read(path, None)))
+            yield Case(path.name, row["label"], row.get("service", ""), tuple(RecordingInspector.read(path, None)))
         else:
-            yield Case(path.name, row["label"], row.get("service", ""), tuple(Bench.read(path, row["url"])))
+            yield Case(
+                path.name, row["label"], row.get("service", ""), tuple(RecordingInspector.read(path, row["url"]))
+            )
     except RecordingError as error:
         raise EvaluationError(str(error)) from error
 
@@ -105,7 +107,7 @@ def _exchange(row: dict[str, Any]) -> Exchange:
     )  # fmt: skip
 
 
-def judge(bench: Bench, case: Case) -> Result:
+def judge(bench: RecordingInspector, case: Case) -> Result:
     """Return what the detection makes of a case."""
     uses = [found for exchange in case.exchanges if (found := bench.examine(exchange)) and found.level is Level.USE]
     services = bench.matcher.services
@@ -132,7 +134,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("Name a folder of recordings: make evaluate CAPTURES=DIR", file=sys.stderr)
         return 2
-    bench = Bench.load(None, None)
+    bench = RecordingInspector.load(None, None)
     try:
         results = [judge(bench, case) for case in cases(Path(arguments[0]))]
     except EvaluationError as error:

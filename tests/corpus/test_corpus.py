@@ -12,10 +12,10 @@ import msgspec
 import pytest
 import tomli
 
-from bewust.detection import observe
-from bewust.inspection import Bench
+from bewust.cli.inspect import RecordingInspector
+from bewust.detection.recordings import Exchange
+from bewust.detection.requests import observe
 from bewust.model import LEVELS_BY_WEIGHT, Detection
-from bewust.recordings import Exchange
 
 HERE = Path(__file__).parent
 
@@ -92,11 +92,11 @@ def every_case() -> list[Case]:
 
 
 @pytest.fixture(scope="module")
-def bench() -> Bench:
-    return Bench.load(None, None)
+def bench() -> RecordingInspector:
+    return RecordingInspector.load(None, None)
 
 
-def examine(bench: Bench, case: Case) -> Detection | None:
+def examine(bench: RecordingInspector, case: Case) -> Detection | None:
     exchange = Exchange(
         0,
         observe(case.method, case.url, case.headers),
@@ -123,7 +123,7 @@ def test_the_corpus_has_as_many_rows_as_it_had() -> None:
     assert found == ROWS
 
 
-def test_every_row_gives_its_verdict(bench: Bench) -> None:
+def test_every_row_gives_its_verdict(bench: RecordingInspector) -> None:
     """All in one test, so that the table of what is wrong can be read at a glance."""
     cases = every_case()
     found = [(case, verdict(examine(bench, case))) for case in cases]
@@ -135,13 +135,13 @@ def test_every_row_gives_its_verdict(bench: Bench) -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("case", hard_negatives(), ids=str)
 def test_a_hard_negative_is_no_use_and_a_visit_only_where_the_table_says_so(
-    bench: Bench, case: Case, method: str
+    bench: RecordingInspector, case: Case, method: str
 ) -> None:
     assert case.verdict != "use"
     assert verdict(examine(bench, msgspec.structs.replace(case, method=method))) == expected(case)
 
 
-def test_every_service_has_a_positive_and_a_near_miss(bench: Bench) -> None:
+def test_every_service_has_a_positive_and_a_near_miss(bench: RecordingInspector) -> None:
     cases = every_case()
     assert {case.service for case in cases} == set(bench.matcher.services)
     for service in bench.matcher.services.values():
@@ -152,7 +152,7 @@ def test_every_service_has_a_positive_and_a_near_miss(bench: Bench) -> None:
         assert verdicts.total() > verdicts[strongest.value], f"{service.id} has no near miss"
 
 
-def test_every_signature_is_the_reason_of_at_least_one_verdict(bench: Bench) -> None:
+def test_every_signature_is_the_reason_of_at_least_one_verdict(bench: RecordingInspector) -> None:
     spoke = {(found.service, found.signature) for case in every_case() if (found := examine(bench, case))}
     every = {(s.id, signature.id) for s in bench.matcher.services.values() for signature in s.signatures}
     assert every - spoke == set()

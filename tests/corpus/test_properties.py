@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bewust.bodies import answered, framed
-from bewust.detection import detect, observe
-from bewust.inspection import Bench
-from bewust.matching import Rule
+from bewust.catalogue.matching import Rule
+from bewust.cli.inspect import RecordingInspector
+from bewust.detection.bodies import answered, framed
+from bewust.detection.recordings import Exchange
+from bewust.detection.requests import detect, observe
+from bewust.detection.scanning import Scanner
 from bewust.model import ANY_HOST, OBSERVED_HEADERS, Content, Level
-from bewust.recordings import Exchange
-from bewust.scanning import Scanner
 from corpus.test_corpus import Case, every_case, examine, requests, verdict
 
-BENCH = Bench.load(None, None)
+BENCH = RecordingInspector.load(None, None)
 HOSTS = sorted(
     {host for s in BENCH.matcher.services.values() for signature in s.signatures for host in signature.hosts}
     - {ANY_HOST}

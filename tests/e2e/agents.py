@@ -15,7 +15,7 @@ from typing import IO, Any, Self
 
 import msgspec
 
-from bewust.state import Running, Settings
+from bewust.daemon.state import Running, Settings
 from bewust.state_files import RUN
 
 LAUNCH = Path(__file__).with_name("launch.py")
@@ -125,7 +125,7 @@ class RunningAgent:
         """The one child of the agent that is an inspector."""
         for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
             with contextlib.suppress(OSError):
-                if "bewust_addons.run" in Path(f"/proc/{pid}/cmdline").read_text():
+                if "bewust_addons.main" in Path(f"/proc/{pid}/cmdline").read_text():
                     return int(pid)
         raise AssertionError("no inspector runs")
 

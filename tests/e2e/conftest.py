@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from bewust.browsers import trust
-from bewust.state import Settings
+from bewust.browsers.launch import trust
+from bewust.daemon.state import Settings
 from e2e.agents import RunningAgent
 from e2e.chromium import Chromium
 from e2e.firefox import Firefox

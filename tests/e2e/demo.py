@@ -21,8 +21,11 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from bewust import browsers, catalogue, proving, tables
-from bewust.state import Settings
+from bewust.browsers import launch
+from bewust.catalogue import loading
+from bewust.cli.tables import agent as tables_agent
+from bewust.daemon.state import Settings
+from bewust.statistics import audit
 from e2e.agents import RunningAgent, wait_for
 from e2e.chromium import QUIET, Chromium
 from e2e.world import World
@@ -72,13 +75,13 @@ NOT_COUNTED = (
 def browser(agent: RunningAgent, world: World, profile: Path) -> Iterator[Chromium]:
     """The system's Chromium, its profile, PAC and trust made by the product as for `bewust browse`."""
     extra = [*QUIET, "--remote-debugging-port=0", f"--host-resolver-rules={world.resolver_rules()}"]
-    command, env = browsers.command(
-        browsers.find("chromium"), profile, pac_url=agent.pac_url, root_pem=agent.root_pem, url="about:blank",
+    command, env = launch.command(
+        launch.find("chromium"), profile, pac_url=agent.pac_url, root_pem=agent.root_pem, url="about:blank",
         extra=extra if WATCHED else [*extra, "--headless=new"],
     )  # fmt: skip
     origin = profile / "origin.pem"  # the ordinary site is reached directly, so its own root counts
     origin.write_bytes(world.root_pem.read_bytes())
-    browsers.trust(profile / ".pki" / "nssdb", origin)
+    launch.trust(profile / ".pki" / "nssdb", origin)
     with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             port_file = profile / "profile" / "DevToolsActivePort"
@@ -136,7 +139,7 @@ def report(agent: RunningAgent) -> None:
     """Print the counters, what was not counted, and what became of the toasts."""
     rows = [row for row in agent.ask("/counts.json") if row["n"]]
     console.print()
-    console.print(tables.stats_table(rows))
+    console.print(tables_agent.stats_table(rows))
     console.print("[bold]Not counted, and why[/bold]")
     for line in NOT_COUNTED:
         console.print(f"  - {line}")
@@ -149,7 +152,7 @@ def report(agent: RunningAgent) -> None:
 
 def prove(state: Path) -> None:
     """Do what a works council does: look for anything on disk that should not be there."""
-    proof = proving.prove(state, {service.id for service in catalogue.load()})
+    proof = audit.audit_state(state, {service.id for service in loading.load()})
     assert not proof.findings, f"found on disk: {'; '.join(proof.findings)}"
     console.print("\n[bold]On disk[/bold], as `bewust prove` shows it")
     for row in proof.receipt:
@@ -175,7 +178,7 @@ def main() -> int:
             report(agent)
             assert agent.stop() == 0, "the agent did not stop cleanly"
             prove(settings.state)
-    except (AssertionError, browsers.BrowserError, OSError) as error:
+    except (AssertionError, launch.BrowserError, OSError) as error:
         console.print(f"\n[bold red]The demonstration failed:[/bold red] {error}")
         return 1
     console.print(f"\nEverything promised happened, in {time.monotonic() - began:.0f} seconds. Nothing is left behind.")

@@ -98,7 +98,7 @@ class FirefoxError(Exception):
 class Firefox:
     """One Firefox process with its own profile, from `with` to the end of it.
 
-    `profile` is a folder (made if missing; put a trust store there first with `bewust.browsers.trust`),
+    `profile` is a folder (made if missing; put a trust store there first with `bewust.browsers.launch.trust`),
     `prefs` are laid over `PREFS`, `env` over the environment of the test.
     A page or an answer that takes longer than `patience` seconds is an error.
     """

@@ -12,16 +12,17 @@ import sys
 
 import msgspec
 
-from bewust import app, policy
-from bewust.app import Agent
+from bewust.config import policy
+from bewust.config.rules import load_or_last_good
+from bewust.daemon import app
+from bewust.daemon.app import Agent
+from bewust.daemon.serve import serve
+from bewust.daemon.state import Settings
 from bewust.durations import Duration
-from bewust.reminders import Held, Reminder
-from bewust.serving import serve
-from bewust.settings import in_force
-from bewust.state import Settings
-from bewust.supervision import Inspector
+from bewust.proxy.inspector import Inspector
+from bewust.reminders.schedule import Reminder, Suppressed
 
-app.WATCH_SECONDS = 0.2  # a test does not wait half a minute
+app.FILES_POLL_SECONDS = 0.2  # a test does not wait half a minute
 app.DRAIN_SECONDS = 0.2
 
 
@@ -30,16 +31,16 @@ if "INSPECTOR" in os.environ:  # one with a fault of its own
     Inspector.__init__.__kwdefaults__["command"] = (sys.executable, "-P", "-O", os.environ["INSPECTOR"])
 
 
-def _say(what: Reminder | Held) -> None:
+def _say(what: Reminder | Suppressed) -> None:
     print(json.dumps({"type": type(what).__name__.lower(), **msgspec.to_builtins(what)}), flush=True)
 
 
 def main() -> None:
     settings = msgspec.json.decode(sys.argv[1], type=Settings, dec_hook=lambda kind, value: kind(value))
     if "FLUSH_SECONDS" in os.environ:  # less than a policy may say
-        often, laid_over = Duration(f"{os.environ['FLUSH_SECONDS']}s"), policy.laid_over
-        policy.laid_over = lambda found: msgspec.structs.replace(laid_over(found), flush=often)
-    agent = Agent(settings, in_force(settings.config, settings.state), on_reminder=_say)
+        often, laid_over = Duration(f"{os.environ['FLUSH_SECONDS']}s"), policy.load_over
+        policy.load_over = lambda found: msgspec.structs.replace(laid_over(found), flush=often)
+    agent = Agent(settings, load_or_last_good(settings.config, settings.state), on_reminder=_say)
     asyncio.run(serve(agent))
 
 

@@ -30,7 +30,7 @@ def test_browse_opens_a_page_through_the_agent_and_leaves_no_profile_and_no_addr
     wrapper.chmod(0o755)
     with TemporaryDirectory(prefix="b") as scratch:  # a short name: Chromium puts a socket there
         command = subprocess.Popen(
-            [sys.executable, "-m", "bewust.cli", "--state", str(agent.settings.state), "browse"]
+            [sys.executable, "-m", "bewust.cli.main", "--state", str(agent.settings.state), "browse"]
             + ["--browser", str(wrapper), "https://www.google.nl/search?q=inline"],
             env={**os.environ, "TMPDIR": scratch},
         )
@@ -57,7 +57,7 @@ def command_lines(part: str) -> list[bytes]:
 
 def test_browse_without_an_agent_says_what_to_start(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "bewust.cli", "--state", str(tmp_path), "browse"], capture_output=True, text=True
+        [sys.executable, "-m", "bewust.cli.main", "--state", str(tmp_path), "browse"], capture_output=True, text=True
     )
     assert done.returncode == 5
     assert "bewust run" in done.stderr

@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.test_app import mine
-from bewust.app import Agent
-from bewust.messages import Detected
+from agent.daemon.test_app import mine
+from bewust.config.rules import load_rules
+from bewust.daemon.app import Agent
+from bewust.daemon.people import ME
+from bewust.daemon.state import Settings
 from bewust.model import Detection, Level
-from bewust.people import ME
-from bewust.settings import load_rules
-from bewust.state import Settings
+from bewust.proxy.messages import Detected
 from e2e.desktop import NEEDED, Desktop, environment
 
 ARTEFACTS = Path(__file__).parents[2] / "artefacts"
@@ -41,9 +41,9 @@ class Day:
     async def use(
         self, service: str, level: Level = Level.USE, internal: bool = False, keep: bool = False, photo: str = ""
     ) -> None:
-        self.agent.message(Detected(0, Detection(service, level, "a-rule", "file.toml", 1, internal)))
+        self.agent.on_inspector_message(Detected(0, Detection(service, level, "a-rule", "file.toml", 1, internal)))
         before = self.agent.people.shown
-        await self.agent.people.settled()
+        await self.agent.people.drain()
         if self.agent.people.shown > before and photo:
             self.desktop.wait_for(1)
             self.desktop.screenshot(ARTEFACTS / f"{photo}.png")
@@ -159,7 +159,9 @@ def test_open_uitleg_opens_our_own_page(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_silent_pilot_shows_nothing_and_counts_what_it_would_have(tmp_path: Path) -> None:
     async def test(day: Day) -> None:
         silent = msgspec.structs.replace(RULES.policy.reminders, silent=True)
-        day.agent.pipeline.adopt(msgspec.structs.replace(RULES.policy, reminders=silent), RULES.texts, RULES.services)
+        day.agent.pipeline.reconfigure(
+            msgspec.structs.replace(RULES.policy, reminders=silent), RULES.texts, RULES.services
+        )
         await day.use(SEARCH)
         day.at("09:10")
         await day.use(SEARCH)

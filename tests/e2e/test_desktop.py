@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bewust import notify
-from bewust.desk import Desk, backends
-from bewust.notify import SECONDS_TO_ANSWER, Action, Plyer, Toast, icon, show
+from bewust.desktop import toast as desktop_toast
+from bewust.desktop.desktop import Desk, backends
+from bewust.desktop.toast import SECONDS_TO_ANSWER, Action, Plyer, Toast, icon, show
 from e2e.desktop import NEEDED, Desktop, environment
 from e2e.services import SERVER, Service, able_to
 
@@ -70,7 +70,7 @@ def test_a_toast_is_drawn_and_goes_away_by_itself() -> None:
         desktop.screenshot(ARTEFACTS / "toast.png")
         assert desktop.displayed() == 1
         while desktop.displayed():
-            assert time.monotonic() < start + notify.SECONDS_ON_SCREEN + 60
+            assert time.monotonic() < start + desktop_toast.SECONDS_ON_SCREEN + 60
             time.sleep(0.1)
         assert desktop.history() == read([REMINDER])
 
@@ -79,10 +79,10 @@ def test_without_a_session_the_reason_says_so() -> None:
     with Desktop(daemon=False) as desktop:
         env = desktop.env
     with environment(env):  # an address at which nobody listens any more
-        assert asyncio.run(show(REMINDER)) == notify.OUTSIDE
+        assert asyncio.run(show(REMINDER)) == desktop_toast.OUTSIDE
     gone = {"DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "DISPLAY"}
     with environment({name: value for name, value in env.items() if name not in gone}):
-        assert asyncio.run(show(REMINDER)) == notify.OUTSIDE
+        assert asyncio.run(show(REMINDER)) == desktop_toast.OUTSIDE
     assert desktop.processes() == set()  # no dbus-launch either
 
 
@@ -94,13 +94,13 @@ def test_everything_that_was_started_is_ended() -> None:
 
 def test_a_desktop_without_a_notification_service_is_told_apart() -> None:
     with Desktop(daemon=False) as desktop, environment(desktop.env):
-        assert asyncio.run(show(REMINDER)) == notify.NOBODY
+        assert asyncio.run(show(REMINDER)) == desktop_toast.NOBODY
 
 
 def test_without_notify_send_the_remedy_is_named(tmp_path: Path) -> None:
     with Desktop() as desktop, environment(desktop.env | {"PATH": str(tmp_path)}):
         reason = asyncio.run(show(REMINDER))
-        assert reason is not None and "install libnotify-bin" in reason and reason != notify.NOBODY
+        assert reason is not None and "install libnotify-bin" in reason and reason != desktop_toast.NOBODY
 
 
 def test_a_frozen_service_costs_five_seconds_and_leaves_no_process() -> None:
@@ -109,7 +109,7 @@ def test_a_frozen_service_costs_five_seconds_and_leaves_no_process() -> None:
         before = desktop.processes()
         desktop.dunst.send_signal(signal.SIGSTOP)
         start = time.monotonic()
-        assert asyncio.run(show(REMINDER)) == notify.TOO_LATE
+        assert asyncio.run(show(REMINDER)) == desktop_toast.TOO_LATE
         assert SECONDS_TO_ANSWER - 0.1 < time.monotonic() - start < SECONDS_TO_ANSWER + 1
         desktop.wait_processes(before)  # the kernel clears the killed group away in its own time
         desktop.dunst.send_signal(signal.SIGCONT)
@@ -264,7 +264,7 @@ def test_a_frozen_dunst_costs_a_desk_five_seconds_and_leaves_no_process() -> Non
         desktop.dunst.send_signal(signal.SIGSTOP)
         async with logged_in() as login:
             start = time.monotonic()
-            assert await login.desk.show(BUTTONS) == notify.TOO_LATE
+            assert await login.desk.show(BUTTONS) == desktop_toast.TOO_LATE
             assert SECONDS_TO_ANSWER - 0.1 < time.monotonic() - start < SECONDS_TO_ANSWER + 1
             assert (login.plain, desktop.processes()) == (0, before)
             start = time.monotonic()

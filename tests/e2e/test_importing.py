@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from agent.organisations import imported
-from bewust.settings import load_rules
+from bewust.config.rules import load_rules
 from e2e.agents import RunningAgent
 from e2e.conftest import Open, settings
 from e2e.world import World

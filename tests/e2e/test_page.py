@@ -17,14 +17,14 @@ from playwright.sync_api import Page as Tab
 from agent.pages import WHO, Served, busy, served
 from bewust.model import Context
 from bewust.page.shown import Login
-from bewust.page.words import spoken
+from bewust.page.words import languages
 from e2e.chromium import Chromium
 from e2e.firefox import Firefox
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
 SHOTS = Path(__file__).parents[2] / "artefacts" / "page"
 SLUGS = ("", "why", "oops", "kept", "kept/delete", "unseen", "rules", "nowhere")
-PATHS = [f"/{language}/{slug}" for language in spoken() for slug in SLUGS]
+PATHS = [f"/{language}/{slug}" for language in languages() for slug in SLUGS]
 # A whole answer is large; what a person needs of it is which rule, and where.
 RUN_AXE = """axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
     .then(found => found.violations.map(v => v.id + ": " + v.nodes.map(n => n.target.join(" ")).join(", ")))"""
@@ -125,22 +125,22 @@ def test_axe_finds_nothing_in_firefox_and_its_buttons_work(here: Served, tmp_pat
             browser.evaluate(f"(() => {{ {OPEN_ALL}; }})()")
             browser.run(AXE.read_text(encoding="utf-8"))
             assert not browser.evaluate(RUN_AXE), path
-        for language in spoken():
+        for language in languages():
             browser.goto(f"{here.url}/{language}/")
             browser.submit("form:has([name=span][value=today])")
             browser.goto(f"{here.url}/{language}/kept/delete")
             browser.submit("main form")
             assert browser.evaluate("location.pathname") == f"/{language}/kept"
-    assert here.agent.asked == [(WHO, "today", None), "forget"] * len(spoken())
+    assert here.agent.asked == [(WHO, "today", None), "forget"] * len(languages())
 
 
-@pytest.mark.parametrize("language", spoken())
+@pytest.mark.parametrize("language", languages())
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
 def test_every_page_and_every_button(here: Served, chromium: Chromium, language: str, scripts: bool) -> None:
     context = chromium._browser.new_context(java_script_enabled=scripts)
     tab = context.new_page()
     tab.set_default_timeout(5000)
-    words = spoken()[language]
+    words = languages()[language]
     asked: list[str] = []
     tab.on("request", lambda request: asked.append(request.url))
     wrong: list[str] = []
@@ -157,9 +157,9 @@ def test_every_page_and_every_button(here: Served, chromium: Chromium, language:
     assert tab.get_by_role("button", name=words("why.copy")).count() == scripts
     press(tab, tab.get_by_role("link", name=words("oops.back")))
     delete(tab, here, language)
-    for other in spoken():
+    for other in languages():
         if other != language:
-            press(tab, tab.get_by_role("link", name=spoken()[other].form.name))
+            press(tab, tab.get_by_role("link", name=languages()[other].form.name))
             assert urlsplit(tab.url).path == f"/{other}/kept"
     assert {urlsplit(url).netloc for url in asked} == {urlsplit(here.url).netloc}
     assert not wrong  # the browser would say so if its policy had refused something of ours
@@ -174,7 +174,7 @@ def press(tab: Tab, target: Locator) -> None:
 
 def snooze(tab: Tab, here: Served, language: str) -> None:
     """Press each button about reminders, and see that the page says what holds."""
-    words = spoken()[language]
+    words = languages()[language]
     press(tab, tab.get_by_role("button", name=words("snooze.end_for", what=words("context.search"))))
     assert words("snooze.none") in tab.inner_text("main")
     for span in ("hour", "today"):
@@ -190,7 +190,7 @@ def snooze(tab: Tab, here: Served, language: str) -> None:
 
 def delete(tab: Tab, here: Served, language: str) -> None:
     """Turn back once, then delete."""
-    words = spoken()[language]
+    words = languages()[language]
     here.agent.asked.clear()
     tab.goto(here.url + f"/{language}/kept")
     press(tab, tab.get_by_role("link", name=words("kept.delete")))
@@ -205,7 +205,7 @@ def delete(tab: Tab, here: Served, language: str) -> None:
 def test_the_button_that_copies(here: Served, chromium: Chromium) -> None:
     context = chromium._browser.new_context(permissions=["clipboard-read", "clipboard-write"])
     tab = context.new_page()
-    words = spoken()["nl"]
+    words = languages()["nl"]
     tab.goto(here.url + "/nl/why")
     tab.get_by_role("button", name=words("why.copy")).click()
     tab.get_by_text(words("why.copied"), exact=True).wait_for(timeout=5000)
@@ -221,7 +221,7 @@ def test_the_button_that_copies(here: Served, chromium: Chromium) -> None:
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(here: Served, tab: Tab) -> None:
     tab.goto(here.url + "/nl/")
     tab.keyboard.press("Tab")
-    assert tab.evaluate("document.activeElement.textContent") == spoken()["nl"]("site.skip")
+    assert tab.evaluate("document.activeElement.textContent") == languages()["nl"]("site.skip")
     assert tab.evaluate("document.activeElement.getBoundingClientRect().top") >= 0  # it came into sight
     tab.keyboard.press("Enter")
     assert tab.evaluate("document.activeElement.id") == "content"
@@ -239,7 +239,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(here: Served, tab
             return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 ? 1 : 0; })()""")
     assert reached == reachable
     tab.goto(here.url + "/nl/")
-    tab.get_by_role("button", name=spoken()["nl"]("snooze.today")).focus()
+    tab.get_by_role("button", name=languages()["nl"]("snooze.today")).focus()
     with tab.expect_navigation():
         tab.keyboard.press("Enter")
     assert here.agent.asked == [(WHO, "today", None)]
@@ -274,7 +274,7 @@ def test_the_organisations_theme_is_what_people_see(here: Served, tab: Tab) -> N
     theme.write_text(":root { --bewust-accent: rgb(90, 0, 90) }", encoding="utf-8")
     try:
         tab.goto(here.url + "/nl/why")
-        button = tab.get_by_role("link", name=spoken()["nl"]("why.oops"))
+        button = tab.get_by_role("link", name=languages()["nl"]("why.oops"))
         assert button.evaluate("one => getComputedStyle(one).backgroundColor") == "rgb(90, 0, 90)"
     finally:
         os.unlink(theme)

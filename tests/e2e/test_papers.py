@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from bewust import languages
+from bewust.config import languages as config_languages
+from bewust.config.rules import load_rules
 from bewust.keys import key_text
 from bewust.papers.rendering import PAPERS
 from bewust.papers.writing import write
-from bewust.settings import load_rules
 from e2e.chromium import Chromium
 from e2e.test_page import OVERFLOW, axe
 
@@ -51,7 +51,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 def papers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("papers")
     (folder / "policy.toml").write_text(request.param, encoding="utf-8")
-    write(load_rules(folder), folder / "out", list(languages.known()))
+    write(load_rules(folder), folder / "out", list(config_languages.known()))
     return folder / "out"
 
 
@@ -59,7 +59,7 @@ def sheets(pdf: bytes) -> int:
     return len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf))
 
 
-@pytest.mark.parametrize("language", languages.known())
+@pytest.mark.parametrize("language", config_languages.known())
 def test_the_sheet_for_the_works_council_is_one_page(papers: Path, chromium: Chromium, language: str) -> None:
     chromium.goto((papers / f"works-council.{language}.html").as_uri())
     pdf = chromium.page.pdf(prefer_css_page_size=True)
@@ -68,7 +68,7 @@ def test_the_sheet_for_the_works_council_is_one_page(papers: Path, chromium: Chr
     assert 5 < sheets(chromium.page.pdf(prefer_css_page_size=True)) < 15  # and the count does count
 
 
-@pytest.mark.parametrize("language", languages.known())
+@pytest.mark.parametrize("language", config_languages.known())
 @pytest.mark.parametrize("paper", PAPERS)
 def test_a_paper_prints_on_a4_and_asks_for_nothing(papers: Path, chromium: Chromium, paper: str, language: str) -> None:
     asked: list[str] = []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bewust.browsers import trust
+from bewust.browsers.launch import trust
 from e2e.agents import RunningAgent, wait_for
 from e2e.chromium import Chromium
 from e2e.conftest import settings

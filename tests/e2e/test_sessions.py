@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from agent.somebody import ANNE, needs_root, play, said
-from bewust.state import Settings
+from bewust.daemon.state import Settings
 from e2e.agents import RunningAgent, wait_for
 from e2e.conftest import settings
 from e2e.desktop import NEEDED, Desktop
@@ -68,7 +68,7 @@ while data := s.recv(65536):
 @contextmanager
 def session(managed: Settings, desktop: Desktop, state: Path) -> Iterator["subprocess.Popen[str]"]:
     """The real `bewust session` of the person who runs the tests."""
-    command = [sys.executable, "-m", "bewust.cli", "--state", state, "session", "--socket", managed.socket]
+    command = [sys.executable, "-m", "bewust.cli.main", "--state", state, "session", "--socket", managed.socket]
     with subprocess.Popen(list(map(str, command)), env=desktop.env, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from agent.somebody import BERT, needs_root, play, said
-from bewust.authority import KEY_FILE
+from bewust.authority.authority import KEY_FILE
 from e2e.agents import RunningAgent, ports_of
 from e2e.conftest import settings
 from e2e.world import World
@@ -100,7 +100,7 @@ def test_the_page_does_and_tells_nothing_for_another_login(running: RunningAgent
 def test_the_secrets_are_in_no_command_line_and_no_environment_that_others_read(running: RunningAgent) -> None:
     look = "for p in sys.argv[1:]: print(open(f'/proc/{p}/cmdline').read().replace(chr(0), ' '))"
     shown = said(play(BERT, look, running.process.pid, running.inspector_pid()))
-    assert "bewust_addons.run" in shown and running._running.token not in shown
+    assert "bewust_addons.main" in shown and running._running.token not in shown
     environment = subprocess.run(
         ["cat", f"/proc/{running.inspector_pid()}/environ"], capture_output=True, check=True
     ).stdout  # fmt: skip

@@ -25,8 +25,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from mitmproxy.certs import CertStore
 from playwright.sync_api import Error as ChromiumError
 
-from bewust.authority import KEY_FILE, Authority, issue
-from bewust.browsers import trust
+from bewust.authority.authority import KEY_FILE, Authority, issue
+from bewust.browsers.launch import trust
 from e2e.chromium import EXECUTABLE, Chromium
 from e2e.firefox import FIREFOX, Firefox, FirefoxError
 

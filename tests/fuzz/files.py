@@ -14,16 +14,19 @@ from mitmproxy.io import FlowWriter
 from mitmproxy.test import tflow, tutils
 
 from agent.bundles import PRIVATE, signed
-from bewust import bundle, catalogue, policy, recordings, release, reports
-from bewust.bundle import BundleError
-from bewust.inspection import Bench
+from bewust.catalogue import loading, signed_file
+from bewust.catalogue.entries import CatalogueError
+from bewust.catalogue.matching import compile_services
+from bewust.catalogue.signed_file import BundleError
+from bewust.cli.inspect import RecordingInspector
+from bewust.config import policy
+from bewust.config.policy import PolicyError
+from bewust.detection import recordings
+from bewust.detection.recordings import RecordingError
 from bewust.keys import key_text
-from bewust.matching import compile_services
 from bewust.model import Depth
-from bewust.policy import PolicyError
-from bewust.recordings import RecordingError
-from bewust.reports import ReportError
-from bewust.schema import CatalogueError
+from bewust.statistics import formats, randomise
+from bewust.statistics.formats import ReportError
 from bewust_addons.flowfile import exchanges
 from fuzz.target import Target
 
@@ -39,7 +42,7 @@ class Catalogue(Target):
 
     def test(self, data: bytes) -> None:
         try:
-            services = catalogue.parse(data.decode("utf-8", "replace"), "fuzzed.toml")
+            services = loading.parse(data.decode("utf-8", "replace"), "fuzzed.toml")
         except CatalogueError as refusal:
             one_line(refusal)
         else:
@@ -73,7 +76,7 @@ class Har(Target):
     def __init__(self) -> None:
         self._folder = TemporaryDirectory(prefix="fuzz-")
         self._file = Path(self._folder.name) / "recording.har"
-        self._bench = Bench.load(None, None)
+        self._bench = RecordingInspector.load(None, None)
 
     def seeds(self) -> Iterator[bytes]:
         entry = {
@@ -131,17 +134,17 @@ class Releases(Target):
 
     def seeds(self) -> Iterator[bytes]:
         die = random.Random(1).randrange
-        yield reports.encode(release.seal({}, "2026-P12", ["chatgpt"], policy.load(), die)).encode()
+        yield formats.encode(randomise.randomise_period({}, "2026-P12", ["chatgpt"], policy.load(), die)).encode()
         yield from self.MORE
 
     def test(self, data: bytes) -> None:
-        for read in (reports.decode, reports.decode_sum, reports.decode_opened):
+        for read in (formats.decode, formats.decode_sum, formats.decode_opened):
             try:
                 found = read(data)
             except ReportError as refusal:
                 one_line(refusal)
             else:
-                reports.encode(found)
+                formats.encode(found)
 
 
 class Bundles(Target):
@@ -149,14 +152,14 @@ class Bundles(Target):
 
     def seeds(self) -> Iterator[bytes]:
         yield signed({"a.toml": "x = 1"})
-        yield msgspec.json.encode(bundle.Bundle("bewust-catalogue/1", "1", "2026-12-01T10:00:00Z", {"a.toml": ""}))
+        yield msgspec.json.encode(signed_file.Bundle("bewust-catalogue/1", "1", "2026-12-01T10:00:00Z", {"a.toml": ""}))
 
     def test(self, data: bytes) -> None:
         keys = [key_text(PRIVATE.public_key())]
-        whole = bundle.MAGIC + PRIVATE.sign(bundle.MAGIC + data) + data
+        whole = signed_file.MAGIC + PRIVATE.sign(signed_file.MAGIC + data) + data
         for made in (data, whole):
             try:
-                found, _ = bundle.opened(made, keys, "fuzzed")
+                found, _ = signed_file.verify_and_decode(made, keys, "fuzzed")
             except BundleError as refusal:
                 one_line(refusal)
             else:
@@ -167,7 +170,7 @@ class Bundles(Target):
 
 def parsed(text: str, name: str) -> None:
     try:
-        catalogue.parse(text, name)
+        loading.parse(text, name)
     except CatalogueError as refusal:
         one_line(refusal)
 

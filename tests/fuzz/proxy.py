@@ -34,7 +34,7 @@ SECONDS = 2.0  # for one connection; a peer that only waits is no finding
 EVERY = 25  # connections between two looks at the agent
 AGENT_MB, INSPECTOR_MB = 160, 260  # resident; idle they have about 50 and 70
 WORKERS = 6
-MITMPROXYS = ("mitmproxy", "bewust_addons.connections")  # where an exception of mitmproxy's ends one connection
+MITMPROXYS = ("mitmproxy", "bewust_addons.connection")  # where an exception of mitmproxy's ends one connection
 HOST = "www.google.nl"
 STRANGE = (b"\x00", b"\xff" * 4, b"\r\n\r\n", b"\r\n", b":", b" ", b"0" * 20, b"-1", b"\x7f\xff\xff\xff", b"chunked",
            b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"A" * 70_000, "é".encode(),

@@ -15,25 +15,25 @@ import brotli
 import msgspec
 import zstandard
 
+from agent.daemon.test_app import RULES, Desktop
 from agent.fronts import BY_NAME, DECRYPTED, MATCHER, Listener, connect
 from agent.pages import Fake
-from agent.test_app import RULES, Desktop
-from bewust.app import Agent
-from bewust.decoding import CORRUPT, PIECE, decoders
-from bewust.link import Link
-from bewust.logins import Logins, Remote
-from bewust.markup import Markup
-from bewust.messages import Alive, Detected, Start
-from bewust.model import Content, Detection, Level, Memory
-from bewust.outbound import Site
-from bewust.page import Page
-from bewust.relay import Asked, Buffer
-from bewust.scanning import Scanner
-from bewust.schema import parse_marker
-from bewust.session import LINE_LIMIT, Hello, Snoozed
-from bewust.state import Settings
-from bewust.supervision import LINE_LIMIT as PIPE_LINE
-from bewust.supervision import Inspector
+from bewust.catalogue.entries import parse_marker
+from bewust.daemon.app import Agent
+from bewust.daemon.state import Settings
+from bewust.detection.decompression import CORRUPT, PIECE, decoders
+from bewust.detection.html import HtmlMatcher
+from bewust.detection.scanning import Scanner
+from bewust.model import Content, Detection, Level, SavedUserState
+from bewust.page.application import Page
+from bewust.proxy.connection import ClientConnection
+from bewust.proxy.inspector import LINE_LIMIT as PIPE_LINE
+from bewust.proxy.inspector import Inspector
+from bewust.proxy.messages import Alive, Detected, Start
+from bewust.proxy.outbound import ServerConnection
+from bewust.proxy.relay import Buffer, ConnectClient
+from bewust.sessions.client import LINE_LIMIT, Hello, Snoozed
+from bewust.sessions.server import Logins, RemoteDesktop
 from fuzz.target import Target
 
 UNFOLDED = 8 << 20  # bytes of a decoded body after which a target looks no further
@@ -99,17 +99,17 @@ class Heads(Streams):
 
     def __init__(self) -> None:
         super().__init__()
-        self.links: set[Link] = set()
-        self.waiting: set[Link] = set()
+        self.links: set[ClientConnection] = set()
+        self.waiting: set[ClientConnection] = set()
         self.pages: set[asyncio.Transport] = set()
 
     def page(self) -> asyncio.Protocol:
         return asyncio.Protocol()
 
-    async def has_room(self, link: Link, pages: int = 0) -> bool:
+    async def admits(self, link: ClientConnection, pages: int = 0) -> bool:
         return True
 
-    async def dial(self, link: Link) -> Site:
+    async def dial(self, link: ClientConnection) -> ServerConnection:
         assert 0 < link.port < 65536 and link.host
         raise OSError
 
@@ -119,10 +119,10 @@ class Heads(Streams):
 
     def test(self, data: bytes) -> None:
         cut = data[0] if data else 0
-        link = Link(cast(Any, self))
+        link = ClientConnection(cast(Any, self))
         link.connection_made(transport := Transport())
         for piece in (data[:cut], data[cut:]):
-            if transport.over or link.way == "page":
+            if transport.over or link.route == "page":
                 break
             link.received(memoryview(piece))
             self.settle()
@@ -132,7 +132,7 @@ class Heads(Streams):
         self.pages.clear()
 
     async def _asked(self, data: bytes, cut: int) -> None:
-        asked = Asked(self.buffer)
+        asked = ConnectClient(self.buffer)
         asked.connection_made(Transport())
         for piece in (data[:cut], data[cut:]):
             asked.received(memoryview(piece))
@@ -193,7 +193,7 @@ class Sessions(Streams):
     """What a login's process says to the service."""
 
     def seeds(self) -> Iterator[bytes]:
-        hello = msgspec.json.encode(Hello(Memory())) + b"\n"
+        hello = msgspec.json.encode(Hello(SavedUserState())) + b"\n"
         yield hello + msgspec.json.encode(Snoozed("today")) + b"\n"
         yield hello + b'{"type":"moment","id":1,"busy":"locked"}\n{"type":"shown","id":2,"problem":"x"}\n'
         yield b'{"type":"hello","memory":{"explained":["chat"],"until":"2026-12-01","snoozed":{"chat":"2026-12-01"}}}\n'
@@ -205,7 +205,7 @@ class Sessions(Streams):
             reader.feed_eof()
             logins = Logins(came=lambda *_: None, left=lambda *_: None, snooze=lambda *_: None)
             with contextlib.suppress(OSError, ValueError, TimeoutError):  # what ends that session, and nothing else
-                await logins._talk(Remote(1000, cast(Any, None)), reader)
+                await logins._talk(RemoteDesktop(1000, cast(Any, None)), reader)
             assert logins.count == 0
 
         self.loop.run_until_complete(talk())
@@ -228,7 +228,9 @@ class Pipe(Streams):
 
     def test(self, data: bytes) -> None:
         async def listen() -> None:
-            inspector = Inspector(Start(""), up=self.ports.append, down=lambda: None, message=self.agent.message)
+            inspector = Inspector(
+                Start(""), up=self.ports.append, down=lambda: None, message=self.agent.on_inspector_message
+            )
             reader = asyncio.StreamReader(limit=PIPE_LINE)
             reader.feed_data(data)
             reader.feed_eof()
@@ -313,7 +315,7 @@ class Html(Target):
             assert self._found(data, size) == whole, f"cut by {size}: another verdict"
 
     def _found(self, data: bytes, size: int) -> set[tuple[int, int]]:
-        markup, found = Markup(self._sets), set[tuple[int, int]]()
+        markup, found = HtmlMatcher(self._sets), set[tuple[int, int]]()
         for start in range(0, len(data), size):
             found |= markup.feed(data[start : start + size], last=False)
         return found | markup.feed(b"", last=True)

@@ -19,7 +19,7 @@ def site(tmp_path: Path) -> Path:
     listed = folder / "bewust" / "page" / "static" / "VENDORED.md"
     listed.parent.mkdir(parents=True)
     listed.write_text(VENDORED)
-    installed(folder, "bewust", ["Kept>=1", "pip>=1", "elsewhere; sys_platform == 'plan9'"], "bewust/app.py")
+    installed(folder, "bewust", ["Kept>=1", "pip>=1", "elsewhere; sys_platform == 'plan9'"], "bewust/daemon/app.py")
     installed(folder, "kept", ["urwid"], "kept/__init__.py")
     installed(folder, "mitmproxy", [], "mitmproxy/tools/web/app.py", "mitmproxy/proxy/server.py")
     installed(folder, "pip", [], "pip/__init__.py", "../../bin/pip")

@@ -16,7 +16,7 @@ from installer import payload
 
 def test_what_nobody_uses_goes_and_the_rest_stays(tmp_path: Path) -> None:
     kept = [
-        "bewust/app.py",
+        "bewust/daemon/app.py",
         "mitmproxy/proxy/layers/tls.py",
         "rich/table.py",
         "bewust_config/languages/nl/reminders.toml",
@@ -53,10 +53,21 @@ def test_a_package_for_another_system_is_built_with_the_python_it_brings(
 # Every process that a workstation runs, what commands import late, and all that imports mitmproxy.
 PROCESSES = (
     *(f"bewust_addons.{path.stem}" for path in sorted((payload.ROOT / "addons/bewust_addons").glob("[a-z]*.py"))),
-    "bewust.app", "bewust.session", "bewust.desk", "bewust.notify", "bewust.cli", "bewust.page", "bewust.tables",
-    "bewust.inspection", "bewust.papers.writing", "bewust.doctor.examination", "bewust.doctor.bundle",
-    "bewust.admin.trying", "bewust.proving", "bewust.bringing",
-)  # fmt: skip
+    "bewust.daemon.app",
+    "bewust.sessions.client",
+    "bewust.desktop.desktop",
+    "bewust.desktop.toast",
+    "bewust.cli.main",
+    "bewust.page.application",
+    "bewust.cli.tables.agent",
+    "bewust.cli.inspect",
+    "bewust.papers.writing",
+    "bewust.doctor.examination",
+    "bewust.doctor.bundle",
+    "bewust.browsers.handshake",
+    "bewust.statistics.audit",
+    "bewust.config.catalogue_import",
+)
 
 
 def test_what_is_left_out_is_not_missed_by_any_process_of_ours(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from agent.fleets import compute
-from bewust import reports
 from bewust.fleet.html import render
 from bewust.fleet.simulation import simulate
+from bewust.statistics import formats
 
 WORKSTATIONS, SECONDS = 100_000, 10.0
 
@@ -32,6 +32,6 @@ def test_a_hundred_thousand_workstations_take_less_than_ten_seconds(tmp_path: Pa
     print(f"\n{WORKSTATIONS} workstations, {'a file each' if each else 'one file'}: computed in {computed:.1f} s, "
           f"with the report in {time.perf_counter() - start:.1f} s")  # fmt: skip
     assert findings.read.valid == WORKSTATIONS
-    (cell,) = [cell for cell in findings.of(("2026-P01", "local"), "any") if cell.block in reports.BLOCKS]
+    (cell,) = [cell for cell in findings.of(("2026-P01", "local"), "any") if cell.block in formats.BLOCKS]
     assert abs(cell.estimate - truth["periods"]["2026-P01"]["bounded"]["any"]["any"]) < 4 * cell.sd
     assert computed < SECONDS

@@ -10,9 +10,9 @@ from fractions import Fraction
 
 import pytest
 
+from bewust.config.policy import EPSILONS, Policy
 from bewust.model import Kind
-from bewust.policy import EPSILONS, Policy
-from bewust.reports import BLOCKS, BOUNDS
+from bewust.statistics.formats import BLOCKS, BOUNDS
 from privacy import auditing
 from privacy.auditing import MUTATIONS, SURE, Mutation, Neighbours, gate, keeper_audit, keeper_scores, used, worst
 

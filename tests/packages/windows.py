@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from bewust import managed
+from bewust.config import platform_policy
 from installer.windows import package
 from packages import wine
 from packages.machines import internet, wait
@@ -52,7 +52,8 @@ print(opener.open(url, timeout=60).status)
 """
 # Every module that imports mitmproxy, so nothing of it was left out that is missed; and what shows a toast.
 IMPORTS = """
-import importlib, pkgutil, bewust_addons.flowfile, bewust.notify, plyer.platforms.win.notification
+import importlib, pkgutil, bewust_addons.flowfile
+import bewust.desktop.toast, plyer.platforms.win.notification
 from bewust_addons.patches import imports
 imports.skip()
 for module in pkgutil.walk_packages(bewust_addons.__path__, "bewust_addons."):
@@ -107,7 +108,7 @@ def msi(version: str) -> str:
 def bewust(windows: Windows, version: str, *words: str) -> tuple[int, str]:
     """Run our command as it was installed."""
     python = rf"C:\Program Files\Bewust\{version}\python\python.exe"
-    return windows.run(python, "-m", "bewust.cli", *words)
+    return windows.run(python, "-m", "bewust.cli.main", *words)
 
 
 def counts(windows: Windows, version: str) -> dict[tuple[str, str], int]:
@@ -207,7 +208,7 @@ def test_a_workstation_from_install_to_removal(windows: Windows) -> None:
         wait(partial(reminded, windows, "0.1.0"), 240)
 
         # What the template of group policy would write is read.
-        windows.run("reg", "add", rf"HKLM\{managed.KEY}", "/v", "reminders.daily", "/t", "REG_DWORD", "/d", "5")
+        windows.run("reg", "add", rf"HKLM\{platform_policy.KEY}", "/v", "reminders.daily", "/t", "REG_DWORD", "/d", "5")
         _, said = bewust(windows, "0.1.0", "policy", "show", "--origin")
         assert re.search(r"reminders\.daily\s+\|5\s+\|registry", said), said
 

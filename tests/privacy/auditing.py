@@ -18,12 +18,13 @@ from typing import NamedTuple
 
 import pytest
 
-from bewust import keeping, release
-from bewust.counters import Key
+from bewust.config.policy import Policy, ReleaseRules
 from bewust.model import Kind
-from bewust.policy import Policy, ReleaseRules
-from bewust.release import Presence
-from bewust.reports import BOUNDS, SERVICES, LocalReport, blocks_of
+from bewust.statistics import randomise
+from bewust.statistics.counters import Key
+from bewust.statistics.formats import BOUNDS, SERVICES, LocalReport, blocks_of
+from bewust.statistics.keepers import sums as keeper_sums
+from bewust.statistics.randomise import Presence
 
 PERIOD = "2026-P12"
 NAMES = tuple(f"service-{n}" for n in range(SERVICES))
@@ -145,7 +146,7 @@ def one_run(guesses: Sequence[tuple[float, bool]], alpha: float = 0.05) -> float
 # What the attacker looks at: reports of `release.seal`, and noise of `keeping.noise`.
 
 
-def seeded(seed: int | str) -> release.Random:
+def seeded(seed: int | str) -> randomise.Random:
     """Return chance that is the same every time. What is audited is what the code makes of chance."""
     return random.Random(seed).randrange
 
@@ -161,9 +162,9 @@ def costing(**epsilon: str) -> Policy:
     return Policy(release=ReleaseRules(epsilon=epsilon))
 
 
-def made(counts: Counts, policy: Policy, chance: release.Random) -> LocalReport:
+def made(counts: Counts, policy: Policy, chance: randomise.Random) -> LocalReport:
     """Return what a workstation sends."""
-    report = release.seal(counts, PERIOD, NAMES, policy, chance)
+    report = randomise.randomise_period(counts, PERIOD, NAMES, policy, chance)
     assert isinstance(report, LocalReport)
     return report
 
@@ -179,7 +180,7 @@ class Neighbours:
 
     def __init__(self, one: Counts, other: Counts, policy: Policy, *blocks: str) -> None:
         self.policy, self.counts = policy, (one, other)
-        bits = [blocks_of(release.presence(counts, PERIOD, NAMES)) for counts in (one, other)]
+        bits = [blocks_of(randomise.presence(counts, PERIOD, NAMES)) for counts in (one, other)]
         self.differing = [
             (name, place, str(mine))
             for name in blocks
@@ -201,7 +202,7 @@ class Neighbours:
         sample = made({}, self.policy, seeded(0))
         return sum(_weight(sample.blocks[name].flip) for name, _, _ in self.differing)
 
-    def score(self, secret: bool, chance: release.Random, exports: int = 1) -> float:
+    def score(self, secret: bool, chance: randomise.Random, exports: int = 1) -> float:
         """Return what the attacker makes of the reports of the first (True) or the second."""
         counts = self.counts[0 if secret else 1]
         score = sum(self.likelihood(made(counts, self.policy, chance)) for _ in range(exports))
@@ -239,7 +240,7 @@ def keeper_scores(block: str, epsilon: Fraction, worlds: tuple[Bits, Bits], trut
     the keepers' own function, for all sums at once: it is independent by cell.
     """
     scale, width = float(BOUNDS[block] / epsilon), len(worlds[0])
-    drawn = keeping.noise(BOUNDS[block], epsilon, width * sums)
+    drawn = keeper_sums.noise(BOUNDS[block], epsilon, width * sums)
     real, scores = worlds[0 if truth else 1], []
     for start in range(0, len(drawn), width):
         seen = [bit + noise for bit, noise in zip(real, drawn[start : start + width], strict=True)]
@@ -270,18 +271,18 @@ def gate(bound: float, claimed: str) -> bool:
 
 def wrong_scale(patch: pytest.MonkeyPatch) -> None:
     """A quarter of the noise that was promised."""
-    right = release.flip
-    patch.setattr(release, "flip", lambda name, epsilon: right(name, 4 * epsilon))
+    right = randomise.flip_probability
+    patch.setattr(randomise, "flip_probability", lambda name, epsilon: right(name, 4 * epsilon))
 
 
 def _noise_only_on(patch: pytest.MonkeyPatch, value: int) -> None:
-    right = release.randomised
+    right = randomise.randomised
 
-    def wrong(bits: Sequence[int], probability: Fraction, chance: release.Random) -> Presence:
+    def wrong(bits: Sequence[int], probability: Fraction, chance: randomise.Random) -> Presence:
         noisy = right(bits, probability, chance)
         return tuple(after if bit == value else bit for bit, after in zip(bits, noisy, strict=True))
 
-    patch.setattr(release, "randomised", wrong)
+    patch.setattr(randomise, "randomised", wrong)
 
 
 def noise_on_ones(patch: pytest.MonkeyPatch) -> None:
@@ -296,17 +297,17 @@ def noise_on_noughts(patch: pytest.MonkeyPatch) -> None:
 
 def reused_seed(patch: pytest.MonkeyPatch) -> None:
     """Each period has its own noise, and every workstation the same."""
-    right = release.randomised
+    right = randomise.randomised
 
-    def wrong(bits: Sequence[int], probability: Fraction, chance: release.Random) -> Presence:
+    def wrong(bits: Sequence[int], probability: Fraction, chance: randomise.Random) -> Presence:
         return right(bits, probability, seeded(PERIOD))
 
-    patch.setattr(release, "randomised", wrong)
+    patch.setattr(randomise, "randomised", wrong)
 
 
 def no_bound(patch: pytest.MonkeyPatch) -> None:
     """Everything that was used is in the report."""
-    patch.setattr(release, "bounded", lambda bits, chance: tuple(bits))
+    patch.setattr(randomise, "bounded", lambda bits, chance: tuple(bits))
 
 
 def nothing(patch: pytest.MonkeyPatch) -> None:

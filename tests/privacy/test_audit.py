@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from bewust import keeping, release, reports, sharing
-from bewust.counters import Key
+from bewust.config.policy import Keeper, Policy, ReleaseRules
 from bewust.keys import key_id, key_text
 from bewust.model import Kind
-from bewust.policy import Keeper, Policy, ReleaseRules
-from bewust.reports import BOUNDS, SplitReport
-from bewust.vault import KeeperKey
+from bewust.statistics import formats, randomise, secret_sharing
+from bewust.statistics.counters import Key
+from bewust.statistics.formats import BOUNDS, SplitReport
+from bewust.statistics.keepers import sums
+from bewust.statistics.keepers.keyfile import KeeperKey
 from privacy import auditing
 from privacy.auditing import MUTATIONS, Mutation, Neighbours, gate, keeper_audit, seeded, used, worst
 
@@ -154,19 +155,19 @@ def test_what_was_audited_is_what_a_keeper_adds_to_a_real_batch(tmp_path: Path) 
     keys = (X25519PrivateKey.generate(), X25519PrivateKey.generate())
     publics = [key_text(key.public_key()) for key in keys]
     rules = Policy(mechanism="split", release=ReleaseRules(keepers=(Keeper("a", publics[0]), Keeper("b", publics[1]))))
-    chance, batch, total = seeded(5), [], [0] * reports.WIDTH
+    chance, batch, total = seeded(5), [], [0] * formats.WIDTH
     for n in range(50):
         counts = {Key(WEEK, auditing.NAMES[(n + k) % 24], Kind.USE): 1 for k in range(n % 4)}
-        report = release.seal(counts, WEEK, auditing.NAMES, rules, chance)
+        report = randomise.randomise_period(counts, WEEK, auditing.NAMES, rules, chance)
         assert isinstance(report, SplitReport)
         batch.append(report)
-        total = [a + b for a, b in zip(total, release.presence(counts, WEEK, auditing.NAMES), strict=True)]
+        total = [a + b for a, b in zip(total, randomise.presence(counts, WEEK, auditing.NAMES), strict=True)]
     mine = KeeperKey("a", key_id(keys[0].public_key()), keys[0], tmp_path / "a.key")
-    noisy = [int(text) for text in keeping.sum_batch(batch, mine).sum]
+    noisy = [int(text) for text in sums.sum_batch(batch, mine).sum]
     for report in batch:
-        noisy = [a + b for a, b in zip(noisy, sharing.open_share(report, 1, keys[1]), strict=True)]
-    found = [(value + (1 << 63)) % sharing.MODULUS - (1 << 63) for value in noisy]
+        noisy = [a + b for a, b in zip(noisy, secret_sharing.open_share(report, 1, keys[1]), strict=True)]
+    found = [(value + (1 << 63)) % secret_sharing.MODULUS - (1 << 63) for value in noisy]
     noise = [a - b for a, b in zip(found, total, strict=True)]
     assert any(noise)
-    for name, block in reports.blocks_of(noise).items():
+    for name, block in formats.blocks_of(noise).items():
         assert all(abs(value) <= 60 * BOUNDS[name] / Fraction(rules.epsilons[name]) for value in block)

@@ -19,11 +19,12 @@ from pathlib import Path
 
 import pytest
 
-from bewust import counters, delivery, keeping, release, reports, retention
-from bewust.counters import Key
+from bewust.config.policy import EPSILONS, Policy, ReleaseRules
 from bewust.model import Kind
-from bewust.policy import EPSILONS, Policy, ReleaseRules
-from bewust.storage import Store
+from bewust.statistics import counters, delivery, formats, randomise, retention
+from bewust.statistics.counters import Key
+from bewust.statistics.keepers import sums
+from bewust.statistics.storage import Store
 from privacy.auditing import NAMES, PERIOD, Neighbours, made, seeded, used, worst
 
 FLEET, SHARE = 60, 0.4  # people, and how many of them use a service
@@ -102,7 +103,7 @@ def test_a_report_with_a_name_on_it_tells_of_services_no_more_than_was_claimed()
 def test_all_of_a_report_tells_no_more_than_all_of_its_epsilon() -> None:
     """Everything in it at once: used three services, was reminded, had a page translated; or nothing of it all."""
     busy = used(0, 1, 2, kinds=[Kind.INTERNAL, Kind.REMINDED])
-    pair, chance = Neighbours(busy, used(), Policy(), *reports.BLOCKS), seeded(5)
+    pair, chance = Neighbours(busy, used(), Policy(), *formats.BLOCKS), seeded(5)
     right = accuracy(lambda secret: pair.score(secret, chance), 10_000)
     total = sum(map(Fraction, EPSILONS["local"].values()), Fraction())
     print(f"local, whole report: {right:.3f} of at most {ceiling(total):.3f}")
@@ -112,12 +113,12 @@ def test_all_of_a_report_tells_no_more_than_all_of_its_epsilon() -> None:
 def test_reports_without_names_hide_the_leaver_among_the_others() -> None:
     """Only the sum over the fleet is seen, with the leaver and without: far below even the ceiling."""
     epsilon, chance = Fraction(EPSILONS["local"]["any"]), seeded(6)
-    coin, crowd = release.flip("any", epsilon), random.Random(7)
+    coin, crowd = randomise.flip_probability("any", epsilon), random.Random(7)
 
     def attack(secret: bool) -> float:
         others = [int(crowd.random() < SHARE) for _ in range(FLEET - 1)]
-        before = sum(release.randomised([*others, int(secret)], coin, chance))
-        after = sum(release.randomised(others, coin, chance))
+        before = sum(randomise.randomised([*others, int(secret)], coin, chance))
+        after = sum(randomise.randomised(others, coin, chance))
         return before - after - 0.5
 
     right = accuracy(attack, 10_000)
@@ -135,7 +136,7 @@ def test_sums_of_the_keepers_tell_of_one_bit_no_more_than_was_claimed(keepers: i
     side fails by accident with probability 3e-7.
     """
     epsilon, guesses = Fraction(EPSILONS["split"]["any"]), 20_000
-    drawn = [keeping.noise(1, epsilon, guesses) for _ in range(keepers)]
+    drawn = [sums.noise(1, epsilon, guesses) for _ in range(keepers)]
     noise = iter([sum(each) for each in zip(*drawn, strict=True)])
     right = accuracy(lambda secret: secret + next(noise) - 0.5, guesses)
     print(f"split, any, noise of {keepers}: {right:.3f} of at most {ceiling(epsilon):.3f}")
@@ -147,7 +148,7 @@ def test_sums_of_the_keepers_tell_of_one_bit_no_more_than_was_claimed(keepers: i
 def test_sums_of_the_keepers_tell_of_three_services_no_more_than_was_claimed() -> None:
     """Used the three, or none: fails by accident with probability 3e-7 on each side; 0.56 is expected."""
     epsilon, guesses = Fraction(EPSILONS["split"]["service"]), 20_000
-    noise = iter(keeping.noise(3, epsilon, 3 * guesses))
+    noise = iter(sums.noise(3, epsilon, 3 * guesses))
 
     def attack(secret: bool) -> float:
         return sum(abs(x) - abs(x - 1) for x in (secret + next(noise) for _ in range(3)))
@@ -167,7 +168,7 @@ def fleet_member(folder: Path, policy: Policy) -> Store:
     store.open_period(cells, services)
     store.add([Key(PERIOD, NAMES[0], Kind.USE)])
     store.flush()
-    assert retention.settle(store, policy, ENDED, secrets.randbelow) is None
+    assert retention.close_periods(store, policy, ENDED, secrets.randbelow) is None
     store.flush()
     return store
 
@@ -183,7 +184,7 @@ def test_a_hundred_exports_of_a_period_are_one_and_the_same_line(tmp_path: Path)
         if n % 10 == 4:  # the clock went back, or a late flush: the period is counted once more
             store.open_period([Key(PERIOD, NAMES[1], kind) for kind in Kind], NAMES)
             store.add([Key(PERIOD, NAMES[1], Kind.USE)])
-        assert retention.settle(store, policy, ENDED, secrets.randbelow) is None
+        assert retention.close_periods(store, policy, ENDED, secrets.randbelow) is None
         store.flush()
         folder = tmp_path / f"export-{n}"
         folder.mkdir()
@@ -192,14 +193,14 @@ def test_a_hundred_exports_of_a_period_are_one_and_the_same_line(tmp_path: Path)
         assert delivery.deliver(store.contents().sealed, folder) == [], "and once only to each folder"
     assert len(lines) == 1
     assert not store.counts(), "nothing is left that another report could be made of"
-    assert set(store.contents().ledger) == {(PERIOD, block) for block in reports.BLOCKS}
+    assert set(store.contents().ledger) == {(PERIOD, block) for block in formats.BLOCKS}
 
 
 def test_a_second_report_of_a_period_is_not_taken(tmp_path: Path) -> None:
     store = fleet_member(tmp_path, Policy())
     (first,) = store.contents().sealed.values()
-    other = reports.encode(made(used(0), Policy(), secrets.randbelow))
-    store.seal(PERIOD, other, {"any": "1/2"})
+    other = formats.encode(made(used(0), Policy(), secrets.randbelow))
+    store.close_period(PERIOD, other, {"any": "1/2"})
     assert first != other
     assert list(store.contents().sealed.values()) == [first]
 

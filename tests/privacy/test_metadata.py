@@ -19,13 +19,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from bewust import delivery, retention
-from bewust.counters import Key, period_end
+from bewust.config.policy import Keeper, Policy, ReleaseRules
 from bewust.keys import key_text
 from bewust.model import Kind
-from bewust.policy import Keeper, Policy, ReleaseRules
 from bewust.state_files import STORE
-from bewust.storage import Store
+from bewust.statistics import delivery, retention
+from bewust.statistics.counters import Key, period_end
+from bewust.statistics.storage import Store
 
 PEOPLE = 200
 NAMES = tuple(f"service-{n}" for n in range(30))  # more than a release names
@@ -79,7 +79,7 @@ def life(number: int, policy: Policy, period: str) -> tuple[dict[str, object], i
         fields: dict[str, object] = {f"store {what}": value for what, value in seen_of(state / STORE)}
         header = (state / STORE).read_bytes()[:100]
         fields["change counter"], fields["pages"] = header[24:28], header[28:32]
-        assert retention.settle(store, policy, NOW, secrets.randbelow) is None
+        assert retention.close_periods(store, policy, NOW, secrets.randbelow) is None
         store.flush()
         fields |= {f"sealed store {what}": value for what, value in seen_of(state / STORE)}
         (report,) = delivery.deliver(store.contents().sealed, share)

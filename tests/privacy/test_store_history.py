@@ -15,17 +15,19 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bewust import catalogue, counters, delivery, retention, texts
-from bewust.counters import Key
-from bewust.detection import observe
-from bewust.inspection import Bench
+from bewust.catalogue import loading
+from bewust.cli.inspect import RecordingInspector
+from bewust.config import texts
+from bewust.config.policy import Keeper, Mechanism, Policy, ReleaseRules
+from bewust.detection.recordings import Exchange
+from bewust.detection.requests import observe
 from bewust.keys import key_text
 from bewust.model import Kind
-from bewust.pipeline import Pipeline
-from bewust.policy import Keeper, Mechanism, Policy, ReleaseRules
-from bewust.recordings import Exchange
+from bewust.reminders.pipeline import Pipeline
 from bewust.state_files import STORE
-from bewust.storage import MOST, Store
+from bewust.statistics import counters, delivery, retention
+from bewust.statistics.counters import Key
+from bewust.statistics.storage import MOST, Store
 from privacy.auditing import seeded
 
 PERIOD, ENDED = "2026-P12", datetime(2026, 11, 30, tzinfo=UTC)
@@ -62,7 +64,7 @@ def lived(steps: Sequence[Key | str], sealed: bool) -> dict[str, tuple[bytes, fl
             if step == "restart":
                 store = opened(folder)
         if sealed:
-            assert retention.settle(store, Policy(), ENDED, seeded(1)) is None
+            assert retention.close_periods(store, Policy(), ENDED, seeded(1)) is None
         store.flush()
         assert store.problem is None
         return entries(folder)
@@ -119,7 +121,7 @@ def test_nothing_but_the_file_is_in_the_folder_at_any_time(tmp_path: Path) -> No
         store.add(CELLS[:step])
         store.flush()
         assert list(entries(tmp_path)) == [STORE]
-    assert retention.settle(store, Policy(), ENDED, secrets.randbelow) is None
+    assert retention.close_periods(store, Policy(), ENDED, secrets.randbelow) is None
     store.flush()
     assert list(entries(tmp_path)) == [STORE]
 
@@ -185,10 +187,10 @@ def test_no_canary_is_in_any_file_that_is_written(tmp_path: Path, mechanism: Mec
     share.mkdir()
     keepers = tuple(Keeper(name, key_text(X25519PrivateKey.generate().public_key())) for name in "ab")
     rules = Policy(mechanism=mechanism, release=ReleaseRules(keepers=keepers))
-    services = {service.id: service for service in catalogue.load()}
-    bench, now = Bench.load(None, None), datetime(2026, 11, 23, 9, tzinfo=UTC)
+    services = {service.id: service for service in loading.load()}
+    bench, now = RecordingInspector.load(None, None), datetime(2026, 11, 23, 9, tzinfo=UTC)
     chain = Pipeline(rules, texts.load("nl"), services)
-    cells = counters.cells(chain.period(now), services.values())
+    cells = counters.period_keys(chain.period(now), services.values())
     store, recognised = Store(state, cells), Counter[str]()
     store.open_period(cells, ("chatgpt", "duck-ai"))
     written: list[bytes] = []
@@ -208,7 +210,7 @@ def test_no_canary_is_in_any_file_that_is_written(tmp_path: Path, mechanism: Mec
         "the canaries went through the detection"
     )
     assert sum(store.counts().values()) > 10
-    assert retention.settle(store, rules, ENDED, secrets.randbelow) is None
+    assert retention.close_periods(store, rules, ENDED, secrets.randbelow) is None
     store.flush()
     assert len(delivery.deliver(store.contents().sealed, share)) == 1
     left = entries(tmp_path)

@@ -8,15 +8,17 @@ from pathlib import Path
 import msgspec
 from click.testing import CliRunner
 
-from bewust import catalogue, counters, delivery, policy
-from bewust.cli import main
-from bewust.counters import Key
+from bewust.catalogue import loading
+from bewust.cli.main import main
+from bewust.config import policy
+from bewust.config.policy import Policy
 from bewust.model import Kind
-from bewust.policy import Policy
-from bewust.retention import settle
-from bewust.storage import Store
+from bewust.statistics import counters, delivery
+from bewust.statistics.counters import Key
+from bewust.statistics.retention import close_periods
+from bewust.statistics.storage import Store
 
-SERVICES = catalogue.load()
+SERVICES = loading.load()
 WORDS = "five words nobody else knows"
 WEEK = "2026-W47"
 AFTER = datetime(2026, 11, 30, tzinfo=UTC)
@@ -41,10 +43,10 @@ def agreed(folder: Path, mechanism: str) -> Policy:
 def workstation(folder: Path, rules: Policy, period: str, share: Path, *, busy: bool) -> None:
     folder.mkdir()
     store = Store(folder, [])
-    store.open_period(counters.cells(period, SERVICES), rules.release.services)
+    store.open_period(counters.period_keys(period, SERVICES), rules.release.services)
     if busy:
         store.add([Key(period, "chatgpt", Kind.VISIT), Key(period, "chatgpt", Kind.REMINDED)] * 7)
-    assert settle(store, rules, AFTER, secrets.randbelow) is None
+    assert close_periods(store, rules, AFTER, secrets.randbelow) is None
     store.flush()
     delivery.deliver(store.contents().sealed, share)
 

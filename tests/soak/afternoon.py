@@ -19,8 +19,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bewust.settings import in_force
-from bewust.state import Settings
+from bewust.config.rules import load_or_last_good
+from bewust.daemon.state import Settings
 from e2e.agents import RunningAgent
 from e2e.curl import curl
 from e2e.servers.clients import CLIENTS, Browser
@@ -271,7 +271,7 @@ def afternoon(seconds: float, base: Path) -> list[str]:
     config = base / "config"
     config.mkdir()
     (config / "policy.toml").write_text(POLICY)
-    rules = in_force(config, base)
+    rules = load_or_last_good(config, base)
     hosts = tuple(host for host in rules.matcher.decrypted_hosts() if "*" not in host)[:HOSTS]
     assert len(hosts) == HOSTS, f"the catalogue has only {len(hosts)}"
     authority = Authority()

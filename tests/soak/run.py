@@ -1,6 +1,6 @@
 """A long run of a real agent under fifty busy employees, with faults: python -m soak.run [HOURS], by default a sixth.
 
-A busy employee is taken to do some 250 things an hour with what the catalogue knows (people), so this is 3.5 a
+A busy employee is taken to do some 250 things an hour with what the catalogue knows (daemon.people), so this is 3.5 a
 second. In the first half of every ten minutes something goes wrong every half minute (faults); the second half is
 quiet, and memory is compared in it. Ends with a report, and with 1 where a count was lost or invented, memory or file
 descriptors grew, an answer was wrong, or anything was written to standard error.
@@ -20,8 +20,8 @@ from statistics import linear_regression
 
 import msgspec
 
-from bewust import storage
 from bewust.state_files import STORE
+from bewust.statistics import storage
 from e2e.agents import RunningAgent
 from e2e.conftest import settings
 from e2e.world import World

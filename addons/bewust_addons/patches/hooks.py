@@ -2,7 +2,7 @@
 
 mitmproxy sends each event up through all layers, starts a task for it, asks every addon twice and sends
 the answer down again; that was 40 % of its time (docs/decisions/0019). Ours never wait, so a layer calls
-them where it stands. What is replaced here is pinned by tests/addons/test_inspector.py.
+them where it stands. What is replaced here is pinned by tests/addons/test_server.py.
 """
 
 import logging

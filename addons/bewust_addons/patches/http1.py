@@ -2,7 +2,7 @@
 
 mitmproxy raises on trailers, takes a "103 Early Hints" for the answer itself, waits for ever after a blank line
 before a head, and refuses heads that browsers take. What is replaced here is pinned by
-tests/addons/test_inspector.py.
+tests/addons/test_server.py.
 """
 
 from collections.abc import Iterator

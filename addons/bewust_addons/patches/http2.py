@@ -4,7 +4,7 @@ mitmproxy promises each site 2^31 bytes and keeps what the browser does not read
 memory whole. Here a stream has its window, and it is opened again when its bytes have left; other streams
 of the connection go on. mitmproxy also ends every stream of a connection when the site takes its leave (GOAWAY) or
 when one answer is malformed, and answers a stream that the site reset with a page of its own. Large heads and
-answers before the answer pass, too. What is replaced is pinned by tests/addons/test_inspector.py.
+answers before the answer pass, too. What is replaced is pinned by tests/addons/test_server.py.
 """
 
 from collections import Counter

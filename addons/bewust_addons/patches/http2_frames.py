@@ -1,7 +1,7 @@
 """Frames of HTTP/2, read so that one of them ends no more than it is about.
 
 h2 ends the connection on a leave of the other side (GOAWAY), and on much that is wrong with one stream. What is
-replaced here is pinned by tests/addons/test_inspector.py.
+replaced here is pinned by tests/addons/test_server.py.
 """
 
 from copy import copy

@@ -1,7 +1,7 @@
 """What of mitmproxy this process does not load: what it brings for people who look at flows.
 
 `skip` must come before the first import of mitmproxy. mitmproxy.addons imports all of its addons, with
-a web framework, LDAP and more; we need two, by name. tests/addons/test_inspector.py pins what it spares.
+a web framework, LDAP and more; we need two, by name. tests/addons/test_server.py pins what it spares.
 """
 
 import importlib.util

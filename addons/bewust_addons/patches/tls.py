@@ -2,7 +2,7 @@
 
 mitmproxy makes a record of each piece (the head of an answer, its body, the frame of a chunk), learns from an
 exception that OpenSSL has no more to say, and goes on after a fatal alert as if nothing had come. What is
-replaced here is pinned by tests/addons/test_inspector.py.
+replaced here is pinned by tests/addons/test_server.py.
 """
 
 from collections.abc import Iterator

@@ -22,7 +22,7 @@ def write(path: Path, data: bytes, mode: int, back: ExitStack) -> bool:
         folder.mkdir(0o755)
         folder.chmod(0o755)  # whatever the umask of who calls
         back.callback(_rmdir, folder)
-    kept(path, back)
+    backup(path, back)
     replace(path, data, mode=mode)
     return True
 
@@ -31,12 +31,12 @@ def remove(path: Path, back: ExitStack) -> bool:
     """Remove a file; True where it was there. Raises OSError."""
     if not path.exists() and not path.is_symlink():
         return False
-    kept(path, back)
+    backup(path, back)
     path.unlink()
     return True
 
 
-def made(folder: Path, mode: int, back: ExitStack) -> None:
+def mkdirs(folder: Path, mode: int, back: ExitStack) -> None:
     """Make a folder of ours, and those above it. Raises OSError."""
     if not folder.is_dir():
         for above in reversed([p for p in folder.parents if not p.exists()]):
@@ -53,7 +53,7 @@ def removed_if_empty(folders: list[Path]) -> None:
         _rmdir(folder)
 
 
-def kept(path: Path, back: ExitStack) -> None:
+def backup(path: Path, back: ExitStack) -> None:
     """Have the file as it is now put back, owner and mode too, when `back` unwinds."""
     if path.is_symlink():
         back.callback(_relink, path, str(path.readlink()))
@@ -64,11 +64,11 @@ def kept(path: Path, back: ExitStack) -> None:
         back.callback(path.unlink, missing_ok=True)
 
 
-def kept_all(folder: Path, back: ExitStack) -> None:
+def backup_tree(folder: Path, back: ExitStack) -> None:
     """Have the files right in a folder put back as they were, with owner and mode."""
     for path in folder.iterdir():
         if path.is_file() and not path.is_symlink():
-            kept(path, back)
+            backup(path, back)
 
 
 def _restore(path: Path, data: bytes, about: os.stat_result) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 import msgspec
 
 from bewust.admin import files
-from bewust.admin.steps import AdminError, Choices
+from bewust.admin.steps import Choices
+from bewust.errors import AdminError
 
 FILE = "installed.json"
 
 
-class Before(msgspec.Struct, frozen=True):
+class PreviousValue(msgspec.Struct, frozen=True):
     """A file of others as it was before we laid our keys into it, and as we left it; `text` None: it was not there."""
 
     text: str | None
@@ -25,7 +26,7 @@ class Before(msgspec.Struct, frozen=True):
 type Data = str | int  # of a registry value
 
 
-class Laid(msgspec.Struct, frozen=True):
+class InstalledValue(msgspec.Struct, frozen=True):
     """A registry value as it was before us, None where it was not there, and as we left it."""
 
     key: str
@@ -43,10 +44,10 @@ class Record(msgspec.Struct):
 
     choices: Choices = Choices()
     folders: list[str] = []
-    laid: dict[str, Before] = {}
+    laid: dict[str, PreviousValue] = {}
     account: bool = False  # whether we made the service's account
     keys: list[str] = []
-    laid_values: dict[str, Laid] = {}
+    laid_values: dict[str, InstalledValue] = {}
     roots: list[str] = []
 
 

@@ -13,17 +13,11 @@ from typing import Protocol
 
 import msgspec
 
-from bewust.errors import ADMIN, BewustError
+from bewust.errors import AdminError
 
 _log = logging.getLogger(__name__)
 PORT = 8787
 LOG_BYTES = 1 << 20  # of the log file; one older one is kept
-
-
-class AdminError(BewustError, RuntimeError):
-    """The machine cannot be changed so: says why and what to do."""
-
-    exit_code = ADMIN
 
 
 class Choices(msgspec.Struct, frozen=True):

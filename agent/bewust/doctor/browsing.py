@@ -1,6 +1,6 @@
 """Whether each browser is told what it must be told, and what follows from that.
 
-Belongs here: policies against what ours would be. Not here: reading them (told), or what happens on the
+Belongs here: policies against what ours would be. Not here: reading them (browsers.reading), or what happens on the
 wire (route).
 
 Two things that hide traffic elsewhere cannot do so here, so for these there is nothing to test but that
@@ -22,16 +22,15 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
-from bewust.admin import policies, policy_folders
-from bewust.admin.browser_policies import encoded
-from bewust.doctor.finding import ADMIN, Finding, Here, Verdict, broken, degraded, ok, unknown
-from bewust.doctor.told import Told
+from bewust.admin.linux.browsers import encoded
+from bewust.browsers import EffectivePolicy, linux, policies
+from bewust.doctor.finding import ADMIN, DoctorContext, Finding, Verdict, broken, degraded, ok, unknown
 
 AGAIN = f"Run: {ADMIN} install"
 PAC_OF_OURS = re.compile(r"http://127\.0\.0\.1:[0-9]+/proxy\.pac")
 
 
-def checked(here: Here, browsers: Sequence[Told]) -> Iterator[Finding]:
+def check_browsers(here: DoctorContext, browsers: Sequence[EffectivePolicy]) -> Iterator[Finding]:
     """Yield what was found for each browser."""
     if not browsers:
         yield unknown(
@@ -45,10 +44,10 @@ def checked(here: Here, browsers: Sequence[Told]) -> Iterator[Finding]:
         yield found
         if here.managed or found.verdict is Verdict.OK:
             yield trust(here, told)
-            yield from follows(told, found.verdict is Verdict.OK)
+            yield from uses_our_pac(told, found.verdict is Verdict.OK)
 
 
-def policy(here: Here, told: Told) -> Finding:
+def policy(here: DoctorContext, told: EffectivePolicy) -> Finding:
     """Return whether the browser is told our proxy, and not another."""
     if told.wrong:
         return broken("policy", told.browser, told.wrong, "Mend that file, then restart the browser.")
@@ -70,7 +69,7 @@ def policy(here: Here, told: Told) -> Finding:
     return broken("policy", told.browser, "It is not told about Bewust.", AGAIN)
 
 
-def _foreign(told: Told, name: str) -> Finding:
+def _foreign(told: EffectivePolicy, name: str) -> Finding:
     where, value = told.origin.get(name, "a policy"), told.policies[name]
     inner = dict(value) if isinstance(value, Mapping) else {}
     address = str(inner.get("AutoConfigURL") or inner.get("ProxyPacUrl") or "")
@@ -78,7 +77,7 @@ def _foreign(told: Told, name: str) -> Finding:
         return broken(
             "policy", told.browser, f"It is told another port than the agent's ({where}).", f"{AGAIN}, then restart it"
         )
-    ours = "" if told.firefox else f" and counts over {policy_folders.OURS}"
+    ours = "" if told.firefox else f" and counts over {linux.OURS}"
     return broken(
         "policy",
         told.browser,
@@ -87,7 +86,7 @@ def _foreign(told: Told, name: str) -> Finding:
     )
 
 
-def trust(here: Here, told: Told) -> Finding:
+def trust(here: DoctorContext, told: EffectivePolicy) -> Finding:
     """Return whether the browser trusts the root of this machine, and no older one instead."""
     try:
         pem = here.root_pem.read_bytes()
@@ -112,12 +111,12 @@ def trust(here: Here, told: Told) -> Finding:
     )
 
 
-def _installed(told: Told) -> Any:
+def _installed(told: EffectivePolicy) -> Any:
     certificates = told.policies.get("Certificates")
     return certificates.get("Install") if isinstance(certificates, Mapping) else None
 
 
-def _elsewhere(told: Told) -> bool:
+def _elsewhere(told: EffectivePolicy) -> bool:
     """Whether the roots may be managed outside the browser's policies: then they are not ours to see."""
     certificates = told.policies.get("Certificates")
     if told.firefox:
@@ -125,7 +124,7 @@ def _elsewhere(told: Told) -> bool:
     return any(where.endswith(".plist") for where in told.origin.values())
 
 
-def follows(told: Told, told_ours: bool) -> Iterator[Finding]:
+def uses_our_pac(told: EffectivePolicy, told_ours: bool) -> Iterator[Finding]:
     """Yield what holds because the browser sends catalogued hosts to an HTTP proxy, and holds only then."""
     if told_ours:
         yield ok(

@@ -19,14 +19,13 @@ from typing import Any
 import msgspec
 
 from bewust import __version__
-from bewust import policy as policy_room
-from bewust.admin import policy_folders
-from bewust.doctor.finding import Finding, Here
+from bewust.browsers import linux
+from bewust.config import Policy, load_rules
+from bewust.config import policy as policy_room
+from bewust.daemon import running_agent
+from bewust.doctor.finding import DoctorContext, Finding
 from bewust.doctor.redaction import ADDRESS, HOST, SECRET, SET, USER, Redactor
 from bewust.model import Depth
-from bewust.policy import Policy
-from bewust.settings import load_rules
-from bewust.state import running_agent
 
 LOG_LINES = 200
 _QUOTED = re.compile(r"(?<!\w)'[^']*'|\"[^\"]*\"")
@@ -41,8 +40,8 @@ DECISION = ("status", "depth", "data_sharing", "retention", "training")
 LIBRARIES = ("mitmproxy", "cryptography", "msgspec", "plyer", "sqlite-utils", "starlette", "uvicorn")
 
 
-def collected(
-    here: Here, findings: Sequence[Finding], steps: Mapping[str, str | None] | str, log: Path
+def collect(
+    here: DoctorContext, findings: Sequence[Finding], steps: Mapping[str, str | None] | str, log: Path
 ) -> dict[str, str]:
     """Return the files of a bundle by name, redacted. `steps` is the status of the installation, or why none."""
     status = here.status
@@ -73,7 +72,7 @@ def _unquoted(text: str) -> str:
     return _QUOTED.sub(SET, text)
 
 
-def versions(here: Here) -> dict[str, str]:
+def versions(here: DoctorContext) -> dict[str, str]:
     """Return what is installed: ours, what it stands on, the system, the browsers."""
     found = {"bewust": __version__, "python": platform.python_version()}
     for name in LIBRARIES:
@@ -87,7 +86,7 @@ def versions(here: Here) -> dict[str, str]:
             found["distribution"] = platform.freedesktop_os_release().get("PRETTY_NAME", "")
         except OSError:
             found["distribution"] = "unknown"
-        for program in (program for one in policy_folders.every() for program in one.build.programs):
+        for program in (program for one in linux.every() for program in one.build.programs):
             if (here.root / program).exists():
                 found[program] = (here.run([str(here.root / program), "--version"]) or "does not say").strip()
     return found
@@ -154,7 +153,7 @@ def _leaves(table: Any) -> Iterator[str]:
             yield from _leaves(value)
 
 
-def identifying(here: Here) -> dict[str, str]:
+def identifying(here: DoctorContext) -> dict[str, str]:
     """Return the words that tell whose machine this is, and what is put in their place."""
     words = dict.fromkeys(_own_words(here.rules.policy), SET)
     words |= dict.fromkeys(set(here.rules.services) - set(load_rules(None).services), SET)

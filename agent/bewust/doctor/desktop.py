@@ -9,17 +9,18 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from bewust import notify
-from bewust.desk import Desk
-from bewust.doctor.finding import Finding, Here, broken, ok, unknown
-from bewust.notify import Toast
+from bewust.desktop import Desk, Toast
+from bewust.desktop import toast as desktop_toast
+from bewust.doctor.finding import DoctorContext, Finding, broken, ok, unknown
 
 PART = "desktop"
 OWN = "Run it as the employee, in their own login session."
 TRIED = Toast("Bewust", "This is a test: reminders can be shown here.")
 
 
-def asked(here: Here, platform: str = sys.platform, can_show: Callable[[], Awaitable[bool]] | None = None) -> Finding:
+def check_desktop(
+    here: DoctorContext, platform: str = sys.platform, can_show: Callable[[], Awaitable[bool]] | None = None
+) -> Finding:
     """Return whether this login has a desktop that shows toasts."""
     if who := _nobody(here, platform):
         return unknown("toast", PART, f"{who}, so toasts were not looked at.", OWN)
@@ -29,13 +30,13 @@ def asked(here: Here, platform: str = sys.platform, can_show: Callable[[], Await
     try:
         can = asyncio.run(_answer(can_show or _service))
     except Exception:  # noqa: BLE001 - a bus fails in many ways, which all mean this
-        return broken("toast", PART, "The desktop's message bus does not answer.", _sentence(notify.OUTSIDE))
+        return broken("toast", PART, "The desktop's message bus does not answer.", _sentence(desktop_toast.OUTSIDE))
     if can:
         return ok("toast", PART, "A notification service is there; --toast shows one for real.")
-    return broken("toast", PART, "This desktop has no notification service.", _sentence(notify.NOBODY))
+    return broken("toast", PART, "This desktop has no notification service.", _sentence(desktop_toast.NOBODY))
 
 
-def _nobody(here: Here, platform: str) -> str:
+def _nobody(here: DoctorContext, platform: str) -> str:
     """Return in words why nobody's desktop can be seen from here, "" where one can."""
     if here.user == 0:
         return "Root has no desktop"
@@ -58,11 +59,11 @@ async def _answer[T](ask: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _service() -> bool:
-    from bewust.freedesktop import Freedesktop  # noqa: PLC0415 - importable on Linux only
+    from bewust.desktop.freedesktop import Freedesktop  # noqa: PLC0415 - importable on Linux only
 
     desktop = Freedesktop(lambda action, toast: None)
     try:
-        return await desktop.can_show()
+        return await desktop.is_available()
     finally:
         with suppress(Exception):
             await desktop.close()

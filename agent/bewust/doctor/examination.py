@@ -10,29 +10,28 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bewust import managed
 from bewust.admin import record
-from bewust.admin.steps import PORT, AdminError
-from bewust.doctor import browsing, desktop, machine, route, told, trust
-from bewust.doctor.finding import Finding, Here, broken, ok, unknown
-from bewust.policy import PolicyError
-from bewust.schema import CatalogueError
-from bewust.settings import Rules, load_rules
-from bewust.state import running_agent
-from bewust.texts import TextsError
+from bewust.admin.steps import PORT
+from bewust.browsers import reading
+from bewust.catalogue import CatalogueError
+from bewust.config import PolicyError, Rules, TextsError, load_rules, platform_policy
+from bewust.daemon import running_agent
+from bewust.doctor import browsing, desktop, machine, route, trust
+from bewust.doctor.finding import DoctorContext, Finding, broken, ok, unknown
+from bewust.errors import AdminError
 
 # As admin.linux and admin.windows have them; an absolute one takes the place of the root it is put behind.
 if sys.platform == "win32":
-    FOLDER, CONFIG = str(managed.folder().parent), str(managed.folder())
+    FOLDER, CONFIG = str(platform_policy.folder().parent), str(platform_policy.folder())
     LOG = str(Path(os.environ.get("SYSTEMROOT", r"C:\Windows"), "Logs", "Bewust", "admin.log"))
 else:
     FOLDER, CONFIG, LOG = "var/lib/bewust", "etc/bewust", "var/log/bewust-admin.log"
 
-type Step = tuple[str, Callable[[Here], Iterator[Finding]]]
+type Step = tuple[str, Callable[[DoctorContext], Iterator[Finding]]]
 
 
-def _one(check: Callable[[Here], Finding]) -> Callable[[Here], Iterator[Finding]]:
-    def checked(here: Here) -> Iterator[Finding]:
+def _one(check: Callable[[DoctorContext], Finding]) -> Callable[[DoctorContext], Iterator[Finding]]:
+    def checked(here: DoctorContext) -> Iterator[Finding]:
         yield check(here)
 
     return checked
@@ -41,21 +40,21 @@ def _one(check: Callable[[Here], Finding]) -> Callable[[Here], Iterator[Finding]
 def steps(platform: str = sys.platform, toast: bool = False) -> list[Step]:
     """Return what is looked at, each with words for who waits."""
     return [
-        ("the agent", machine.running),
-        ("the browsers", lambda here: browsing.checked(here, told.browsers(here.root, platform))),
-        ("the authority", trust.checked),
-        ("the way of requests", route.checked),
+        ("the agent", machine.check_service),
+        ("the browsers", lambda here: browsing.check_browsers(here, reading.effective_policies(here.root, platform))),
+        ("the authority", trust.check_trust),
+        ("the way of requests", route.check_route),
         (
             "the desktop",
-            _one(lambda here: desktop.shown() if toast and here.user != 0 else desktop.asked(here, platform)),
+            _one(lambda here: desktop.shown() if toast and here.user != 0 else desktop.check_desktop(here, platform)),
         ),
-        ("the store", machine.kept),
+        ("the store", machine.check_store),
         ("the clock", _one(machine.clock)),
-        ("versions", machine.current),
+        ("versions", machine.check_versions),
     ]
 
 
-def looked(check: Callable[[Here], Iterator[Finding]], here: Here) -> Iterator[Finding]:
+def run_checks(check: Callable[[DoctorContext], Iterator[Finding]], here: DoctorContext) -> Iterator[Finding]:
     """Yield what a check finds; one that itself fails is told of, and does not end the others."""
     try:
         yield from check(here)
@@ -96,7 +95,7 @@ def port(root: Path, state: Path, platform: str = sys.platform) -> int:
             return record.load(root / FOLDER).choices.port
     except (AdminError, OSError):  # only root may read it
         pass
-    for browser in told.browsers(root, platform):
+    for browser in reading.effective_policies(root, platform):
         proxy = browser.policies.get("Proxy") or browser.policies.get("ProxySettings")
         address = proxy.get("AutoConfigURL") or proxy.get("ProxyPacUrl") if isinstance(proxy, Mapping) else ""
         if isinstance(address, str) and browsing.PAC_OF_OURS.fullmatch(address):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from bewust.settings import Rules
+from bewust.config import Rules
 
 PROGRAM_SECONDS = 10
 
@@ -58,7 +58,7 @@ class Finding(msgspec.Struct, frozen=True):
     remedy: str = ""
 
 
-class Here(msgspec.Struct, frozen=True):
+class DoctorContext(msgspec.Struct, frozen=True):
     """The machine and the agent that are looked at; tests give others.
 
     `state` and `root_pem` are the agent's; `managed` says that `bewust admin install` set the machine up.

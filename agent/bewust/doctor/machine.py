@@ -13,9 +13,11 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bewust import __version__, authority, health, storage
-from bewust.doctor.finding import AS_ROOT, RESTART, SEE, Finding, Here, broken, degraded, ok, unknown
+from bewust import __version__
+from bewust.authority import authority
+from bewust.doctor.finding import AS_ROOT, RESTART, SEE, DoctorContext, Finding, broken, degraded, ok, unknown
 from bewust.state_files import STORE
+from bewust.statistics import staleness, storage
 
 PART, KEPT, UP_TO_DATE = "agent", "store", "versions"
 UNITS = ("bewust.socket", "bewust.service")
@@ -24,7 +26,7 @@ STALE_DAYS = 180
 AHEAD_YEARS = 10
 
 
-def running(here: Here, platform: str = sys.platform) -> Iterator[Finding]:
+def check_service(here: DoctorContext, platform: str = sys.platform) -> Iterator[Finding]:
     """Yield what runs, and what the agent says of itself."""
     yield from _units(here, platform)
     if here.status is None:
@@ -47,13 +49,13 @@ def running(here: Here, platform: str = sys.platform) -> Iterator[Finding]:
         yield ok("own-errors", PART, "It has met no error of its own since it started.")
 
 
-def _start(here: Here) -> str:
+def _start(here: DoctorContext) -> str:
     return (
         AS_ROOT if here.managed and here.user != 0 else f"Look why: {SEE}" if here.managed else "Start it: bewust run"
     )
 
 
-def _units(here: Here, platform: str) -> Iterator[Finding]:
+def _units(here: DoctorContext, platform: str) -> Iterator[Finding]:
     if not here.managed:
         return
     if platform == "win32":
@@ -70,14 +72,14 @@ def _units(here: Here, platform: str) -> Iterator[Finding]:
     yield _session(here)
 
 
-def _windows(here: Here) -> Finding:
+def _windows(here: DoctorContext) -> Finding:
     said = here.run(["sc", "query", "Bewust"])
     if said is None or not re.search(r":\s*4\b", said):  # its state; the word beside it is translated
         return broken("service", PART, "The service Bewust does not run.", f"Look why: {SEE}")
     return ok("service", PART, "The service runs.")
 
 
-def _session(here: Here) -> Finding:
+def _session(here: DoctorContext) -> Finding:
     unit = "bewust-session.service"
     connected = (here.status or {}).get("sessions", 0)
     if connected:
@@ -91,7 +93,7 @@ def _session(here: Here) -> Finding:
     return ok("session", PART, "This login's session runs.")
 
 
-def kept(here: Here) -> Iterator[Finding]:
+def check_store(here: DoctorContext) -> Iterator[Finding]:
     """Yield whether the counters can be read and written."""
     yield _store(here)
     folder = next(path for path in (here.state, *here.state.parents) if _is_folder(path))
@@ -104,7 +106,7 @@ def kept(here: Here) -> Iterator[Finding]:
         yield ok("disk-space", KEPT, "There is room on the disk of the store.")
 
 
-def _store(here: Here) -> Finding:
+def _store(here: DoctorContext) -> Finding:
     file = here.state / STORE
     try:
         next(here.state.iterdir(), None)
@@ -133,7 +135,7 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def clock(here: Here) -> Finding:
+def clock(here: DoctorContext) -> Finding:
     """Return whether the clock can be right: not before what was made earlier, not far behind it either."""
     newest = max((service.reviewed for service in here.rules.services.values()), default="2026-01-01")
     remedy = "Set the clock, or see to time synchronisation (timedatectl)."
@@ -147,14 +149,14 @@ def clock(here: Here) -> Finding:
     return ok("clock", "clock", f"It can be right, and the zone {here.rules.policy.timezone} is known.")
 
 
-def _made(here: Here) -> datetime | None:
+def _made(here: DoctorContext) -> datetime | None:
     try:
         return authority.published(here.root_pem, here.rules.matcher.decrypted_hosts()).made
     except (authority.AuthorityError, OSError):
         return None
 
 
-def current(here: Here) -> Iterator[Finding]:
+def check_versions(here: DoctorContext) -> Iterator[Finding]:
     """Yield whether program, agent, catalogue and signatures are of now."""
     if here.status is None:
         yield unknown("version", UP_TO_DATE, "No running agent's version could be asked.", _start(here))
@@ -168,7 +170,7 @@ def current(here: Here) -> Iterator[Finding]:
             "Start the agent anew" + (f": {RESTART}" if here.managed else "."),
         )
     newest = max((service.reviewed for service in here.rules.services.values()), default="")
-    days = health.age(newest, here.now.date()) if newest else STALE_DAYS + 1
+    days = staleness.age(newest, here.now.date()) if newest else STALE_DAYS + 1
     if days > STALE_DAYS:
         yield degraded("catalogue", UP_TO_DATE, f"Nothing in the catalogue was reviewed for {days} days.",
                        "Install a newer version of Bewust.")  # fmt: skip

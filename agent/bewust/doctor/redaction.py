@@ -1,7 +1,7 @@
 """Taking out of a text whatever could tell whose machine it came from.
 
 Belongs here: words that are known to identify, and patterns of those that are not known beforehand. Not
-here: what is collected (bundle), which leaves out most things from the start. Where both are in
+here: what is collected (catalogue.signed_file), which leaves out most things from the start. Where both are in
 doubt more is taken out than is needed: a support desk can ask.
 """
 

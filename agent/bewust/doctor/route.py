@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from bewust import routing
-from bewust.admin import policy_folders, trying
-from bewust.admin.trying import Answer, Stranger
-from bewust.doctor.finding import SEE, Finding, Here, broken, degraded, ok, unknown
+from bewust.browsers import handshake, linux
+from bewust.browsers.handshake import Answer, ForeignIssuer
+from bewust.doctor.finding import SEE, DoctorContext, Finding, broken, degraded, ok, unknown
+from bewust.proxy import pac
 
 PART, SECOND = "routing", "other products"
 SECONDS = 5
@@ -30,7 +30,7 @@ COMBINE = (
 )
 
 
-def checked(here: Here) -> Iterator[Finding]:
+def check_route(here: DoctorContext) -> Iterator[Finding]:
     """Yield what was found on the way that requests take."""
     if here.status and here.status.get("stopped"):
         yield degraded("pac", PART, "Everything is stopped: nothing is looked into, counted or reminded of.",
@@ -59,7 +59,7 @@ def _untried(why: str, remedy: str) -> Iterator[Finding]:
     yield unknown("interceptor", SECOND, why, remedy)
 
 
-def fetched(here: Here) -> str | Finding:
+def fetched(here: DoctorContext) -> str | Finding:
     """Return the PAC file as the agent serves it, or what is wrong."""
     start = f"Look why: {SEE}" if here.managed else "Start it: bewust run"
     connection = http.client.HTTPConnection("127.0.0.1", here.port, timeout=SECONDS)
@@ -73,18 +73,18 @@ def fetched(here: Here) -> str | Finding:
         return broken("pac", PART, f"What listens at port {here.port} does not answer.", start)
     finally:
         connection.close()
-    if answer.status != 200 or not kind.startswith(routing.PAC_TYPE):
+    if answer.status != 200 or not kind.startswith(pac.PAC_TYPE):
         return broken("pac", PART, f"What listens at port {here.port} is not Bewust.",
                       "Find who holds that port (ss -ltnp), or take another: bewust admin install --port")  # fmt: skip
     return body.decode("utf-8", "replace")
 
 
-def _pac(here: Here, served: str) -> Iterator[Finding]:
+def _pac(here: DoctorContext, served: str) -> Iterator[Finding]:
     """Yield whether the PAC is the very one that our settings make; what such a one answers is tested, not tried."""
     network = here.rules.policy.network
-    if not served.startswith(routing.HEAD):
+    if not served.startswith(pac.HEAD):
         yield broken("pac", PART, "The PAC file is not of this version.", "Start the agent anew.")
-    elif served != routing.pac(here.rules.matcher, here.port, network.upstream, network.direct):
+    elif served != pac.pac(here.rules.matcher, here.port, network.upstream, network.direct):
         yield degraded("pac", PART, "The PAC file lists other hosts than the settings that we read.",
                        "Wait half a minute for the agent to read them; else start it anew.")  # fmt: skip
         yield unknown(
@@ -96,16 +96,16 @@ def _pac(here: Here, served: str) -> Iterator[Finding]:
         yield ok("direct", PART, f"An uncatalogued host does not come to the agent; the browser goes there {way}.")
 
 
-def decrypted(here: Here) -> Finding:
+def decrypted(here: DoctorContext) -> Finding:
     """Return whether hosts that are to be looked into are, by who shakes hands for them."""
-    hosts = trying.looked_into(here.rules.matcher, here.rules.policy.release.services)
+    hosts = handshake.inspected(here.rules.matcher, here.rules.policy.release.services)
     answers = _all(here, hosts)
     if answers is None:
         return unknown("decrypted", PART, f"{here.root_pem}: cannot be read.", "Mend the authority first (above).")
     return _decrypted(here, answers)
 
 
-def _decrypted(here: Here, answers: Mapping[str, Answer]) -> Finding:
+def _decrypted(here: DoctorContext, answers: Mapping[str, Answer]) -> Finding:
     ours = [host for host, answer in answers.items() if answer is Answer.OURS]
     other = [host for host, answer in answers.items() if answer is Answer.OTHER]
     why = "Look why: bewust status" + (f", and {SEE}" if here.managed else "")
@@ -120,16 +120,16 @@ def _decrypted(here: Here, answers: Mapping[str, Answer]) -> Finding:
                    "Look whether this machine reaches the web, then run it again.")  # fmt: skip
 
 
-def by_name(here: Here) -> Iterator[Finding]:
+def by_name(here: DoctorContext) -> Iterator[Finding]:
     """Yield whether hosts known by name pass untouched, and whether somebody else touches them."""
-    hosts = trying.by_name(here.rules.matcher, here.rules.policy.release.services)
+    hosts = handshake.by_name(here.rules.matcher, here.rules.policy.release.services)
     answers = _all(here, hosts) or {}
     ours = [host for host, answer in answers.items() if answer is Answer.OURS]
     passed = [host for host, answer in answers.items() if answer is Answer.OTHER]
     if ours:
         yield broken("by-name", PART, f"Looked into though it should be known by name only: {', '.join(ours)}.",
                      "Start the agent anew; if it stays so, send a support bundle.")  # fmt: skip
-    seen = [found for host in passed[:1] if (found := trying.stranger(here.port, host)) is not None]
+    seen = [found for host in passed[:1] if (found := handshake.foreign_issuer(here.port, host)) is not None]
     if not passed or not seen:
         if not ours:
             yield unknown("by-name", PART, f"None of {', '.join(hosts)} could be reached through the agent.",
@@ -143,7 +143,7 @@ def by_name(here: Here) -> Iterator[Finding]:
     yield interceptor(passed[0], seen[0])
 
 
-def interceptor(host: str, seen: Stranger) -> Finding:
+def interceptor(host: str, seen: ForeignIssuer) -> Finding:
     """Return whether what came for a host that we do not touch was put there by another product."""
     name = next((name for name in INTERCEPTORS if re.search(rf"\b{name}\b", seen.issuer, re.IGNORECASE)), None)
     if name is not None:
@@ -156,7 +156,7 @@ def interceptor(host: str, seen: Stranger) -> Finding:
     )
 
 
-def other_proxy(here: Here) -> Finding:
+def other_proxy(here: DoctorContext) -> Finding:
     """Return whether this machine's traffic is sent another way by somebody else."""
     if here.rules.policy.network.upstream:
         return ok("other-proxy", SECOND, "Bewust goes through the organisation's proxy.")
@@ -165,7 +165,7 @@ def other_proxy(here: Here) -> Finding:
         for name, value in here.environment.items()
         if name.lower() in ("http_proxy", "https_proxy", "all_proxy") and value
     )
-    file = policy_folders.machine_proxy(here.root)
+    file = linux.machine_proxy(here.root)
     if file is None and not names:
         return ok("other-proxy", SECOND, "No other proxy is set for this machine.")
     where = str(file) if file is not None else f"the environment ({', '.join(names)})"
@@ -173,11 +173,13 @@ def other_proxy(here: Here) -> Finding:
                     "If it is needed: bewust admin install --upstream http://NAME:PORT; else remove it.")  # fmt: skip
 
 
-def _all(here: Here, hosts: list[str]) -> dict[str, Answer] | None:
+def _all(here: DoctorContext, hosts: list[str]) -> dict[str, Answer] | None:
     """Return who answers for each host, all asked at once; None where our root cannot be read."""
     try:
         here.root_pem.read_bytes()
     except OSError:
         return None
     with ThreadPoolExecutor(len(hosts)) as pool:
-        return dict(zip(hosts, pool.map(lambda host: trying.shake(here.port, host, here.root_pem), hosts), strict=True))
+        return dict(
+            zip(hosts, pool.map(lambda host: handshake.tls_probe(here.port, host, here.root_pem), hosts), strict=True)
+        )

@@ -5,14 +5,13 @@ Belongs here: the published root, which everybody may read. Not here: who trusts
 
 from collections.abc import Iterator
 
-from bewust import authority
-from bewust.authority import AuthorityError
-from bewust.doctor.finding import ADMIN, AS_ROOT, Finding, Here, broken, degraded, ok, unknown
+from bewust.authority import AuthorityError, authority
+from bewust.doctor.finding import ADMIN, AS_ROOT, DoctorContext, Finding, broken, degraded, ok, unknown
 
 PART = "authority"
 
 
-def checked(here: Here) -> Iterator[Finding]:
+def check_trust(here: DoctorContext) -> Iterator[Finding]:
     """Yield what was found of the root."""
     renew = f"{ADMIN} upgrade" if here.managed else "bewust authority renew, and start the agent anew"
     hosts = here.rules.matcher.decrypted_hosts()
@@ -49,7 +48,7 @@ def checked(here: Here) -> Iterator[Finding]:
     yield _end(here, found, f"Run: {renew}")
 
 
-def _end(here: Here, found: authority.Authority, remedy: str) -> Finding:
+def _end(here: DoctorContext, found: authority.Authority, remedy: str) -> Finding:
     day = found.not_after.date()
     if found.not_after <= here.now:
         return broken("authority-end", PART, f"It ended on {day}, so browsers refuse what is looked into.", remedy)

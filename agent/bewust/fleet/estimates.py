@@ -13,8 +13,8 @@ import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from bewust.fleet.engines import rows
-from bewust.fleet.reading import Batch, Layout, Place, Read
-from bewust.reports import BOUNDS, OTHER, WIDTH
+from bewust.fleet.reading import BlockKey, BlockLayout, OpenedBatch, ReportSet
+from bewust.statistics.formats import BOUNDS, OTHER, WIDTH
 
 Z95 = 1.959964  # half the width of a 95 % interval, in standard deviations
 TOO_WIDE = 0.5  # half a width above this part of the estimate is too uncertain to use
@@ -24,7 +24,7 @@ _KEYS = ("period", "domain", "mechanism", "block", "cell")
 _TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
-class Cell(Place, frozen=True):
+class Cell(BlockKey, frozen=True):
     """What is known of one cell: of `n_reports` workstations about `estimate` have it.
 
     `low` and `high` bound it with 95 % confidence. Where `usable` is false the three are no number to
@@ -40,20 +40,20 @@ class Cell(Place, frozen=True):
     sd: float
 
 
-def compute(connection: Any, read: Read, facts: Mapping[str, Mapping[str, str]]) -> tuple[list[Cell], int]:
+def compute(connection: Any, read: ReportSet, facts: Mapping[str, Mapping[str, str]]) -> tuple[list[Cell], int]:
     """Return all cells, sorted, and the number of rows that were there twice.
 
     `facts` gives each service id a value for each of `FACTS`; what it does not know counts as "other".
     """
     given = rows(connection, read.folder)
-    sums = noisy_sums(once(given), _table(read.layout, Layout), _table(read.batches, Batch))
-    table = connection.to_pyarrow(judged(per_domain(sums)))
+    sums = noisy_sums(once(given), _table(read.layout, BlockLayout), _table(read.batches, OpenedBatch))
+    table = connection.to_pyarrow(with_significance(per_domain(sums)))
     cells = _cells(table)
     if cells:
         known = ibis.memtable(table)
         listed = sorted({cell.cell for cell in cells if cell.block == "service"})
-        cells += _cells(connection.to_pyarrow(judged(over_domains(known))))
-        cells += _cells(connection.to_pyarrow(judged(by_fact(known, _facts(listed, facts)))))
+        cells += _cells(connection.to_pyarrow(with_significance(over_domains(known))))
+        cells += _cells(connection.to_pyarrow(with_significance(by_fact(known, _facts(listed, facts)))))
     doubled = read.valid - int(connection.execute(given.id.nunique()))
     return sorted(cells, key=lambda cell: (cell.period, cell.mechanism, cell.domain, cell.block, cell.cell)), doubled
 
@@ -115,7 +115,7 @@ def _added(table: Any, keys: Sequence[str]) -> Any:
     )
 
 
-def judged(cells: Any) -> Any:
+def with_significance(cells: Any) -> Any:
     """Add sd, the 95 % interval within what is possible, and whether the cell is fit for use."""
     most = (cells.n_reports * cells.bound).cast("float64")
     half = Z95 * cells.variance.sqrt()

@@ -17,7 +17,7 @@ from bewust.files import replace
 from bewust.fleet.estimates import FACTS, Cell
 from bewust.fleet.findings import Findings
 from bewust.fleet.reading import FleetError
-from bewust.reports import OTHER
+from bewust.statistics.formats import OTHER
 
 COLUMNS = pa.schema([
     *((name, pa.string()) for name in ("period", "domain", "mechanism", "block", "cell", *FACTS)),

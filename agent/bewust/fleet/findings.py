@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 import tomli
 
+from bewust.config import Policy
 from bewust.fleet.estimates import EVERY, FACTS, Cell
-from bewust.fleet.reading import Read
+from bewust.fleet.reading import ReportSet
 from bewust.fleet.wording import last_day
 from bewust.model import Service
-from bewust.policy import Policy
-from bewust.reports import OTHER
+from bewust.statistics.formats import OTHER
 
 LARGE = 0.05  # a usable cell of at least this part of the workstations is worth acting on
 FOLLOWED = 3  # services shown in the trend
@@ -32,7 +32,7 @@ class Fact(msgspec.Struct, frozen=True):
     alternative: str
 
 
-class Lever(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Recommendation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an administrator can do, and where that is written; each language says it by its `id`."""
 
     id: str
@@ -47,7 +47,7 @@ class Findings(msgspec.Struct, frozen=True):
 
     cells: Sequence[Cell]
     facts: Mapping[str, Fact]
-    read: Read
+    read: ReportSet
     doubled: int
 
     @property
@@ -99,14 +99,14 @@ def grouping(facts: Mapping[str, Fact]) -> dict[str, dict[str, str]]:
     return {name: {key: getattr(fact, key) for key in FACTS} for name, fact in facts.items()}
 
 
-def lever(service: str, context: str) -> Lever | None:
+def lever(service: str, context: str) -> Recommendation | None:
     """Return what can be done about a service: the entry that names it, or else one for its context."""
     named = [each for each in levers() if service in each.services]
     return next(iter([*named, *(each for each in levers() if context in each.contexts)]), None)
 
 
 @cache
-def levers() -> tuple[Lever, ...]:
+def levers() -> tuple[Recommendation, ...]:
     """Return all known levers."""
     table = tomli.loads((Path(__file__).parent / "levers.toml").read_text(encoding="utf-8"))
-    return msgspec.convert(table["lever"], tuple[Lever, ...])
+    return msgspec.convert(table["lever"], tuple[Recommendation, ...])

@@ -12,13 +12,13 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bewust.counters import period_start
 from bewust.fleet import drawing
 from bewust.fleet.drawing import FIRST, SECOND, SERIES, Bar, Point
 from bewust.fleet.estimates import FACTS, Cell
 from bewust.fleet.findings import FOLLOWED, LARGE, ONE_BIT, Findings, lever
 from bewust.fleet.wording import Words, last_day, step
-from bewust.reports import OTHER
+from bewust.statistics.counters import period_start
+from bewust.statistics.formats import OTHER
 
 type Edition = tuple[str, str]
 

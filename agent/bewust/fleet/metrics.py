@@ -16,10 +16,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.util.re import parse_env_headers
 
-from bewust.counters import period_end, period_start
 from bewust.fleet.estimates import EVERY, Cell
 from bewust.fleet.findings import Findings
 from bewust.fleet.reading import FleetError
+from bewust.statistics.counters import period_end, period_start
 
 NAMES: Mapping[str, str] = {
     "genai_usage.workstations.estimate": "estimate",

@@ -17,9 +17,9 @@ import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-from bewust import reports
 from bewust.errors import BewustError
-from bewust.reports import LINE_LIMIT, LocalReport, Opened, Report, ReportError, printable
+from bewust.statistics import LocalReport, formats
+from bewust.statistics.formats import LINE_LIMIT, Opened, Report, ReportError, printable
 
 NAMED = 1000  # skipped rows that are named; all are counted
 NOISIEST = 0.495  # flips above this: each bit would count for more than a hundred workstations
@@ -32,7 +32,7 @@ ROWS = pa.schema([("shape", pa.int64()), ("id", pa.string()), ("bits", pa.string
 _BLOCK = rb'"bits":"([01]{%d})"'
 _VARIABLE = re.compile(
     rb'([^\n]*?)%s([^\n]*?)%s([^\n]*?)%s([^\n]*?)%s\}\},"id":"([0-9a-f]{32})"\}'
-    % tuple(_BLOCK % len(cells) for cells in reports.BLOCKS.values())
+    % tuple(_BLOCK % len(cells) for cells in formats.BLOCKS.values())
 )
 _QUOTED = re.compile(r"(field `|value '?)(.{40}).*?(?=( - at `\$[^`']*`)?\)?$)", re.DOTALL)
 
@@ -50,7 +50,7 @@ class Skipped(msgspec.Struct, frozen=True):
     why: str
 
 
-class Place(msgspec.Struct, frozen=True):
+class BlockKey(msgspec.Struct, frozen=True):
     """Where a figure belongs: `domain` is the hash of a list of services, `epsilon` that of the block."""
 
     period: str
@@ -61,7 +61,7 @@ class Place(msgspec.Struct, frozen=True):
     epsilon: float
 
 
-class Layout(Place, frozen=True):
+class BlockLayout(BlockKey, frozen=True):
     """What the bits of a shape mean: one cell, by its position; `flip` is the probability p of a flip."""
 
     shape: int
@@ -69,7 +69,7 @@ class Layout(Place, frozen=True):
     flip: float
 
 
-class Batch(Place, frozen=True):
+class OpenedBatch(BlockKey, frozen=True):
     """One cell of an opened batch: an estimate with the variance of its noise."""
 
     n_reports: int
@@ -77,7 +77,7 @@ class Batch(Place, frozen=True):
     variance: float
 
 
-class Read(msgspec.Struct):
+class ReportSet(msgspec.Struct):
     """What was found. `folder` has Parquet files of `ROWS`, at least one, also where there is no row."""
 
     folder: Path
@@ -86,8 +86,8 @@ class Read(msgspec.Struct):
     valid: int = 0
     skipped: int = 0
     named: list[Skipped] = []
-    layout: list[Layout] = []
-    batches: list[Batch] = []
+    layout: list[BlockLayout] = []
+    batches: list[OpenedBatch] = []
     opened: dict[str, Opened] = {}  # by manifest: each batch counts once
 
     def skip(self, place: str, why: str) -> None:
@@ -109,12 +109,12 @@ def found(places: Iterable[Path]) -> list[Path]:
     return sorted(set(result), key=str)  # paths themselves compare slowly, and there are as many as workstations
 
 
-def read(files: Sequence[Path], scratch: Path, progress: Progress = lambda done, total: None) -> Read:
+def read(files: Sequence[Path], scratch: Path, progress: Progress = lambda done, total: None) -> ReportSet:
     """Read and validate all files; rows go to Parquet files in the folder `scratch`.
 
     `progress` is told how many of all files are done. A file that cannot be read is skipped and named.
     """
-    result = Read(scratch)
+    result = ReportSet(scratch)
     rows = _Rows(result)
     for number, file in enumerate(files):
         if not number % SHOWN:
@@ -136,7 +136,7 @@ def read(files: Sequence[Path], scratch: Path, progress: Progress = lambda done,
 class _Rows:
     """Valid rows on their way into Parquet, and the shapes seen so far."""
 
-    def __init__(self, result: Read) -> None:
+    def __init__(self, result: ReportSet) -> None:
         self.result = result
         self._parts = 0
         self._shapes: dict[tuple[bytes, ...], int] = {}
@@ -169,7 +169,7 @@ class _Rows:
         if known is not None:
             return known
         try:
-            layout = _layout(len(self._shapes), reports.decode(line))
+            layout = _layout(len(self._shapes), formats.decode(line))
         except ReportError as error:
             if len(self._refused) < NAMED:  # a flood of odd lines must not fill the memory
                 self._refused[key] = cut(str(error))
@@ -210,13 +210,13 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
             line = stream.readline(LINE_LIMIT + 2)
 
 
-def _read_opened(stream: BinaryIO, name: str, result: Read) -> None:
+def _read_opened(stream: BinaryIO, name: str, result: ReportSet) -> None:
     data = stream.read(OPENED_LIMIT + 1)
     result.lines += 1
     try:
         if len(data) > OPENED_LIMIT:
             raise ReportError("is larger than 1 MiB")
-        batch = reports.decode_opened(data)
+        batch = formats.decode_opened(data)
         for block in batch.blocks.values():
             if not 0 < block.sd < LARGEST or any(abs(each) > LARGEST for each in block.estimates) or batch.reports < 1:
                 raise ReportError("has a number that cannot be")
@@ -236,7 +236,7 @@ def _read_opened(stream: BinaryIO, name: str, result: Read) -> None:
 def why_not(line: bytes) -> str:
     """Return why a line is no report under `local`, with at most 40 characters of it."""
     try:
-        reports.decode(line)
+        formats.decode(line)
     except ReportError as error:
         return cut(str(error))
     return "is sealed for two keepers: they sum and open it first (bewust keeper sum, bewust keeper open)"
@@ -247,11 +247,11 @@ def cut(why: str) -> str:
     return _QUOTED.sub(r"\1\2…", why)
 
 
-def _layout(shape: int, report: Report) -> list[Layout]:
+def _layout(shape: int, report: Report) -> list[BlockLayout]:
     if not isinstance(report, LocalReport):
         raise ReportError("has bits that are not randomised")
     position, result = 0, []
-    for block, cells in reports.cells(report.services).items():
+    for block, cells in formats.report_cells(report.services).items():
         sealed = report.blocks[block]
         epsilon, flip = (float(Fraction(text)) for text in (sealed.epsilon, sealed.flip))
         if flip > NOISIEST:
@@ -260,19 +260,30 @@ def _layout(shape: int, report: Report) -> list[Layout]:
             )
         for cell in cells:
             result.append(
-                Layout(report.period, report.domain, report.mechanism, block, cell, epsilon, shape, position, flip)
+                BlockLayout(report.period, report.domain, report.mechanism, block, cell, epsilon, shape, position, flip)
             )
             position += 1
     return [each for each in result if each.cell]  # a cell beyond the listed services means nothing
 
 
-def _batch(batch: Opened) -> list[Batch]:
+def _batch(batch: Opened) -> list[OpenedBatch]:
     result = []
-    for block, cells in reports.cells(batch.services).items():
+    for block, cells in formats.report_cells(batch.services).items():
         opened = batch.blocks[block]
         for cell, estimate in zip(cells, opened.estimates, strict=True):
             if cell:
                 epsilon = float(Fraction(opened.epsilon))
-                result.append(Batch(batch.period, batch.domain, batch.mechanism, block, cell, epsilon, batch.reports,
-                                    float(estimate), opened.sd**2))  # fmt: skip
+                result.append(
+                    OpenedBatch(
+                        batch.period,
+                        batch.domain,
+                        batch.mechanism,
+                        block,
+                        cell,
+                        epsilon,
+                        batch.reports,
+                        float(estimate),
+                        opened.sd**2,
+                    )
+                )
     return result

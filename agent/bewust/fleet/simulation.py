@@ -1,7 +1,7 @@
 """A fleet with known truth, for demonstrations and tests.
 
 Belongs here: who uses what, and the same flips or noise as real reports. The random numbers come from a seed, so
-these reports protect nobody: for simulation only. Not here: how a workstation makes a report (release).
+these reports protect nobody: for simulation only. Not here: how a workstation makes a report (statistics.randomise).
 """
 
 import json
@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from bewust import reports
-from bewust.policy import EPSILONS, Mechanism
-from bewust.release import COIN, flip
-from bewust.reports import BOUNDS, Opened, OpenedBlock
+from bewust.config.policy import EPSILONS, Mechanism
+from bewust.statistics import formats
+from bewust.statistics.formats import BOUNDS, Opened, OpenedBlock
+from bewust.statistics.randomise import COIN, flip_probability
 
 SERVICES = (  # by how much they are used, most first; all in the shipped catalogue
     "google-ai-overview", "chatgpt", "bing-copilot-search", "chrome-translate", "deepl", "m365-copilot",
@@ -44,9 +44,9 @@ def simulate(out: Path, workstations: int, periods: int, *, seed: int, mechanism
     folder = out / "reports"
     folder.mkdir(parents=True, exist_ok=True)
     truth: dict[str, Any] = {"schema": "bewust-truth/1", "seed": seed, "workstations": workstations,
-                             "mechanism": mechanism, "domain": reports.domain_of(SERVICES), "periods": {}}  # fmt: skip
+                             "mechanism": mechanism, "domain": formats.domain_of(SERVICES), "periods": {}}  # fmt: skip
     for number, period in enumerate(_periods(periods, mechanism)):
-        used, bounded = np.zeros(reports.WIDTH, np.int64), np.zeros(reports.WIDTH, np.int64)
+        used, bounded = np.zeros(formats.WIDTH, np.int64), np.zeros(formats.WIDTH, np.int64)
         with (folder / f"{period}.part").open("wb") as stream:
             for start in range(0, workstations, CHUNK):
                 progress(number * workstations + start, periods * workstations)
@@ -74,13 +74,13 @@ def _periods(count: int, mechanism: Mechanism) -> Iterator[str]:
 
 def _named(counts: Sequence[int] | np.ndarray[Any, Any]) -> dict[str, dict[str, int]]:
     values = iter(int(count) for count in counts)
-    blocks = {block: dict(zip(cells, values, strict=False)) for block, cells in reports.cells(SERVICES).items()}
+    blocks = {block: dict(zip(cells, values, strict=False)) for block, cells in formats.report_cells(SERVICES).items()}
     return {block: {cell: n for cell, n in cells.items() if cell} for block, cells in blocks.items()}
 
 
 def presence(random: np.random.Generator, workstations: int) -> Bits:
     """Return what workstations did in a period: (workstations, 28) of 0 and 1, bounded by nothing yet."""
-    bits = np.zeros((workstations, reports.WIDTH), np.uint8)
+    bits = np.zeros((workstations, formats.WIDTH), np.uint8)
     uses = random.random(workstations) < USING
     many = np.where(uses, np.minimum(1 + random.poisson(MORE, workstations), len(SERVICES)), 0)
     weights = 1.0 / np.arange(1, len(SERVICES) + 1) ** ZIPF
@@ -97,8 +97,8 @@ def presence(random: np.random.Generator, workstations: int) -> Bits:
 def bound(random: np.random.Generator, whole: Bits) -> Bits:
     """Keep at most so many services of each workstation as a report may have: a random subset."""
     bits = whole.copy()
-    services = slice(1, 1 + len(reports.BLOCKS["service"]))
-    drawn = random.random((len(bits), len(reports.BLOCKS["service"]))) + (1 - whole[:, services])
+    services = slice(1, 1 + len(formats.BLOCKS["service"]))
+    drawn = random.random((len(bits), len(formats.BLOCKS["service"]))) + (1 - whole[:, services])
     ranks = np.argsort(np.argsort(drawn, axis=1), axis=1)
     bits[:, services] &= (ranks < BOUNDS["service"]).astype(np.uint8)
     return bits
@@ -107,25 +107,25 @@ def bound(random: np.random.Generator, whole: Bits) -> Bits:
 def local_lines(random: np.random.Generator, period: str, bits: Bits) -> Iterator[bytes]:
     """Yield a sealed report for each row of bits, flipped as the format says, with its newline."""
     epsilons = EPSILONS["local"]
-    flips = {block: flip(block, Fraction(epsilon)) for block, epsilon in epsilons.items()}
-    widths = [len(cells) for cells in reports.BLOCKS.values()]
-    sides = np.repeat([int(flips[block] * COIN) for block in reports.BLOCKS], widths).astype(np.uint64)
+    flips = {block: flip_probability(block, Fraction(epsilon)) for block, epsilon in epsilons.items()}
+    widths = [len(cells) for cells in formats.BLOCKS.values()]
+    sides = np.repeat([int(flips[block] * COIN) for block in formats.BLOCKS], widths).astype(np.uint64)
     noise = random.integers(0, COIN, bits.shape, np.uint64) < sides
     text = ((bits ^ noise.astype(np.uint8)) + ord("0")).tobytes()
     ids = random.bytes(16 * len(bits)).hex().encode()
     blocks = {
-        block: reports.Randomised(epsilon, f"{flips[block].numerator}/{flips[block].denominator}", f"<{block}>")
+        block: formats.Randomised(epsilon, f"{flips[block].numerator}/{flips[block].denominator}", f"<{block}>")
         for block, epsilon in epsilons.items()
     }
-    line = reports.encode(
-        reports.LocalReport("bewust-report/1", period, "local", reports.domain_of(SERVICES), SERVICES, blocks, "<id>")
+    line = formats.encode(
+        formats.LocalReport("bewust-report/1", period, "local", formats.domain_of(SERVICES), SERVICES, blocks, "<id>")
     ).encode()
     frame = line.replace(b"%", b"%%") + b"\n"
-    for mark in (*reports.BLOCKS, "id"):
+    for mark in (*formats.BLOCKS, "id"):
         frame = frame.replace(f"<{mark}>".encode(), b"%b")
-    edges = [0, 1, 1 + len(reports.BLOCKS["service"]), reports.WIDTH - 1, reports.WIDTH]
+    edges = [0, 1, 1 + len(formats.BLOCKS["service"]), formats.WIDTH - 1, formats.WIDTH]
     for row in range(len(bits)):
-        at = row * reports.WIDTH
+        at = row * formats.WIDTH
         parts = [text[at + low : at + high] for low, high in pairwise(edges)]
         yield frame % (*parts, ids[32 * row : 32 * row + 32])
 
@@ -133,7 +133,7 @@ def local_lines(random: np.random.Generator, period: str, bits: Bits) -> Iterato
 def opened(random: np.random.Generator, period: str, counts: Sequence[int] | np.ndarray[Any, Any], n: int) -> str:
     """Return an opened batch: the counts with the noise of two keepers, one discrete Laplace draw each."""
     blocks, position = {}, 0
-    for block, cells in reports.BLOCKS.items():
+    for block, cells in formats.BLOCKS.items():
         scale = BOUNDS[block] / float(Fraction(EPSILONS["split"][block]))
         noise = laplace(random, scale, len(cells)) + laplace(random, scale, len(cells))
         estimates = tuple(int(count) for count in np.asarray(counts[position : position + len(cells)]) + noise)
@@ -141,7 +141,7 @@ def opened(random: np.random.Generator, period: str, counts: Sequence[int] | np.
         blocks[block] = OpenedBlock(EPSILONS["split"][block], estimates, math.sqrt(2) * math.sqrt(2 * a) / (1 - a))
         position += len(cells)
     manifest = random.bytes(32).hex()
-    return reports.encode(Opened("bewust-opened/1", period, "split", reports.domain_of(SERVICES), SERVICES, n, manifest,
+    return formats.encode(Opened("bewust-opened/1", period, "split", formats.domain_of(SERVICES), SERVICES, n, manifest,
                                  blocks)) + "\n"  # fmt: skip
 
 

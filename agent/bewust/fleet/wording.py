@@ -3,8 +3,8 @@
 from datetime import date, timedelta
 from math import floor, log10
 
-from bewust import languages
-from bewust.counters import period_end
+from bewust.config import languages as config_languages
+from bewust.statistics.counters import period_end
 
 
 class Words:
@@ -12,8 +12,8 @@ class Words:
 
     def __init__(self, language: str) -> None:
         self.language = language
-        self._form = languages.language(language)
-        self._texts = languages.words(language, "fleet")
+        self._form = config_languages.language(language)
+        self._texts = config_languages.words(language, "fleet")
 
     def __call__(self, key: str, **values: str) -> str:
         return self._texts[key].format(**values)

@@ -5,20 +5,19 @@ from datetime import timedelta
 from fractions import Fraction
 from math import exp
 
-from bewust import reports
-from bewust.counters import Key, period_end
 from bewust.model import Kind
 from bewust.page.view import View
-from bewust.reports import LocalReport, Report
-from bewust.retention import SEALED_DAYS
-from bewust.storage import Contents
+from bewust.statistics import Contents, Key, LocalReport, formats
+from bewust.statistics.counters import period_end
+from bewust.statistics.formats import Report
+from bewust.statistics.retention import SEALED_DAYS
 
 BAR = 100  # width of the longest bar of the chart, in units of its view box
 
 
 def facts(view: View) -> Mapping[str, object]:
     """Return what the page Kept is made from; figures only for somebody who is alone on this machine."""
-    if not view.alone:
+    if not view.single_user:
         return {"kinds": list(Kind)}
     contents = view.agent.contents()
     draft = view.agent.draft()
@@ -28,7 +27,7 @@ def facts(view: View) -> Mapping[str, object]:
         "kind_names": [view.words(f"kind.{kind}.short") for kind in Kind],
         "draft": _report(view, draft) if draft is not None else None,
         "leaves": bool(view.agent.rules.policy.release.folder),
-        "sealed": [_report(view, reports.decode(line)) for line in list(contents.sealed.values())[::-1]],
+        "sealed": [_report(view, formats.decode(line)) for line in list(contents.sealed.values())[::-1]],
         "sealed_days": SEALED_DAYS,
         "budget": _budget(view, contents),
         "yearly": f"{float(view.agent.rules.policy.yearly_epsilon):g}",
@@ -89,9 +88,9 @@ def _report(view: View, report: Report) -> Mapping[str, object]:
         "code": report.period,
         "odds": odds(sum((Fraction(block.epsilon) for block in report.blocks.values()), Fraction())),
         "length": view.length(report.period),
-        "line": reports.encode(report),
-        "questions": reports.WIDTH,
-        "most": reports.BOUNDS["service"],
+        "line": formats.encode(report),
+        "questions": formats.WIDTH,
+        "most": formats.BOUNDS["service"],
         "services": view.words.listed(view.name(service) for service in report.services),
         "answers": _answers(view, report) if isinstance(report, LocalReport) else [],
     }
@@ -100,7 +99,7 @@ def _report(view: View, report: Report) -> Mapping[str, object]:
 def _answers(view: View, report: LocalReport) -> list[tuple[str, str, int]]:
     """Return what each block reads, and in how many of 100 cases chance turned an answer round."""
     found = []
-    for block, cells in reports.cells(report.services).items():
+    for block, cells in formats.report_cells(report.services).items():
         made = report.blocks[block]
         yes = [cell for cell, bit in zip(cells, made.bits, strict=True) if bit == "1" and cell]
         found.append((view.words(f"block.{block}"), _reads(view, block, yes), round(100 * Fraction(made.flip))))
@@ -110,7 +109,7 @@ def _answers(view: View, report: LocalReport) -> list[tuple[str, str, int]]:
 def _reads(view: View, block: str, yes: Sequence[str]) -> str:
     if block != "service":
         return view.words("block.yes" if yes else "block.no")
-    names = [view.words("block.other") if cell == reports.OTHER else view.name(cell) for cell in yes]
+    names = [view.words("block.other") if cell == formats.OTHER else view.name(cell) for cell in yes]
     return view.words.listed(names) if names else view.words("block.none")
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
+from bewust.config.policy import PERIOD_WEEKS
 from bewust.model import ANY_HOST, Context, Depth
 from bewust.page.view import View
-from bewust.policy import PERIOD_WEEKS
 
 # Why a host is known by name only for a while, as the inspector says it.
 REASONS = {
@@ -20,14 +20,14 @@ def facts(view: View) -> Mapping[str, object]:
     status, rules = view.status, view.agent.rules
     # Which sites were demoted tells that somebody was there; whoever is not alone sees the list as it is set.
     listed = rules.matcher.decrypted_hosts()
-    decrypted = (status.decrypted if view.alone else listed) if view.inspecting else ()
+    decrypted = (status.decrypted if view.single_user else listed) if view.inspecting else ()
     return {
         "into": _looked_into(view, decrypted),
         "decrypted": decrypted,
         "anywhere": view.words.listed(_anywhere(view)),
         "listed": listed,
         "named": status.tunnelled,
-        "demoted": [(host, reason(view, why)) for host, why in status.demoted.items()] if view.alone else [],
+        "demoted": [(host, reason(view, why)) for host, why in status.demoted.items()] if view.single_user else [],
         "demoted_for": view.words.duration(rules.policy.demoted_for),
         "until": view.words.day(date.fromisoformat(status.authority_until)),
         "made": view.words.day(date.fromisoformat(status.authority_since)),
@@ -49,7 +49,7 @@ def _looked_into(view: View, hosts: Sequence[str]) -> list[tuple[str, list[str],
 
 
 def _looked_for(view: View, host: str) -> tuple[str, str]:
-    plan = view.agent.rules.matcher.plan(host)
+    plan = view.agent.rules.matcher.host_rules(host)
     if plan is None:  # the rules changed since the inspector was started
         return "", "now.reads_request"
     own = [rule.service for rule in plan.rules if ANY_HOST not in rule.signature.hosts and rule.service.counts]

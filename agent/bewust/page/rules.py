@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from fractions import Fraction
 
-from bewust import languages
+from bewust.config import languages as config_languages
+from bewust.config.policy import PERIOD_WEEKS, Decision, ReminderRules
 from bewust.model import Status
 from bewust.page import kept, why
 from bewust.page.view import View
 from bewust.page.words import Words
-from bewust.policy import PERIOD_WEEKS, Decision, ReminderRules
-from bewust.retention import SEALED_DAYS
+from bewust.statistics.retention import SEALED_DAYS
 
 
 def facts(view: View) -> Mapping[str, object]:
@@ -39,7 +39,7 @@ def _language(words: Words, code: str) -> str:
     """Return what a language is called: in the words of the page, else by its speakers, else its code."""
     if f"language.{code}" in words:
         return words(f"language.{code}")
-    return languages.language(code).name if code in languages.known() else code
+    return config_languages.language(code).name if code in config_languages.known() else code
 
 
 def schedule(rules: ReminderRules, words: Words) -> list[str]:

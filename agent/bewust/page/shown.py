@@ -9,14 +9,14 @@ from typing import Protocol
 
 import msgspec
 
-from bewust.counters import Key
-from bewust.link import Way
+from bewust.config import Rules
+from bewust.config.off_switch import Stopped
 from bewust.model import Context, Span
-from bewust.reminders import Reminder, Snooze
-from bewust.reports import Report
-from bewust.settings import Rules
-from bewust.storage import Contents
-from bewust.switch import Stopped
+from bewust.proxy.connection import Route
+from bewust.reminders import Reminder
+from bewust.reminders.schedule import Snooze
+from bewust.statistics import Contents, Key
+from bewust.statistics.formats import Report
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class Status(msgspec.Struct, frozen=True):
     tunnelled: tuple[str, ...]
     decrypted: tuple[str, ...]
     demoted: Mapping[str, str]
-    connections: Mapping[Way, int]
+    connections: Mapping[Route, int]
     authority_since: str
     authority_until: str
     authority_fingerprint: str
@@ -75,12 +75,12 @@ class Login(msgspec.Struct, frozen=True):
     alone: bool = False
 
 
-class Shown(Protocol):
+class AgentView(Protocol):
     """The agent, as far as the page goes; `token` proves that a command is the person's own."""
 
     @property
     def rules(self) -> Rules:
-        """What is in force."""
+        """Policy, catalogue and texts as they are active now."""
 
     @property
     def port(self) -> int:

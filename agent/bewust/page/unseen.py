@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from datetime import date
 
-from bewust import health
 from bewust.model import Context
 from bewust.page import now
 from bewust.page.view import View
+from bewust.statistics import staleness
 
 DEPTHS = ("name", "into", "unseen")
 
@@ -21,13 +21,13 @@ def facts(view: View) -> Mapping[str, object]:
         "by_context": [(context, counts) for context, counts in by_context if any(counts)],
         "names": names,
         "reviews": [
-            (view.words.day(date.fromisoformat(day)), len(rules), health.age(day, today))
+            (view.words.day(date.fromisoformat(day)), len(rules), staleness.age(day, today))
             for day, rules in view.status.reviews.items()
         ],
         # Each comes from a count, and so it is for somebody who is alone here.
-        "silent": [view.name(key) for key in view.status.silent] if view.alone else [],
+        "silent": [view.name(key) for key in view.status.silent] if view.single_user else [],
         "uncovered": view.status.uncovered,
-        "demoted": [(h, now.reason(view, why)) for h, why in view.status.demoted.items()] if view.alone else [],
+        "demoted": [(h, now.reason(view, why)) for h, why in view.status.demoted.items()] if view.single_user else [],
     }
 
 

@@ -10,18 +10,18 @@ from typing import Literal
 import msgspec
 from markupsafe import Markup
 
-from bewust.counters import period_end, period_start, weeks_of
+from bewust.config import Chooser
 from bewust.hosts import APART, is_internal
 from bewust.model import Depth, Service
-from bewust.page.shown import Login, Shown, Status
+from bewust.page.shown import AgentView, Login, Status
 from bewust.page.words import Words
-from bewust.texts import Chooser
+from bewust.statistics.counters import period_end, period_start, weeks_of
 
 type Known = Literal["name", "into", "unseen"]
 
 
 # Where Google's and Microsoft's mail, documents and calendars are.
-def breaking(name: str) -> Markup:
+def soft_hyphenate(name: str) -> Markup:
     """Return the name of a site, so that it breaks after a dot or a hyphen where it is too long for its line."""
     return Markup("<wbr>").join(re.split(r"(?<=[.-])", name))
 
@@ -29,21 +29,21 @@ def breaking(name: str) -> Markup:
 class View(msgspec.Struct, frozen=True):
     """One look at one page. `login` is None for whoever is not known to use this machine now."""
 
-    agent: Shown
+    agent: AgentView
     status: Status
     login: Login | None
     words: Words
     chooser: Chooser
 
     @property
-    def alone(self) -> bool:
+    def single_user(self) -> bool:
         """Whether what this machine counts may be shown: nobody else uses it."""
         return self.login is not None and self.login.alone
 
     @property
     def may_delete(self) -> bool:
         """Whether this person may delete the counters of this period."""
-        return self.alone and self.agent.rules.policy.page.delete
+        return self.single_user and self.agent.rules.policy.page.delete
 
     @property
     def inspecting(self) -> bool:
@@ -74,7 +74,7 @@ class View(msgspec.Struct, frozen=True):
     @property
     def mail_apart(self) -> bool:
         """Whether nothing is looked into where mail, documents and calendars are."""
-        plans = [self.agent.rules.matcher.plan(host) for host in APART]
+        plans = [self.agent.rules.matcher.host_rules(host) for host in APART]
         return all(plan is None or plan.depth is Depth.NAME for plan in plans)
 
     @property

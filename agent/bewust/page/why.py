@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from bewust.config.policy import Decision
 from bewust.model import Depth, Level, Service
 from bewust.page.shown import Recent
 from bewust.page.view import View
 from bewust.page.words import Words
-from bewust.policy import Decision
 
 
 def facts(view: View) -> Mapping[str, object]:
@@ -55,7 +55,7 @@ def conditions(words: Words, decided: Decision) -> list[tuple[str, str]]:
     return [(words(f"condition.{name}"), words(f"agreement.{what}")) for name, what in said.items()]
 
 
-def oops(view: View) -> Mapping[str, object]:
+def mistaken_page(view: View) -> Mapping[str, object]:
     """Return what the page about data entered by accident is made from; it is the same for everybody."""
     policy, words = view.agent.rules.policy, view.words
     subject, body = words("oops.subject"), words("oops.body")

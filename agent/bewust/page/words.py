@@ -1,6 +1,7 @@
 """All words of the page in one language: filling them in, and writing dates and durations.
 
-Belongs here: what needs a language. Not here: where words come from (languages), which words are said of what (the
+Belongs here: what needs a language. Not here: where words come from (config.languages), which words are said of what
+(the
 page's other modules and its templates).
 """
 
@@ -8,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from functools import cache
 
-from bewust import languages
+from bewust.config import languages as config_languages
 
 _STEPS = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 
@@ -22,8 +23,8 @@ class Words:
 
     def __init__(self, language: str, part: str = "page") -> None:
         self.language = language
-        self.form = languages.language(language)
-        self._words = languages.words(language, part)
+        self.form = config_languages.language(language)
+        self._words = config_languages.words(language, part)
 
     def __call__(self, key: str, **fill: object) -> str:
         return self._words[key].format_map(fill)
@@ -65,6 +66,6 @@ class Words:
 
 
 @cache
-def spoken() -> Mapping[str, Words]:
+def languages() -> Mapping[str, Words]:
     """Return the page's words in every language, by its code."""
-    return {code: Words(code) for code in languages.known()}
+    return {code: Words(code) for code in config_languages.known()}

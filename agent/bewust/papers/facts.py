@@ -10,19 +10,21 @@ from fractions import Fraction
 
 import msgspec
 
-from bewust import __version__, authority, batches, policy, proving, release, reports, state_files
+from bewust import __version__, state_files
+from bewust.authority import authority
+from bewust.config import Chooser, Policy, Rules, Texts, policy
+from bewust.config.policy import PERIOD_WEEKS
 from bewust.hosts import APART, is_internal
 from bewust.model import ANY_HOST, Context, Depth, Kind, Service, Status
 from bewust.page import kept, why
 from bewust.page import rules as page_rules
 from bewust.page.words import Words
-from bewust.policy import PERIOD_WEEKS, Policy
-from bewust.retention import SEALED_DAYS
-from bewust.settings import Rules
-from bewust.texts import Chooser, Texts
+from bewust.statistics import audit, formats, randomise
+from bewust.statistics.keepers import batches
+from bewust.statistics.retention import SEALED_DAYS
 
 
-class Looked(msgspec.Struct, frozen=True):
+class ServiceDepth(msgspec.Struct, frozen=True):
     """A service that is looked into. `after` is, for each lower depth, what would be left of it.
 
     `deeper` says that the organisation set a depth that Bewust's own policy does not have.
@@ -35,14 +37,14 @@ class Looked(msgspec.Struct, frozen=True):
     deeper: bool
 
 
-class Rung(msgspec.Struct, frozen=True):
+class ContextDepth(msgspec.Struct, frozen=True):
     """Why the services of one context are looked into; `reasons` are of the lower steps that do not do.
 
     `unreasoned` are the steps for which Bewust itself has no reason: its own policy does not take them there.
     """
 
     context: str
-    looked: tuple[Looked, ...]
+    looked: tuple[ServiceDepth, ...]
     reasons: tuple[tuple[str, str], ...]
     unreasoned: tuple[str, ...]
 
@@ -107,7 +109,7 @@ def _depths(rules: Rules, services: Iterable[Service], chooser: Chooser, t: Word
 
 def _rungs(
     counted: Mapping[Context, Iterable[Service]], mine: Policy, chooser: Chooser, t: Words, w: Words
-) -> Iterator[Rung]:
+) -> Iterator[ContextDepth]:
     ours = policy.load()
     for context, services in counted.items():
         found = [service for service in services if (mine.known(service) or 0) > Depth.NAME]
@@ -115,7 +117,7 @@ def _rungs(
             continue
         deepest = max(mine.known(service) or Depth.NAME for service in found)
         keys = {step: f"why.{context}.{step.name.lower()}" for step in Depth if step < deepest}
-        yield Rung(
+        yield ContextDepth(
             _capital(t(f"context.{context}")),
             tuple(_looked(service, mine, ours, chooser, w) for service in found),
             tuple((w(f"the.{step.name.lower()}"), w(key)) for step, key in keys.items() if key in w),
@@ -123,13 +125,13 @@ def _rungs(
         )
 
 
-def _looked(service: Service, mine: Policy, ours: Policy, chooser: Chooser, w: Words) -> Looked:
+def _looked(service: Service, mine: Policy, ours: Policy, chooser: Chooser, w: Words) -> ServiceDepth:
     depth = mine.known(service) or Depth.NAME
     after = []
     for lower in reversed([step for step in Depth if step < depth]):
         left = mine.known(service, lower)
         after.append((lower.name.lower(), w(f"after.{'unseen' if left is None else left.name.lower()}")))
-    return Looked(
+    return ServiceDepth(
         service.id, chooser.name(service), _word(w, depth), tuple(after), depth > (ours.known(service) or Depth.NAME)
     )
 
@@ -139,7 +141,7 @@ def _hosts(rules: Rules, chooser: Chooser, t: Words, w: Words) -> Mapping[str, o
     listed = rules.matcher.decrypted_hosts()
     found = []
     for host in listed:
-        plan = rules.matcher.plan(host.replace("*", "any"))
+        plan = rules.matcher.host_rules(host.replace("*", "any"))
         if plan is not None:
             own = [r.service for r in plan.rules if ANY_HOST not in r.signature.hosts and r.service.counts]
             found.append((host, _word(w, plan.depth), t.listed(map(chooser.name, own))))
@@ -160,7 +162,7 @@ def _apart(rules: Rules, w: Words) -> Mapping[str, object]:
     internal = rules.policy.internal_hosts
     untouched = {
         "bank": True,
-        "mail": all(rules.matcher.plan(host) is None for host in APART),
+        "mail": all(rules.matcher.host_rules(host) is None for host in APART),
         "intranet": not any(is_internal(host, internal) for host in rules.matcher.hosts(*Depth)),
     }
     return {"apart": [w(f"apart.{what}") for what, holds in untouched.items() if holds]}
@@ -170,7 +172,10 @@ def _release(mine: Policy, t: Words) -> Mapping[str, object]:
     """Return what leaves a machine, and how strongly it is protected."""
     epsilons = {block: Fraction(epsilon) for block, epsilon in mine.epsilons.items()}
     local = mine.mechanism == "local"
-    turned = {block: round(100 * release.flip(block, epsilon)) if local else "" for block, epsilon in epsilons.items()}
+    turned = {
+        block: round(100 * randomise.flip_probability(block, epsilon)) if local else ""
+        for block, epsilon in epsilons.items()
+    }
     blocks = [(t(f"block.{b}"), _decimal(e, t), kept.odds(e), turned[b]) for b, e in epsilons.items()]
     total = sum(epsilons.values(), Fraction())
     return {
@@ -181,9 +186,9 @@ def _release(mine: Policy, t: Words) -> Mapping[str, object]:
         "odds": kept.odds(total),
         "weeks": t(f"format.weeks_{PERIOD_WEEKS[mine.mechanism]}"),
         "batch": batches.MIN_BATCH,
-        "questions": reports.WIDTH,
-        "most_named": reports.SERVICES,
-        "most_yes": reports.BOUNDS["service"],
+        "questions": formats.WIDTH,
+        "most_named": formats.SERVICES,
+        "most_yes": formats.BOUNDS["service"],
     }
 
 
@@ -200,7 +205,7 @@ def _kept(mine: Policy, t: Words, w: Words) -> Mapping[str, object]:
     return {
         "tables": [
             (table, column, w(f"column.{table}.{column}"))
-            for table, columns in proving.MEANINGS.items()
+            for table, columns in audit.ROW_MEANINGS.items()
             for column in columns
         ],
         "files": [(name, w(f"file.{name}")) for name in state_files.OTHERS],

@@ -13,7 +13,7 @@ from importlib.resources import files
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
-from bewust import languages
+from bewust.config import languages as config_languages
 
 PAPERS = ("dpia-annex", "works-council", "handbook", "algorithm-register")
 _MEANING = re.compile(r"[\\`*_\[\]<>|~&]")  # what has a meaning anywhere in a line
@@ -57,11 +57,11 @@ def _own(name: str) -> str:
 def markdown(paper: str, language: str, facts: Mapping[str, object]) -> str:
     """Return a paper as Markdown, with tables as GitHub has them."""
     environment = Environment(
-        loader=FunctionLoader(partial(languages.paper, language)), undefined=StrictUndefined, finalize=escaped,
+        loader=FunctionLoader(partial(config_languages.paper, language)), undefined=StrictUndefined, finalize=escaped,
         autoescape=False,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    word = languages.words(language, "papers")["blank"]
+    word = config_languages.words(language, "papers")["blank"]
     environment.filters["code"] = code
     environment.filters["or_blank"] = lambda value, what: value or blank(what, word)
     environment.globals["blank"] = partial(blank, word=word)

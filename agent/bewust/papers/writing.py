@@ -7,12 +7,11 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bewust import texts
+from bewust.config import Rules, texts
 from bewust.errors import BewustError
 from bewust.files import replace
 from bewust.papers import facts, rendering
 from bewust.papers.sbom import sbom
-from bewust.settings import Rules
 
 SBOM = "sbom.cdx.json"
 

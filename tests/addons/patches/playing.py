@@ -32,9 +32,9 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.mode_specs import ProxyMode
 from OpenSSL import SSL
 
-from bewust_addons.inspector import LAYERS
 from bewust_addons.patches import hooks, http1, http2, tls
 from bewust_addons.patches.hooks import Hooks
+from bewust_addons.server import LAYERS
 
 HOST = "www.google.nl"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

@@ -13,7 +13,7 @@ def run(code: str) -> str:
 def test_mitmproxys_addons_are_imported_by_name_without_the_others() -> None:
     code = (
         "import sys\nfrom bewust_addons.patches import imports\nimports.skip()\n"
-        "from bewust_addons import inspector, gate, traffic\n"
+        "from bewust_addons import server as inspector, tls_gate as gate, recognition as traffic\n"
         "print(inspector.NextLayer.__name__, gate.TlsConfig.__name__)\n"
         f"print([name for name in {HEAVY} if name in sys.modules])\n"
     )

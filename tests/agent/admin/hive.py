@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 
 from bewust.admin.record import Data, Record
-from bewust.admin.windows_registry import NUMBER, TEXT
+from bewust.admin.windows.registry import NUMBER, TEXT
 
 
 class Hive:

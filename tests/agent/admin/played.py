@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from bewust.admin.linux import Linux
-from bewust.admin.steps import AdminError, Choices
+from bewust.admin.linux.machine import Linux
+from bewust.admin.steps import Choices
+from bewust.errors import AdminError
 
 
 class Played(Linux):
@@ -64,7 +65,7 @@ class Played(Linux):
                 with suppress(OSError):
                     folder.rmdir()
         if "renew" in command:
-            from bewust.cli import main
+            from bewust.cli.main import main
 
             result = CliRunner().invoke(main, [*command[1:]])
             assert result.exit_code == 0, result.output

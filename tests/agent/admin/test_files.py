@@ -38,7 +38,7 @@ def test_a_removed_file_comes_back_and_a_missing_one_is_none(tmp_path: Path) -> 
 
 def test_folders_of_ours_go_unless_others_use_them(tmp_path: Path) -> None:
     with ExitStack() as back:
-        files.made(tmp_path / "a" / "b", 0o700, back)
+        files.mkdirs(tmp_path / "a" / "b", 0o700, back)
         assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
     assert tree(tmp_path) == {}
     for folder in ("a/b", "c/d"):

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from bewust.admin import record
-from bewust.admin.record import Before, Record
-from bewust.admin.steps import AdminError, Choices
+from bewust.admin.record import PreviousValue, Record
+from bewust.admin.steps import Choices
+from bewust.errors import AdminError
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    kept = Record(Choices(9999, "http://p.example:1"), ["/a"], {"/x": Before(None, "left")}, True)
+    kept = Record(Choices(9999, "http://p.example:1"), ["/a"], {"/x": PreviousValue(None, "left")}, True)
     record.save(tmp_path, kept, ExitStack())
     assert record.load(tmp_path) == kept
     assert (tmp_path / record.FILE).stat().st_mode & 0o777 == 0o600

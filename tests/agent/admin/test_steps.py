@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bewust.admin.steps import AdminError, Choices, install, logging_to, status, uninstall
+from bewust.admin.steps import Choices, install, logging_to, status, uninstall
+from bewust.errors import AdminError
 
 
 class Noted:

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.admin.hive import Hive
-from bewust import authority, settings
-from bewust.admin.steps import AdminError, Choices
-from bewust.admin.windows import Windows
-from bewust.state import Settings, renewed
-from bewust.windows_service import RUNNING, STARTING, STOPPED
+from bewust.admin.steps import Choices
+from bewust.admin.windows.machine import Windows
+from bewust.authority import authority
+from bewust.config import rules as config_rules
+from bewust.daemon.state import Settings, renew_authority
+from bewust.errors import AdminError
+from bewust.system.windows_service import RUNNING, STARTING, STOPPED
 
 ME = "S-1-5-21-1-2-3-1000"
 
@@ -77,13 +79,13 @@ class System:
     def start(self, arguments: Sequence[str]) -> None:
         assert self.line is not None
         self.did.append(f"start {' '.join(arguments)}")
-        rules = settings.load_rules(self.folder / "config")
+        rules = config_rules.load_rules(self.folder / "config")
         own = Settings(state=self.folder / "state")
         if not (own.state / "authority").is_dir():
             hosts = rules.matcher.decrypted_hosts()
             authority.issue(own.state / "authority", hosts, datetime.now(UTC))
         elif "renew" in arguments:
-            renewed(own, rules)
+            renew_authority(own, rules)
         self.now, self.starting = STARTING, 2
 
     def stop(self) -> None:

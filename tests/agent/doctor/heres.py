@@ -9,9 +9,11 @@ from typing import Any
 
 import msgspec
 
-from bewust import __version__, authority, routing
-from bewust.doctor.finding import Finding, Here, Verdict
-from bewust.settings import load_rules, local_now
+from bewust import __version__
+from bewust.authority import authority
+from bewust.config.rules import load_rules, local_now
+from bewust.doctor.finding import DoctorContext, Finding, Verdict
+from bewust.proxy import pac
 
 RULES = load_rules(None)
 HOSTS = RULES.matcher.decrypted_hosts()
@@ -21,12 +23,12 @@ STATUS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def here(tmp_path: Path, **changes: Any) -> Here:
+def here(tmp_path: Path, **changes: Any) -> DoctorContext:
     """A machine whose root folder is `tmp_path`, with an authority in its state folder, and an agent that answers."""
     folder = tmp_path / "state" / "authority"
     if not folder.exists():
         authority.issue(folder, HOSTS, local_now(RULES))
-    found = Here(
+    found = DoctorContext(
         root=tmp_path, state=tmp_path / "state", root_pem=folder / "root.pem", port=8787, managed=False,
         rules=RULES, now=local_now(RULES), status=STATUS,
     )  # fmt: skip
@@ -43,7 +45,7 @@ def verdicts(findings: Iterator[Finding]) -> dict[str, Verdict]:
 
 
 @contextmanager
-def serving(body: bytes, kind: str = routing.PAC_TYPE, status: int = 200) -> Iterator[int]:
+def serving(body: bytes, kind: str = pac.PAC_TYPE, status: int = 200) -> Iterator[int]:
     """A server on loopback that answers everybody so; its port."""
 
     class Answer(http.server.BaseHTTPRequestHandler):

@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from agent.admin.played import Played, machine, put
 from agent.doctor.heres import here, verdicts
 from bewust.admin import steps
-from bewust.doctor import browsing, told
-from bewust.doctor.finding import Finding, Here, Verdict
-from bewust.doctor.told import Told
+from bewust.browsers import reading
+from bewust.browsers.reading import EffectivePolicy
+from bewust.doctor import browsing
+from bewust.doctor.finding import DoctorContext, Finding, Verdict
 
 FIREFOX_POLICY = "etc/firefox/policies/policies.json"
 FOLDER = "etc/chromium/policies/managed"
@@ -23,20 +24,20 @@ Spoil = Callable[[Path], object]
 
 
 @pytest.fixture
-def there(tmp_path: Path) -> Here:
+def there(tmp_path: Path) -> DoctorContext:
     """A machine with two browsers that was set up."""
     root = machine(tmp_path / "root", "usr/bin/chromium", "usr/bin/firefox")
     steps.install(Played(root))
     return here(tmp_path, root=root, root_pem=root / "var/lib/bewust/root.pem", managed=True)
 
 
-def found(there: Here) -> dict[tuple[str, str], Finding]:
-    findings = list(browsing.checked(there, told.browsers(there.root, "linux")))
+def found(there: DoctorContext) -> dict[tuple[str, str], Finding]:
+    findings = list(browsing.check_browsers(there, reading.effective_policies(there.root, "linux")))
     verdicts(iter(findings))
     return {(finding.about, finding.id): finding for finding in findings}
 
 
-def test_a_machine_that_was_set_up_is_in_order(there: Here) -> None:
+def test_a_machine_that_was_set_up_is_in_order(there: DoctorContext) -> None:
     everything = found(there)
     assert {one.verdict for one in everything.values()} == {Verdict.OK}
     assert {id for _, id in everything} == {"policy", "trust", "http3", "names"}
@@ -74,7 +75,7 @@ SPOILED: dict[str, tuple[Spoil, tuple[str, str], str]] = {
 
 
 @pytest.mark.parametrize("case", SPOILED)
-def test_what_was_spoiled_is_broken_and_named(there: Here, case: str) -> None:
+def test_what_was_spoiled_is_broken_and_named(there: DoctorContext, case: str) -> None:
     spoil, where, words = SPOILED[case]
     spoil(there.root)
     finding = found(there)[where]
@@ -85,20 +86,22 @@ def test_what_was_spoiled_is_broken_and_named(there: Here, case: str) -> None:
 
 def test_a_machine_that_was_never_set_up_is_less_than_broken(tmp_path: Path) -> None:
     root = machine(tmp_path / "root", "usr/bin/chromium")
-    assert verdicts(browsing.checked(here(tmp_path), told.browsers(root, "linux"))) == {"policy": Verdict.DEGRADED}
-    assert verdicts(browsing.checked(here(tmp_path), [])) == {"policy": Verdict.UNKNOWN}
+    assert verdicts(browsing.check_browsers(here(tmp_path), reading.effective_policies(root, "linux"))) == {
+        "policy": Verdict.DEGRADED
+    }
+    assert verdicts(browsing.check_browsers(here(tmp_path), [])) == {"policy": Verdict.UNKNOWN}
 
 
-def test_without_a_root_there_is_nothing_to_compare(there: Here) -> None:
+def test_without_a_root_there_is_nothing_to_compare(there: DoctorContext) -> None:
     there.root_pem.unlink()
     assert found(there)["Firefox", "trust"].verdict is Verdict.UNKNOWN
 
 
-def test_the_systems_store_counts_where_it_can_be_listed(there: Here) -> None:
+def test_the_systems_store_counts_where_it_can_be_listed(there: DoctorContext) -> None:
     der = x509.load_pem_x509_certificate(there.root_pem.read_bytes()).public_bytes(Encoding.DER)
     imports: dict[str, Any] = {"Certificates": {"ImportEnterpriseRoots": 1}}
-    firefox = Told("Firefox", True, imports, {"Certificates": "HKLM"})
-    chrome = Told("Chrome", False, {}, {"ProxySettings": "com.google.Chrome.plist"})
+    firefox = EffectivePolicy("Firefox", True, imports, {"Certificates": "HKLM"})
+    chrome = EffectivePolicy("Chrome", False, {}, {"ProxySettings": "com.google.Chrome.plist"})
     listing = msgspec.structs.replace(there, roots=frozenset({der}))
     without = msgspec.structs.replace(there, roots=frozenset({b"another"}))
     assert [browsing.trust(listing, one).verdict for one in (firefox, chrome)] == [Verdict.OK] * 2

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from agent.doctor.heres import STATUS, here
+from bewust.config.rules import load_rules
 from bewust.doctor import bundle, examination
-from bewust.doctor.finding import Here, degraded
-from bewust.settings import load_rules
+from bewust.doctor.finding import DoctorContext, degraded
 
 CANARIES = {name: f"canary{name}zq7x" for name in (
     "user", "home", "fullname", "intranet", "organisation", "contact", "token", "host", "visited", "proxy", "own",
@@ -58,7 +58,7 @@ NUMBER = 271828  # stands for a counter and for times and process ids
 
 
 @pytest.fixture
-def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DoctorContext:
     config = tmp_path / "config"
     (config / "services").mkdir(parents=True)
     (config / "policy.toml").write_text(POLICY)
@@ -97,8 +97,8 @@ def texts(path: Path) -> Mapping[str, str]:
         return {name: archive.read(name).decode() for name in archive.namelist()}
 
 
-def test_no_canary_is_in_the_zip(planted: Here, tmp_path: Path) -> None:
-    findings = [f for _, check in examination.steps("linux") for f in examination.looked(check, planted)]
+def test_no_canary_is_in_the_zip(planted: DoctorContext, tmp_path: Path) -> None:
+    findings = [f for _, check in examination.steps("linux") for f in examination.run_checks(check, planted)]
     findings.append(
         degraded(
             "problem",
@@ -108,7 +108,7 @@ def test_no_canary_is_in_the_zip(planted: Here, tmp_path: Path) -> None:
         )
     )
     steps: dict[str, str | None] = {"files": f"/home/{CANARIES['user']}: is missing", "authority": None}
-    bundle.write(tmp_path / "out.zip", bundle.collected(planted, findings, steps, log(tmp_path)))
+    bundle.write(tmp_path / "out.zip", bundle.collect(planted, findings, steps, log(tmp_path)))
     found = texts(tmp_path / "out.zip")
     assert set(found) == {
         "doctor.json", "versions.json", "installation.json", "policy.json", "status.json", "admin-log.txt",
@@ -122,9 +122,9 @@ def test_no_canary_is_in_the_zip(planted: Here, tmp_path: Path) -> None:
     assert (planted.state / "run.json").exists() and len(everything) > 2000, "there is something in it"
 
 
-def test_what_support_needs_is_in_it(planted: Here, tmp_path: Path) -> None:
+def test_what_support_needs_is_in_it(planted: DoctorContext, tmp_path: Path) -> None:
     findings = [degraded("inspector", "agent", "The inspector does not run.", "Wait.")]
-    found = bundle.collected(planted, findings, {"service": "bewust.service does not run"}, log(tmp_path))
+    found = bundle.collect(planted, findings, {"service": "bewust.service does not run"}, log(tmp_path))
     assert json.loads(found["doctor.json"])[0]["what"] == "The inspector does not run."
     assert json.loads(found["installation.json"]) == {"service": "bewust.service does not run"}
     policy = json.loads(found["policy.json"])
@@ -145,14 +145,14 @@ def test_a_mistake_in_the_settings_is_told_without_what_was_written(tmp_path: Pa
     rules, wrong = examination.settings(tmp_path, None)
     there = here(tmp_path, rules=rules, status=STATUS | {"problems": [wrong.what]})
     problem = msgspec.structs.replace(wrong, id="problem")
-    found = bundle.collected(there, [wrong, problem], {}, tmp_path / "gone.log")
+    found = bundle.collect(there, [wrong, problem], {}, tmp_path / "gone.log")
     for name in ("doctor.json", "status.json"):
         assert "timezone" in found[name] and CANARIES["organisation"] not in found[name]
 
 
 def test_without_an_agent_and_a_log_the_reasons_are_in_it(tmp_path: Path) -> None:
     there = here(tmp_path, status=None, why="Nobody answers.")
-    found = bundle.collected(there, [], "cannot be seen", tmp_path / "gone.log")
+    found = bundle.collect(there, [], "cannot be seen", tmp_path / "gone.log")
     assert json.loads(found["status.json"]) == "Nobody answers."
     assert json.loads(found["installation.json"]) == "cannot be seen"
     assert "cannot be read" in found["admin-log.txt"]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from agent.doctor.heres import here
-from bewust import notify
+from bewust.desktop import toast as desktop_toast
+from bewust.desktop.toast import Toast
 from bewust.doctor import desktop
 from bewust.doctor.finding import Verdict
-from bewust.notify import Toast
 
 SCREEN = {"DISPLAY": ":0"}
 
@@ -27,7 +27,7 @@ def says(answer: bool | Exception) -> Callable[[], Awaitable[bool]]:
     (True, Verdict.OK), (False, Verdict.BROKEN), (OSError("no bus"), Verdict.BROKEN), (TimeoutError(), Verdict.BROKEN),
 ])  # fmt: skip
 def test_a_desktop_is_asked(tmp_path: Path, answer: bool | Exception, verdict: Verdict) -> None:
-    found = desktop.asked(here(tmp_path, environment=SCREEN), "linux", says(answer))
+    found = desktop.check_desktop(here(tmp_path, environment=SCREEN), "linux", says(answer))
     assert found.verdict is verdict
 
 
@@ -38,11 +38,11 @@ def test_a_desktop_is_asked(tmp_path: Path, answer: bool | Exception, verdict: V
 def test_where_no_desktop_can_be_asked_nothing_is_said_of_it(
     tmp_path: Path, environment: dict[str, str], user: int, platform: str
 ) -> None:
-    found = desktop.asked(here(tmp_path, environment=environment, user=user), platform, says(AssertionError()))
+    found = desktop.check_desktop(here(tmp_path, environment=environment, user=user), platform, says(AssertionError()))
     assert found.verdict is Verdict.UNKNOWN and found.remedy
 
 
-@pytest.mark.parametrize(("wrong", "verdict"), [(None, Verdict.OK), (notify.NOBODY, Verdict.BROKEN)])
+@pytest.mark.parametrize(("wrong", "verdict"), [(None, Verdict.OK), (desktop_toast.NOBODY, Verdict.BROKEN)])
 def test_a_toast_that_is_asked_for_is_shown(wrong: str | None, verdict: Verdict) -> None:
     asked: list[Toast] = []
 

@@ -9,26 +9,26 @@ import pytest
 from agent import bundles
 from agent.admin.played import Played, machine
 from agent.doctor.heres import here
-from bewust import editions
 from bewust.admin import steps as admin
 from bewust.admin.steps import Choices
+from bewust.catalogue import editions
 from bewust.doctor import examination
-from bewust.doctor.finding import Finding, Here, Verdict, ok
+from bewust.doctor.finding import DoctorContext, Finding, Verdict, ok
 
 
 def test_everything_is_looked_at_without_a_check_that_fails(tmp_path: Path) -> None:
     there = here(tmp_path, network=False, status=None, why="Nobody.")
-    found = [f for _, check in examination.steps("linux") for f in examination.looked(check, there)]
+    found = [f for _, check in examination.steps("linux") for f in examination.run_checks(check, there)]
     assert "doctor" not in {finding.id for finding in found}
     assert {"agent", "policy", "authority", "pac", "toast", "store", "clock", "version"} <= {f.id for f in found}
 
 
 def test_a_check_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
-    def failing(here: Here) -> Iterator[Finding]:
+    def failing(here: DoctorContext) -> Iterator[Finding]:
         yield ok("pac", "b", "First.")
         raise KeyError("secret")
 
-    first, second = examination.looked(failing, here(tmp_path))
+    first, second = examination.run_checks(failing, here(tmp_path))
     assert (first.id, second.id, second.verdict) == ("pac", "doctor", Verdict.UNKNOWN)
     assert "KeyError" in second.what and "secret" not in second.what
 
@@ -45,7 +45,7 @@ def test_settings_about_an_imported_service_are_right_where_it_was_imported(tmp_
     config, state = bundles.organisation(tmp_path, '[service.newcomer]\nstatus = "contracted"\n'), tmp_path / "state"
     state.mkdir()
     assert examination.settings(config, state)[1].verdict is Verdict.BROKEN, "nobody knows that service"
-    path = editions.keep(state, bundles.signed(), editions.Pointer())
+    path = editions.store_bundle(state, bundles.signed(), editions.Pointer())
     rules, found = examination.settings(config, state)
     assert found.verdict is Verdict.OK and "newcomer" in rules.services
     path.write_bytes(b"cut")

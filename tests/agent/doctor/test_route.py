@@ -8,24 +8,26 @@ import msgspec
 import pytest
 
 from agent.doctor.heres import RULES, STATUS, here, serving, verdicts
-from bewust import routing
-from bewust.admin import trying
-from bewust.admin.trying import Answer, Stranger
+from bewust.browsers import handshake
+from bewust.browsers.handshake import Answer, ForeignIssuer
 from bewust.doctor import route
 from bewust.doctor.finding import Verdict
+from bewust.proxy import pac as proxy_pac
 
-DECRYPTED = trying.looked_into(RULES.matcher, RULES.policy.release.services)
-NAMED = trying.by_name(RULES.matcher, RULES.policy.release.services)
-CLEAN = Stranger("Example Trust Services", True)
+DECRYPTED = handshake.inspected(RULES.matcher, RULES.policy.release.services)
+NAMED = handshake.by_name(RULES.matcher, RULES.policy.release.services)
+CLEAN = ForeignIssuer("Example Trust Services", True)
 
 
 def pac(port: int = 8787) -> bytes:
-    return routing.pac(RULES.matcher, port).encode()
+    return proxy_pac.pac(RULES.matcher, port).encode()
 
 
-def shaking(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Answer], stranger: Stranger | None = CLEAN) -> None:
-    monkeypatch.setattr(trying, "shake", lambda port, host, pem: answers[host])
-    monkeypatch.setattr(trying, "stranger", lambda port, host: stranger)
+def shaking(
+    monkeypatch: pytest.MonkeyPatch, answers: dict[str, Answer], stranger: ForeignIssuer | None = CLEAN
+) -> None:
+    monkeypatch.setattr(handshake, "tls_probe", lambda port, host, pem: answers[host])
+    monkeypatch.setattr(handshake, "foreign_issuer", lambda port, host: stranger)
 
 
 RIGHT = dict.fromkeys(DECRYPTED, Answer.OURS) | dict.fromkeys(NAMED, Answer.OTHER)
@@ -35,7 +37,7 @@ def test_all_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shaking(monkeypatch, RIGHT)
     monkeypatch.setattr(route, "fetched", lambda here: pac().decode())
     ids = ("pac", "direct", "decrypted", "by-name", "interceptor", "other-proxy")
-    assert verdicts(route.checked(here(tmp_path))) == dict.fromkeys(ids, Verdict.OK)
+    assert verdicts(route.check_route(here(tmp_path))) == dict.fromkeys(ids, Verdict.OK)
 
 
 @pytest.mark.parametrize("why", ["off", "paused"])
@@ -43,7 +45,7 @@ def test_while_it_is_stopped_that_is_the_finding_and_nothing_is_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
     shaking(monkeypatch, {})  # KeyError where one is
-    found = verdicts(route.checked(here(tmp_path, status=STATUS | {"stopped": why})))
+    found = verdicts(route.check_route(here(tmp_path, status=STATUS | {"stopped": why})))
     assert (found["pac"], found["decrypted"], found["by-name"]) == (
         Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.UNKNOWN,
     )  # fmt: skip
@@ -52,7 +54,7 @@ def test_while_it_is_stopped_that_is_the_finding_and_nothing_is_tried(
 def test_without_the_network_no_hand_is_shaken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shaking(monkeypatch, {})  # KeyError where one is
     monkeypatch.setattr(route, "fetched", lambda here: pac().decode())
-    found = verdicts(route.checked(here(tmp_path, network=False)))
+    found = verdicts(route.check_route(here(tmp_path, network=False)))
     assert found["decrypted"] is found["by-name"] is Verdict.UNKNOWN
     assert found["direct"] is Verdict.OK
 
@@ -76,8 +78,8 @@ def test_without_a_root_nobody_can_be_told_from_us(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("answer", "stranger", "verdicts_wanted"), [
     (Answer.OTHER, CLEAN, (Verdict.OK, Verdict.OK)),
-    (Answer.OTHER, Stranger("Zscaler Inc., Zscaler Intermediate Root CA", True), (Verdict.OK, Verdict.DEGRADED)),
-    (Answer.OTHER, Stranger("Somebody", False), (Verdict.OK, Verdict.DEGRADED)),
+    (Answer.OTHER, ForeignIssuer("Zscaler Inc., Zscaler Intermediate Root CA", True), (Verdict.OK, Verdict.DEGRADED)),
+    (Answer.OTHER, ForeignIssuer("Somebody", False), (Verdict.OK, Verdict.DEGRADED)),
     (Answer.OTHER, None, (Verdict.UNKNOWN, Verdict.UNKNOWN)),
     (Answer.UNREACHABLE, None, (Verdict.UNKNOWN, Verdict.UNKNOWN)),
     (Answer.OURS, None, (Verdict.BROKEN, Verdict.UNKNOWN)),
@@ -86,7 +88,7 @@ def test_who_answers_for_what_is_known_by_name(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     answer: Answer,
-    stranger: Stranger | None,
+    stranger: ForeignIssuer | None,
     verdicts_wanted: tuple[Verdict, Verdict],
 ) -> None:
     shaking(monkeypatch, dict.fromkeys(NAMED, answer), stranger)
@@ -96,13 +98,13 @@ def test_who_answers_for_what_is_known_by_name(
 
 @pytest.mark.parametrize("issuer", ["Reset Trust", "Google Trust Services, WR2", "Let's Encrypt, R11"])
 def test_a_name_in_a_longer_word_is_no_interceptor(issuer: str) -> None:
-    assert route.interceptor("chatgpt.com", Stranger(issuer, True)).verdict is Verdict.OK
+    assert route.interceptor("chatgpt.com", ForeignIssuer(issuer, True)).verdict is Verdict.OK
 
 
 def test_the_pac_is_fetched_and_a_stranger_is_told(tmp_path: Path) -> None:
     with serving(pac()) as port:
         assert route.fetched(here(tmp_path, port=port)) == pac().decode()
-    for body, kind, status in ((pac(), "text/html", 200), (pac(), routing.PAC_TYPE, 404)):
+    for body, kind, status in ((pac(), "text/html", 200), (pac(), proxy_pac.PAC_TYPE, 404)):
         with serving(body, kind, status) as port:
             found = route.fetched(here(tmp_path, port=port))
             assert not isinstance(found, str) and "is not Bewust" in found.what
@@ -129,7 +131,7 @@ def test_a_pac_that_is_not_as_it_should_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: str, ids: dict[str, Verdict]
 ) -> None:
     monkeypatch.setattr(route, "fetched", lambda here: served)
-    assert verdicts(route.checked(here(tmp_path, network=False))).items() >= ids.items()
+    assert verdicts(route.check_route(here(tmp_path, network=False))).items() >= ids.items()
 
 
 def test_another_proxy_is_told_unless_we_go_through_it(tmp_path: Path) -> None:

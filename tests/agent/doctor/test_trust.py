@@ -7,13 +7,13 @@ import pytest
 
 from agent.admin.played import unconstrained
 from agent.doctor.heres import HOSTS, here, verdicts
-from bewust import authority
+from bewust.authority import authority
 from bewust.doctor import trust
 from bewust.doctor.finding import Verdict
 
 
 def test_an_authority_of_now_is_in_order(tmp_path: Path) -> None:
-    found = verdicts(trust.checked(here(tmp_path)))
+    found = verdicts(trust.check_trust(here(tmp_path)))
     assert found == dict.fromkeys(("authority", "authority-names", "authority-end"), Verdict.OK)
 
 
@@ -21,30 +21,30 @@ def test_an_authority_of_now_is_in_order(tmp_path: Path) -> None:
 def test_the_end_is_told_in_time(tmp_path: Path, days: int, verdict: Verdict) -> None:
     there = here(tmp_path)
     later = here(tmp_path, now=there.now + timedelta(days=days))
-    assert verdicts(trust.checked(later))["authority-end"] is verdict
+    assert verdicts(trust.check_trust(later))["authority-end"] is verdict
 
 
 def test_a_root_without_limits_or_for_other_names_is_broken(tmp_path: Path) -> None:
     there = here(tmp_path)
     there.root_pem.write_bytes(unconstrained())
-    assert verdicts(trust.checked(there)) == {"authority": Verdict.BROKEN}
+    assert verdicts(trust.check_trust(there)) == {"authority": Verdict.BROKEN}
     authority.issue(there.root_pem.parent, [*HOSTS, "mijn.overheid.nl"], there.now)
-    (wide,) = trust.checked(there)
+    (wide,) = trust.check_trust(there)
     assert wide.verdict is Verdict.BROKEN and "mijn.overheid.nl" in wide.what
 
 
 def test_a_decrypt_list_that_grew_is_known_by_name_until_renewal(tmp_path: Path) -> None:
     there = here(tmp_path)
     authority.issue(there.root_pem.parent, HOSTS[1:], there.now)
-    (finding,) = (one for one in trust.checked(there) if one.id == "authority-names")
+    (finding,) = (one for one in trust.check_trust(there) if one.id == "authority-names")
     assert finding.verdict is Verdict.DEGRADED and HOSTS[0] in finding.what
 
 
 def test_a_root_that_is_missing(tmp_path: Path) -> None:
     there = here(tmp_path, root_pem=tmp_path / "gone.pem")
-    assert verdicts(trust.checked(there)) == {"authority": Verdict.UNKNOWN}
+    assert verdicts(trust.check_trust(there)) == {"authority": Verdict.UNKNOWN}
     there = here(tmp_path, root_pem=tmp_path / "gone.pem", managed=True)
-    assert verdicts(trust.checked(there)) == {"authority": Verdict.BROKEN}
+    assert verdicts(trust.check_trust(there)) == {"authority": Verdict.BROKEN}
 
 
 def test_a_root_that_may_not_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,4 +53,4 @@ def test_a_root_that_may_not_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     there = here(tmp_path)
     monkeypatch.setattr(Path, "stat", refuse)
-    assert verdicts(trust.checked(there)) == {"authority": Verdict.UNKNOWN}
+    assert verdicts(trust.check_trust(there)) == {"authority": Verdict.UNKNOWN}

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from bewust import languages, storage, texts
+from bewust.config import languages as config_languages
+from bewust.config import texts
+from bewust.config.rules import Rules, load_rules
 from bewust.keys import key_text
 from bewust.model import Depth
 from bewust.papers import facts
 from bewust.papers.rendering import PAPERS, markdown
-from bewust.settings import Rules, load_rules
+from bewust.statistics import storage
 
 KEYS = [key_text(X25519PrivateKey.generate().public_key()) for _ in range(2)]
 SPLIT = f"""mechanism = "split"
@@ -62,7 +64,7 @@ def test_every_service_is_in_one_column_and_every_decrypted_name_in_the_table() 
 
 
 def test_bewust_itself_has_a_reason_for_each_step_it_takes() -> None:
-    for language in languages.known():
+    for language in config_languages.known():
         rungs = told(load_rules(None), language)["rungs"]
         assert isinstance(rungs, list)
         for rung in rungs:

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bewust import languages, texts
+from bewust.config import languages as config_languages
+from bewust.config import texts
+from bewust.config.rules import load_rules
 from bewust.papers import facts
 from bewust.papers.rendering import PAPERS, blank, code, escaped, html, markdown
-from bewust.settings import load_rules
 
 RULES = load_rules(None)
-FACTS = {language: facts.facts(RULES, texts.load(language), language) for language in languages.known()}
+FACTS = {language: facts.facts(RULES, texts.load(language), language) for language in config_languages.known()}
 NASTY = ["a | b", "`x`", "<script>alert(1)</script>", "**b** _i_ [l](javascript:x)", "# h", "- i", "1. one", "12) x",
          "&lt;", "a\n\n| b |", "\\", "\\|", "    code", "~~~", "---", "===", "+", "<https://x.y>", "![i](x)",
          "\u202eab", "{{ 7 * 7 }}", "0.5"]  # fmt: skip
@@ -84,7 +85,7 @@ def test_a_blank_is_marked_in_both_forms() -> None:
     assert "<mark>" not in html("x", "nl", f"# T\n\n{escaped('[x]')}\n")
 
 
-@pytest.mark.parametrize("language", languages.known())
+@pytest.mark.parametrize("language", config_languages.known())
 @pytest.mark.parametrize("paper", PAPERS)
 def test_a_paper_is_one_file_that_fetches_nothing(paper: str, language: str) -> None:
     page = html(paper, language, markdown(paper, language, FACTS[language]))
@@ -99,18 +100,20 @@ def test_a_paper_is_one_file_that_fetches_nothing(paper: str, language: str) -> 
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_every_language_has_the_same_parts_and_blanks(paper: str) -> None:
-    found = {language: markdown(paper, language, FACTS[language]) for language in languages.known()}
+    found = {language: markdown(paper, language, FACTS[language]) for language in config_languages.known()}
     for pattern in (r"(?m)^#+ ", r"(?m)^\|", r"(?m)^- ", r"\*\*\\\["):
         assert len({len(re.findall(pattern, text)) for text in found.values()}) == 1, pattern
     for language, text in found.items():
-        blank_word = languages.words(language, "papers")["blank"]
+        blank_word = config_languages.words(language, "papers")["blank"]
         assert text.count(rf"**\[{blank_word}: ") == text.count(r"**\[") > 0
 
 
 @pytest.mark.parametrize("paper", [*PAPERS, "footer"])
 def test_every_language_puts_in_the_same_facts(paper: str) -> None:
     """What a template asks for under some setting only is asked for in every language."""
-    names = {language: variables(languages.paper(language, f"{paper}.md")) for language in languages.known()}
+    names = {
+        language: variables(config_languages.paper(language, f"{paper}.md")) for language in config_languages.known()
+    }
     assert len({frozenset(found) for found in names.values()}) == 1, names
 
 

@@ -5,18 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from bewust import languages
+from bewust.config import languages as config_languages
+from bewust.config.rules import load_rules
 from bewust.papers.rendering import PAPERS
 from bewust.papers.writing import SBOM, PapersError, write
-from bewust.settings import load_rules
 
 RULES = load_rules(None)
 
 
 def test_each_paper_in_both_forms_and_languages_and_the_bill(tmp_path: Path) -> None:
-    written = write(RULES, tmp_path / "new" / "papers", list(languages.known()))
+    written = write(RULES, tmp_path / "new" / "papers", list(config_languages.known()))
     expected = {
-        f"{paper}.{language}.{form}" for paper in PAPERS for language in languages.known() for form in ("html", "md")
+        f"{paper}.{language}.{form}"
+        for paper in PAPERS
+        for language in config_languages.known()
+        for form in ("html", "md")
     }
     assert {path.name for path in written} == expected | {SBOM}
     assert set(written) == set((tmp_path / "new" / "papers").iterdir())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bewust.state import Settings
+from bewust.daemon.state import Settings
 from e2e.agents import RunningAgent
 from e2e.curl import curl
 from e2e.world import World

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from bewust_addons import run
+from bewust_addons import main
 
-build: Any = run.build
+build: Any = main.build
 
 
 def build_raising(*about: Any) -> Any:
@@ -24,5 +24,5 @@ def build_raising(*about: Any) -> Any:
 
 
 if __name__ == "__main__":
-    run.build = build_raising  # type: ignore[assignment]
-    run.main()
+    main.build = build_raising  # type: ignore[assignment]
+    main.main()

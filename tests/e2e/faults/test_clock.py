@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.test_app import Desktop, mine
-from bewust.app import Agent
-from bewust.counters import Key
-from bewust.messages import Detected
+from agent.daemon.test_app import Desktop, mine
+from bewust.config.rules import load_rules
+from bewust.daemon.app import Agent
+from bewust.daemon.state import Settings
 from bewust.model import Detection, Kind, Level
-from bewust.settings import load_rules
-from bewust.state import Settings
-from bewust.steady import Clock
+from bewust.proxy.messages import Detected
+from bewust.statistics.counters import Key
+from bewust.system.clock import Clock
 
 RULES = load_rules(None)
 USE = Detected(1, Detection("google-ai-overview", Level.USE, "inline", "google.toml", 1))
@@ -41,8 +41,8 @@ class Day:
 
     def use(self) -> None:
         async def main() -> None:
-            self.agent.message(USE)
-            await self.agent.people.settled()
+            self.agent.on_inspector_message(USE)
+            await self.agent.people.drain()
 
         asyncio.run(main())
 
@@ -51,7 +51,7 @@ class Day:
         end = self._true + time
         while self._true < end:
             self._true = min(self._true + timedelta(minutes=15), end)
-            asyncio.run(self.agent._settle())
+            asyncio.run(self.agent._close_periods())
 
     def used(self) -> dict[str, int]:
         counts = self.agent.answers.counts()
@@ -90,9 +90,9 @@ def test_the_hour_that_comes_twice_or_never_is_an_hour_like_any_other(tmp_path: 
 def test_a_machine_that_was_off_for_two_months_keeps_what_it_counted_as_a_report(tmp_path: Path) -> None:
     day = Day(tmp_path, "2026-11-25T10:00+01:00")
     day.use()
-    asyncio.run(day.agent._settle())
+    asyncio.run(day.agent._close_periods())
     day._true += timedelta(days=60)  # asleep: the clocks ran on
-    asyncio.run(day.agent._settle())
+    asyncio.run(day.agent._close_periods())
     assert day.used() == {}
     assert len(day.agent.answers.contents().sealed) == 1
     assert day.agent.now() == day._true.astimezone(UTC)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bewust import authority
-from bewust.settings import load_rules
+from bewust.authority import authority
+from bewust.config.rules import load_rules
 from e2e.agents import RunningAgent, wait_for
 from e2e.faults.conftest import SEEN, USE, Machine
 

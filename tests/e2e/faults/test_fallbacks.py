@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from bewust.browsers import trust
-from bewust.state import Settings
+from bewust.browsers.launch import trust
+from bewust.daemon.state import Settings
 from e2e.agents import RunningAgent, wait_for
 from e2e.chromium import Chromium
 from e2e.curl import curl

@@ -14,7 +14,7 @@ from e2e.world import World
 
 
 def bewust(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "bewust.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "bewust.cli.main", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 

@@ -36,7 +36,7 @@ def test_a_session_that_is_killed_takes_its_reminders_along_and_no_count(machine
     machine.settings = msgspec.structs.replace(
         machine.settings, state=tmp_path / "service", socket=sockets / "session.sock"
     )
-    command = [sys.executable, "-m", "bewust.cli", "--state", tmp_path / "mine", "session",
+    command = [sys.executable, "-m", "bewust.cli.main", "--state", tmp_path / "mine", "session",
                "--socket", machine.settings.socket]  # fmt: skip
     with Desktop() as desktop, machine.start(desktop.env) as agent:
         session = subprocess.Popen(list(map(str, command)), env=desktop.env, stderr=subprocess.DEVNULL)

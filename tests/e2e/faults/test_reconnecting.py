@@ -14,8 +14,8 @@ import pytest
 import trustme
 
 from addons.patches.test_http2 import Talk, answering
-from bewust.browsers import trust
-from bewust.state import Settings
+from bewust.browsers.launch import trust
+from bewust.daemon.state import Settings
 from e2e.agents import RunningAgent, wait_for
 from e2e.chromium import Chromium
 from e2e.conftest import Browser
@@ -129,7 +129,7 @@ class Stage:
         self._port_of_node = int(node.stdout.readline())
         return node
 
-    def handed(self) -> int:
+    def should_inspect(self) -> int:
         return int(self.agent.status()["connections"].get("handed", 0))
 
 
@@ -177,7 +177,9 @@ def test_a_page_comes_each_time_after_the_site_ended_its_idle_connection(stage: 
     for number in range(5):
         assert shown(browser, f"https://www.google.nl/?{number}") == "there", number
         stage.idle.hang_up()
-        wait_for(lambda: not stage.handed(), stage.agent.alive, "the browser's connection outlived the site's", 10)
+        wait_for(
+            lambda: not stage.should_inspect(), stage.agent.alive, "the browser's connection outlived the site's", 10
+        )
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node")

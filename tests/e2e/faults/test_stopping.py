@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-from bewust.browsers import trust
+from bewust.browsers.launch import trust
 from e2e.agents import RunningAgent, wait_for
 from e2e.chromium import Chromium
 from e2e.curl import curl
@@ -12,7 +12,7 @@ from e2e.faults.conftest import SEARCH, SEEN, Machine
 
 
 def bewust(agent: RunningAgent, *arguments: str) -> str:
-    command = [sys.executable, "-m", "bewust.cli", "--state", str(agent.settings.state), *arguments]
+    command = [sys.executable, "-m", "bewust.cli.main", "--state", str(agent.settings.state), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
 
 

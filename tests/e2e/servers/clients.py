@@ -17,7 +17,7 @@ from typing import Any, Self
 from playwright.sync_api import Error
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from bewust.browsers import trust
+from bewust.browsers.launch import trust
 from e2e.agents import RunningAgent
 from e2e.chromium import Chromium
 from e2e.firefox import Firefox, FirefoxError

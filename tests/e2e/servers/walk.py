@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bewust.state import Settings
+from bewust.daemon.state import Settings
 from e2e.agents import RunningAgent
 from e2e.servers.cases import CASES, EVERYBODY, Case
 from e2e.servers.clients import CLIENTS, CONTROL, Outcome

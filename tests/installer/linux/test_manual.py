@@ -7,7 +7,7 @@ import subprocess
 import click
 import pytest
 
-from bewust.cli import main
+from bewust.cli.main import main
 from installer.linux import manual
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bewust import __version__
-from bewust.admin import launchd
-from bewust.admin.profile import BUNDLE, SERVICE, SESSION
+from bewust.admin.macos import launchd
+from bewust.admin.macos.profile import BUNDLE, SERVICE, SESSION
 from bewust.errors import ADMIN
 from installer.macos import staging
 

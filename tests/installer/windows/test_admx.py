@@ -9,12 +9,13 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from bewust import languages, layers, managed, policy
-from bewust.policy import Policy
+from bewust.config import languages as config_languages
+from bewust.config import layers, platform_policy, policy
+from bewust.config.policy import Policy
 from installer.windows import admx
 
 NS = {"p": admx.NAMESPACE}
-CULTURES = [one.culture for one in languages.known().values()]
+CULTURES = [one.culture for one in config_languages.known().values()]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def policies(template: Element) -> dict[str, Element]:
 
 
 def test_there_is_a_template_and_its_words_in_every_language(written: Mapping[str, Element]) -> None:
-    assert set(written) == {"Bewust.admx", *(f"{one.culture}/Bewust.adml" for one in languages.known().values())}
+    assert set(written) == {"Bewust.admx", *(f"{one.culture}/Bewust.adml" for one in config_languages.known().values())}
     assert len(CULTURES) == len(written) - 1 >= 3
 
 
@@ -38,25 +39,25 @@ def test_every_key_of_the_policy_is_a_setting_or_is_set_by_toml(written: Mapping
     valued = {
         node.get("valueName") for node in written["Bewust.admx"].iter() if node.get("valueName") is not None
     }  # fmt: skip
-    assert valued == {*admx.keys(), managed.TEXT}
+    assert valued == {*admx.keys(), platform_policy.TEXT}
     # Of the types themselves, without the way through the schema.
     of_types = {key for key, _ in layers.leaves(policy.as_table(Policy()))}
     tables = {"release.keepers"}
     assert {key for key in of_types if not key.startswith(("service.", "fill."))} - tables <= valued
 
 
-@pytest.mark.parametrize("language", languages.known())
+@pytest.mark.parametrize("language", config_languages.known())
 def test_every_key_has_a_name_and_is_explained_in_the_language(language: str) -> None:
-    said = languages.words(language, "adml")
+    said = config_languages.words(language, "adml")
     assert {key.removeprefix("key.") for key in said if key.startswith("key.")} == set(admx.keys())
     explained = {key.removeprefix("about.") for key in said if key.startswith("about.")}
     # The reference is English, and so are the comments of policy.toml, which are its explanation.
-    assert explained == (set() if language == languages.reference() else set(admx.keys()))
+    assert explained == (set() if language == config_languages.reference() else set(admx.keys()))
 
 
 def test_every_setting_is_in_the_key_that_is_read(written: Mapping[str, Element]) -> None:
     for one in policies(written["Bewust.admx"]).values():
-        assert one.get("key") == managed.KEY == r"Software\Policies\Bewust"
+        assert one.get("key") == platform_policy.KEY == r"Software\Policies\Bewust"
         assert one.get("class") == "Machine"
 
 
@@ -69,7 +70,7 @@ class Registry:
         self._values = values
 
     def values(self, key: str) -> list[tuple[str, Any, int]]:
-        assert key == managed.KEY
+        assert key == platform_policy.KEY
         return self._values
 
     def keys(self, key: str) -> list[str]:
@@ -83,18 +84,20 @@ def test_what_the_editor_writes_is_read_as_the_policy(written: Mapping[str, Elem
     for one in policies(written["Bewust.admx"]).values():
         element = next(iter(one.findall("p:elements/*", NS)), None)
         key = one.get("valueName") if element is None else element.get("valueName")
-        if key == managed.TEXT or key not in defaults or defaults[key] in ("", [], {}):
+        if key == platform_policy.TEXT or key not in defaults or defaults[key] in ("", [], {}):
             continue
         kind = 4 if element is None else WRITES[element.tag.rpartition("}")[2]]
         data = int(defaults[key]) if kind == 4 else defaults[key]
         values.append((key, data, kind))
     assert len(values) > 15
-    found = policy.laid_over([policy._typed(layer) for layer in managed.of_registry(Registry(values))])
+    found = policy.load_over([policy._typed(layer) for layer in platform_policy.of_registry(Registry(values))])
     assert found == Policy()
 
 
 def test_toml_in_lines_is_read_too() -> None:
-    (layer,) = managed.of_registry(Registry([(managed.TEXT, ["[service.chatgpt]", 'status = "contracted"'], 7)]))
+    (layer,) = platform_policy.of_registry(
+        Registry([(platform_policy.TEXT, ["[service.chatgpt]", 'status = "contracted"'], 7)])
+    )
     assert layer.table == {"service": {"chatgpt": {"status": "contracted"}}}
 
 

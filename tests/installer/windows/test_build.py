@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from installer.payload import PackageError
 
-from bewust import languages
+from bewust.config import languages as config_languages
 from installer.windows import build, package, staging
 
 
@@ -22,7 +22,7 @@ def test_package_templates_and_detection_are_written(tmp_path: Path, monkeypatch
     found = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert made.name in found and found == {
         "bewust-0.2.0-x64.msi", "bewust-0.2.0-detect.ps1", "PolicyDefinitions/Bewust.admx",
-        *(f"PolicyDefinitions/{one.culture}/Bewust.adml" for one in languages.known().values()),
+        *(f"PolicyDefinitions/{one.culture}/Bewust.adml" for one in config_languages.known().values()),
     }  # fmt: skip
     assert package.product_code("0.2.0") in (tmp_path / "out" / "bewust-0.2.0-detect.ps1").read_text()
 

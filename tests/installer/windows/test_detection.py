@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bewust import windows_service
+from bewust.system import windows_service
 from installer.windows import detection, package
 
 

@@ -8,7 +8,7 @@ import click
 import pytest
 from installer.payload import PackageError
 
-from bewust.admin_commands import install, uninstall
+from bewust.cli.admin import install, uninstall
 from installer.windows import package
 
 
@@ -98,7 +98,7 @@ def test_the_old_version_goes_when_the_new_one_is_in_force_and_takes_nothing_bac
 def test_programs_are_run_from_where_they_were_put(msi: Path) -> None:
     for name, _, folder, target, *_ in table(msi, "CustomAction"):
         if not name.startswith("Set"):
-            assert folder == "HOME" and target.startswith('"[HOME]python\\python.exe" -m bewust.cli admin ')
+            assert folder == "HOME" and target.startswith('"[HOME]python\\python.exe" -m bewust.cli.main admin ')
     targets = {row[0]: row[3].split(" admin ")[1] for row in table(msi, "CustomAction") if " admin " in row[3]}
     assert targets["InstallBewust"] == "install [PORTOPTION] [UPSTREAMOPTION]"
     assert targets["UninstallBewust"] == "uninstall [PURGEOPTION]"

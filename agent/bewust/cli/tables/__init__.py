@@ -1,0 +1,1 @@
+"""What commands show as tables, drawn with rich; printed by the command line only."""
