@@ -109,3 +109,10 @@ def test_the_paths_of_the_architecture_page_are_there() -> None:
 def test_the_readme_leads_developers_to_the_architecture_page() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert re.search(r"^- Developers: .*\]\(docs/architecture\.md\)", readme, re.M)
+
+
+@pytest.mark.parametrize("test", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_test_imports_from_another(test: Path) -> None:
+    """What several need is in tests/support/."""
+    text = test.read_text(encoding="utf-8")
+    assert not re.findall(r"^\s*(?:from|import) (?:\w+\.)*test_\w+", text, re.MULTILINE)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from addons.inspectors import SECRET, inspector
-from agent.somebody import BERT, needs_root, play, said
 from bewust.proxy.relay import bearer
 from bewust_addons.access import WAITING, NoLoopbackEventLoop
 from e2e.world import World
+from support.inspectors import SECRET, inspector
+from support.other_accounts import BERT, needs_root, play, said
 
 
 def answer(port: int, *sent: bytes) -> bytes:

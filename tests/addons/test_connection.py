@@ -15,15 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from addons.inspecting import CONNECT, HOST, Site, connected
-from addons.inspectors import inspector, told
-from addons.patches.test_http1 import GET, OK, everything, head_of
-from addons.patches.test_http2 import ASK as H2_ASK
-from addons.patches.test_http2 import MIB, Talking, answering, plain, resident
+from support.connection_samples import ASK, YES, asked, kept
+from support.hooks import CONNECT, HOST, Site, connected
+from support.http1 import GET, OK, everything, head_of
+from support.inspectors import inspector, told
+from support.memory import ASK as H2_ASK
+from support.memory import MIB, Talking, answering, plain, resident
 
 SIZE = 100  # MiB
-ASK = GET.replace(b"Connection: close\r\n", b"")
-YES = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 def test_a_slow_reader_of_a_large_answer_fills_no_memory(tmp_path: Path) -> None:
@@ -108,21 +107,6 @@ def test_an_upload_and_its_answer_pass_each_other(tmp_path: Path) -> None:
         for _ in range(8):
             connection.sendall(bytes(MIB))
         assert everything(connection).endswith(bytes(MIB))
-
-
-def kept(connection: ssl.SSLSocket) -> None:
-    """Answer each request, for as long as there are any."""
-    while head_of(connection):
-        connection.sendall(YES)
-
-
-def asked(connection: ssl.SSLSocket) -> bytes:
-    """Ask once more; what came, b"" where the connection has ended."""
-    try:
-        connection.sendall(ASK)
-        return connection.recv(65536)
-    except OSError:
-        return b""
 
 
 def test_a_browser_dials_anew_after_each_end_and_a_site_that_was_away_is_forgotten(tmp_path: Path) -> None:

@@ -12,10 +12,6 @@ import httpx
 import msgspec
 import pytest
 
-from addons.inspecting import Site, connected
-from addons.inspectors import SECRET, door, inspector, told
-from addons.test_connection import YES, asked, kept
-from agent.bundles import SHIPPED, signed
 from bewust.authority import authority
 from bewust.catalogue import editions, loading
 from bewust.config import policy
@@ -23,6 +19,10 @@ from bewust.proxy.messages import Alive, Ping, Seen, Start
 from bewust.proxy.relay import SECRET_HEADER, bearer
 from bewust_addons import main
 from e2e.world import World
+from support.bundles import SHIPPED, signed
+from support.connection_samples import YES, asked, kept
+from support.hooks import Site, connected
+from support.inspectors import SECRET, door, inspector, told
 
 
 @pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.keepers import PASSPHRASE
 from bewust.statistics.keepers import keyfile
 from bewust.statistics.keepers.keyfile import KeeperKey
+from support.keepers import PASSPHRASE
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from mitmproxy.proxy import commands, events
 
-from addons.patches import playing
 from benchmarks.figures import Figure
 from bewust_addons.patches import hooks, http1, http2, tls
 from bewust_addons.patches.hooks import Hooks
+from support import layer_scripts as playing
 
 PATCHES = {"hooks": hooks, "tls": tls, "http1": http1, "http2": http2}
 REQUESTS = 200

@@ -16,7 +16,7 @@ from bewust.detection.recordings import Exchange
 from bewust.detection.requests import detect, observe
 from bewust.detection.scanning import Scanner
 from bewust.model import ANY_HOST, OBSERVED_HEADERS, Content, Level
-from corpus.test_corpus import Case, every_case, examine, requests, verdict
+from support.corpus_cases import Case, every_case, examine, requests, verdict
 
 BENCH = RecordingInspector.load(None, None)
 HOSTS = sorted(

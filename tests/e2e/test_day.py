@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.daemon.test_app import mine
 from bewust.config.rules import load_rules
 from bewust.daemon.app import Agent
 from bewust.daemon.people import ME
@@ -17,6 +16,7 @@ from bewust.daemon.state import Settings
 from bewust.model import Detection, Level
 from bewust.proxy.messages import Detected
 from e2e.desktop import NEEDED, Desktop, environment
+from support.agents import mine
 
 ARTEFACTS = Path(__file__).parents[2] / "artefacts"
 missing = [program for program in NEEDED if not shutil.which(program)]

@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agent.organisations import imported
 from bewust.config.rules import load_rules
 from e2e.agents import RunningAgent
 from e2e.conftest import Open, settings
 from e2e.world import World
+from support.organisation_authority import imported
 
 
 @pytest.fixture

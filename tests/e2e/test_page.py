@@ -14,21 +14,17 @@ import pytest
 from playwright.sync_api import Locator
 from playwright.sync_api import Page as Tab
 
-from agent.pages import WHO, Served, busy, served
 from bewust.model import Context
 from bewust.page.shown import Login
 from bewust.page.words import languages
 from e2e.chromium import Chromium
 from e2e.firefox import Firefox
+from support.accessibility import AXE, OVERFLOW, RUN_AXE, axe
+from support.pages import WHO, Served, busy, served
 
-AXE = Path(__file__).with_name("axe") / "axe.min.js"
 SHOTS = Path(__file__).parents[2] / "artefacts" / "page"
 SLUGS = ("", "why", "oops", "kept", "kept/delete", "unseen", "rules", "nowhere")
 PATHS = [f"/{language}/{slug}" for language in languages() for slug in SLUGS]
-# A whole answer is large; what a person needs of it is which rule, and where.
-RUN_AXE = """axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
-    .then(found => found.violations.map(v => v.id + ": " + v.nodes.map(n => n.target.join(" ")).join(", ")))"""
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # What is cut off or lies over its neighbour, and what lies outside the window.
 CUT = """[...document.querySelectorAll("td, tbody th")].filter(one => one.checkVisibility()).filter(one =>
     one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1 ||
@@ -64,13 +60,6 @@ def tab(chromium: Chromium) -> Iterator[Tab]:
     page.set_default_timeout(5000)
     yield page
     page.close()
-
-
-def axe(tab: Tab) -> list[str]:
-    # Through the debugging protocol, past the page's own policy, which would refuse a foreign script.
-    tab.evaluate(AXE.read_text(encoding="utf-8") + ";0")
-    found: list[str] = tab.evaluate(RUN_AXE)
-    return found
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

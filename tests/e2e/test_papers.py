@@ -13,7 +13,7 @@ from bewust.keys import key_text
 from bewust.papers.rendering import PAPERS
 from bewust.papers.writing import write
 from e2e.chromium import Chromium
-from e2e.test_page import OVERFLOW, axe
+from support.accessibility import OVERFLOW, axe
 
 KEYS = [key_text(X25519PrivateKey.generate().public_key()) for _ in range(2)]
 # Long values everywhere, for what must fit on one sheet.

@@ -15,12 +15,12 @@ import httpx
 import msgspec
 import pytest
 
-from agent.somebody import ANNE, needs_root, play, said
 from bewust.daemon.state import Settings
 from e2e.agents import RunningAgent, wait_for
 from e2e.conftest import settings
 from e2e.desktop import NEEDED, Desktop
 from e2e.world import World
+from support.other_accounts import ANNE, needs_root, play, said
 
 missing = [program for program in NEEDED if not shutil.which(program)]
 pytestmark = [needs_root, pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")]

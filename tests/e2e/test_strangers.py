@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.somebody import BERT, needs_root, play, said
 from bewust.authority.authority import KEY_FILE
 from e2e.agents import RunningAgent, ports_of
 from e2e.conftest import settings
 from e2e.world import World
+from support.other_accounts import BERT, needs_root, play, said
 
 pytestmark = [needs_root, pytest.mark.skipif(sys.platform != "linux", reason="plays another login with /proc")]
 

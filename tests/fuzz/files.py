@@ -13,7 +13,6 @@ from mitmproxy.exceptions import FlowReadException
 from mitmproxy.io import FlowWriter
 from mitmproxy.test import tflow, tutils
 
-from agent.bundles import PRIVATE, signed
 from bewust.catalogue import loading, signed_file
 from bewust.catalogue.entries import CatalogueError
 from bewust.catalogue.matching import compile_services
@@ -29,6 +28,7 @@ from bewust.statistics import formats, randomise
 from bewust.statistics.formats import ReportError
 from bewust_addons.flowfile import exchanges
 from fuzz.target import Target
+from support.bundles import PRIVATE, signed
 
 CONFIG = files("bewust_config")
 

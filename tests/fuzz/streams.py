@@ -15,9 +15,6 @@ import brotli
 import msgspec
 import zstandard
 
-from agent.daemon.test_app import RULES, Desktop
-from agent.fronts import BY_NAME, DECRYPTED, MATCHER, Listener, connect
-from agent.pages import Fake
 from bewust.catalogue.entries import parse_marker
 from bewust.daemon.app import Agent
 from bewust.daemon.state import Settings
@@ -35,6 +32,9 @@ from bewust.proxy.relay import Buffer, ConnectClient
 from bewust.sessions.client import LINE_LIMIT, Hello, Snoozed
 from bewust.sessions.server import Logins, RemoteDesktop
 from fuzz.target import Target
+from support.agents import RULES, Desktop
+from support.pages import Fake
+from support.proxies import BY_NAME, DECRYPTED, MATCHER, Listener, connect
 
 UNFOLDED = 8 << 20  # bytes of a decoded body after which a target looks no further
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.fleets import compute
 from bewust.fleet.html import render
 from bewust.fleet.simulation import simulate
 from bewust.statistics import formats
+from support.fleets import compute
 
 WORKSTATIONS, SECONDS = 100_000, 10.0
 

@@ -13,8 +13,8 @@ import pytest
 from bewust.config.policy import EPSILONS, Policy
 from bewust.model import Kind
 from bewust.statistics.formats import BLOCKS, BOUNDS
-from privacy import auditing
-from privacy.auditing import MUTATIONS, SURE, Mutation, Neighbours, gate, keeper_audit, keeper_scores, used, worst
+from support import privacy_audit as auditing
+from support.privacy_audit import MUTATIONS, SURE, Mutation, Neighbours, gate, keeper_audit, keeper_scores, used, worst
 
 REPORTS = 60_000  # in each world, and workstations of the one fleet
 BUSY = used(0, 1, 2, kinds=[Kind.INTERNAL, Kind.REMINDED])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.fleets import batch, compute, line
 from bewust.fleet.simulation import simulate
+from support.fleets import batch, compute, line
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # pyspark leaves sockets open
 

@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 from installer.macos import build, staging
-from macs import Bill, thin, xar
+from support.mac_binaries import Bill, thin, xar
 
 SITE = f".{staging.PACKAGES}"
 

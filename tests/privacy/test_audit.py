@@ -21,8 +21,8 @@ from bewust.statistics.counters import Key
 from bewust.statistics.formats import BOUNDS, SplitReport
 from bewust.statistics.keepers import sums
 from bewust.statistics.keepers.keyfile import KeeperKey
-from privacy import auditing
-from privacy.auditing import MUTATIONS, Mutation, Neighbours, gate, keeper_audit, seeded, used, worst
+from support import privacy_audit as auditing
+from support.privacy_audit import MUTATIONS, Mutation, Neighbours, gate, keeper_audit, seeded, used, worst
 
 WEEK = "2026-W47"
 

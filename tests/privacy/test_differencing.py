@@ -25,7 +25,7 @@ from bewust.statistics import counters, delivery, formats, randomise, retention
 from bewust.statistics.counters import Key
 from bewust.statistics.keepers import sums
 from bewust.statistics.storage import Store
-from privacy.auditing import NAMES, PERIOD, Neighbours, made, seeded, used, worst
+from support.privacy_audit import NAMES, PERIOD, Neighbours, made, seeded, used, worst
 
 FLEET, SHARE = 60, 0.4  # people, and how many of them use a service
 ENDED = datetime(2026, 11, 30, tzinfo=UTC)  # P12 is weeks 45 to 48

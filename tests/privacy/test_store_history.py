@@ -28,7 +28,7 @@ from bewust.state_files import STORE
 from bewust.statistics import counters, delivery, retention
 from bewust.statistics.counters import Key
 from bewust.statistics.storage import MOST, Store
-from privacy.auditing import seeded
+from support.privacy_audit import seeded
 
 PERIOD, ENDED = "2026-P12", datetime(2026, 11, 30, tzinfo=UTC)
 NAMES = ("chatgpt", "claude", "deepl", "edge-translate")

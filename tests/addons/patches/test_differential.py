@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from mitmproxy.connection import Connection, ConnectionState
 
-from addons.patches.playing import (
+from support.layer_scripts import (
     ALL,
     ASK,
     OK,

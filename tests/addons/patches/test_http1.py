@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 import pytest
 
-from addons.inspecting import Site, both
+from support.hooks import Site, both
+from support.http1 import GET, OK, everything, head_of
 
-GET = b"GET /complete/x HTTP/1.1\r\nHost: www.google.nl\r\nConnection: close\r\n\r\n"
 LARGE = b"x-large: " + b"y" * 200_000
-OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
 RANGE = b"HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Range: bytes 1-3/5\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n"
@@ -63,23 +62,6 @@ def parsed(raw: bytes) -> Said:
         if count == 0:
             return Said(tuple(heads), body, raw)
         body, raw = body + raw[:count], raw[count + 2 :]
-
-
-def everything(connection: ssl.SSLSocket) -> bytes:
-    raw = b""
-    while data := connection.recv(65536):
-        raw += data
-    return raw
-
-
-def head_of(connection: ssl.SSLSocket) -> bytes:
-    raw = b""
-    while b"\r\n\r\n" not in raw:
-        data = connection.recv(65536)
-        if not data:
-            break
-        raw += data
-    return raw
 
 
 @pytest.mark.parametrize("name", ANSWERS)

@@ -16,60 +16,14 @@ from h2.errors import ErrorCodes
 from hyperframe.frame import GoAwayFrame, RstStreamFrame, SettingsFrame
 from mitmproxy.proxy.layers.http._http2 import Http2Client
 
-from addons.inspecting import Site, both, connected
-from addons.inspectors import inspector
-from addons.patches.playing import POST, World, answer, answered, ask, body, frames_of, head, http2_world, resets
+from support.hooks import Site, both, connected
+from support.inspectors import inspector
+from support.layer_scripts import POST, World, answer, answered, ask, body, frames_of, head, http2_world, resets
+from support.memory import ASK, MIB, OK, Talk, Talking, answering, plain, resident
 
 type Fields = list[tuple[str, str]]
-type Talk = h2.connection.H2Connection
 
-MIB = 1 << 20
-ASK = [(":method", "GET"), (":scheme", "https"), (":authority", "www.google.nl"), (":path", "/complete/x")]
 LARGE = [("x-large", "y" * 20_000)] * 9  # 180 KB: more than h2's own 64, less than browsers' 256
-OK = [(":status", "200")]
-
-
-class Talking:
-    """One end of an HTTP/2 connection over a blocking socket."""
-
-    def __init__(self, connection: ssl.SSLSocket, *, client: bool) -> None:
-        self.socket = connection
-        self.talk = h2.connection.H2Connection(h2.config.H2Configuration(client_side=client, header_encoding="utf-8"))
-        self.talk.DEFAULT_MAX_HEADER_LIST_SIZE = self.talk.decoder.max_header_list_size = 1 << 20
-        self.talk.initiate_connection()
-        self.flush()
-
-    def flush(self) -> None:
-        self.socket.sendall(self.talk.data_to_send())
-
-    def events(self) -> list[h2.events.Event]:
-        data = self.socket.recv(65536)
-        if not data:
-            raise ConnectionError
-        found = self.talk.receive_data(data)
-        self.flush()
-        return found
-
-
-def answering(answer: Callable[[Talk, int], None]) -> Callable[[ssl.SSLSocket], None]:
-    """Serve each request, once it is complete, with `answer`."""
-
-    def serve(connection: ssl.SSLSocket) -> None:
-        end = Talking(connection, client=False)
-        while True:
-            for event in end.events():
-                if isinstance(event, h2.events.DataReceived):
-                    end.talk.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-                if isinstance(event, h2.events.StreamEnded):
-                    answer(end.talk, event.stream_id)
-            end.flush()
-
-    return serve
-
-
-def plain(talk: Talk, stream: int) -> None:
-    talk.send_headers(stream, [*OK, ("content-length", "5")])
-    talk.send_data(stream, b"hello", end_stream=True)
 
 
 def with_trailers(talk: Talk, stream: int) -> None:
@@ -186,11 +140,6 @@ class Fountain:
                 end.flush()
                 connection.settimeout(0.05)
             end.flush()
-
-
-def resident(pid: int) -> float:
-    """MiB of memory."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / MIB
 
 
 def test_a_slow_reader_is_not_read_ahead_for_and_holds_up_nobody_else(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from h2.errors import ErrorCodes
 from hyperframe.frame import HeadersFrame, SettingsFrame, WindowUpdateFrame
 
-from addons.patches.playing import OK, POST, World, answer, answered, ask, body, frames_of, head, http2_world, resets
+from support.layer_scripts import OK, POST, World, answer, answered, ask, body, frames_of, head, http2_world, resets
 
 
 @pytest.fixture

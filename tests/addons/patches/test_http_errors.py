@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from addons.layers import ADDRESS, Played, Streaming, patched
-from addons.patches.test_lifetime import ASK, GET, POST, Talk
+from support.lifetime_samples import ASK, GET, POST, Talk
 
 BAD_HEADS = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nok", b"no head\r\n\r\n",

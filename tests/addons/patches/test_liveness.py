@@ -8,8 +8,8 @@ import pytest
 from mitmproxy.proxy import events
 
 from addons.layers import patched
-from addons.patches.test_lifetime import Talk
 from bewust_addons.patches.liveness import ANSWER_SECONDS, RISK_SECONDS, SILENT_SECONDS, LivenessWakeup
+from support.lifetime_samples import Talk
 
 
 class Clock:

@@ -5,9 +5,9 @@ import ssl
 from contextlib import suppress
 from pathlib import Path
 
-from addons.inspecting import CONNECT, HOST, Site, both, connected
-from addons.inspectors import inspector, told
-from addons.patches.test_http1 import GET, OK, everything, head_of
+from support.hooks import CONNECT, HOST, Site, both, connected
+from support.http1 import GET, OK, everything, head_of
+from support.inspectors import inspector, told
 
 APPLICATION_DATA = 23  # RFC 8446, section 5.1
 

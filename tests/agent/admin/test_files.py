@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.admin.played import tree
 from bewust.admin import files
+from support.linux_machine import tree
 
 
 @pytest.mark.parametrize("before", ["nothing", "file", "link"])

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.admin.played import unconstrained
 from bewust.admin import trusted_root
 from bewust.authority import authority
 from bewust.authority.authority import AuthorityError
 from bewust.config.rules import load_rules
+from support.linux_machine import unconstrained
 
 
 def test_only_a_root_that_is_limited_to_the_decrypt_list_unless_somebody_vouches(tmp_path: Path) -> None:

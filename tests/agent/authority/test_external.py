@@ -18,9 +18,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.organisations import SIGNS, Extensions, Organisation, imported, key_pem, pem
 from bewust.authority.authority import KEY_FILE, LOGIN_HOSTS, REQUEST_FILE, ROOT_FILE, AuthorityError, issue, load
 from bewust.authority.external import LONGEST, import_intermediate, root_in, signing_request
+from support.organisation_authority import SIGNS, Extensions, Organisation, imported, key_pem, pem
 
 NOW = datetime.now(UTC)
 HOSTS = ("*.translate.goog", "www.bing.com", "www.google.com")

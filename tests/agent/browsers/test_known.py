@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from agent.admin import hive
-from agent.admin.played import machine, put, unconstrained
 from bewust.admin.linux import browsers as linux_browsers
 from bewust.admin.macos import profile
 from bewust.admin.record import Record
@@ -19,6 +17,8 @@ from bewust.browsers import known, launch, policies, reading
 from bewust.browsers import linux as browsers_linux
 from bewust.browsers.known import KNOWN, Browser, Family, Linux, MacOS, Windows
 from installer.linux import build
+from support import windows_registry as hive
+from support.linux_machine import machine, put, unconstrained
 
 PAC = "http://127.0.0.1:8787/proxy.pac"
 ROOT = Path(__file__).parents[3]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.admin.played import machine, put
 from bewust.browsers import linux
 from bewust.errors import AdminError
+from support.linux_machine import machine, put
 
 
 @pytest.mark.parametrize("one", linux.every(), ids=lambda one: one.name)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.admin.hive import Hive
-from agent.admin.played import machine, put
 from bewust.browsers import reading
 from bewust.browsers.reading import EffectivePolicy
+from support.linux_machine import machine, put
+from support.windows_registry import Hive
 
 CHROMIUM = "etc/chromium/policies/managed"
 URL = "http://127.0.0.1:8787/proxy.pac"

@@ -10,13 +10,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.bundles import NEW, PRIVATE, SHIPPED, STRANGER, WITH_NEW, files_of, signed
 from bewust import __version__
 from bewust.catalogue import editions
 from bewust.catalogue.editions import POINTER, Pointer
 from bewust.catalogue.signed_file import SUFFIX, BundleError
 from bewust.keys import key_id, key_text
 from bewust.state_files import CATALOGUE
+from support.bundles import NEW, PRIVATE, SHIPPED, STRANGER, WITH_NEW, files_of, signed
 
 KEYS = (key_text(PRIVATE.public_key()),)
 FIRST, SECOND = signed(version="1"), signed(made="2026-12-02T10:00:00Z", version="2")

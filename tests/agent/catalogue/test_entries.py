@@ -2,11 +2,11 @@
 
 import pytest
 
-from agent.entries import SERVICE, SIGNATURE, WHOLE, one
 from bewust.catalogue.entries import CatalogueError, parse_marker
 from bewust.catalogue.expressions import glob
 from bewust.catalogue.loading import parse
 from bewust.model import BodyMarker, Confidence, Context, Depth
+from support.catalogue_entries import SERVICE, SIGNATURE, WHOLE, one
 
 
 def test_an_entry_becomes_a_service_with_all_its_facts() -> None:

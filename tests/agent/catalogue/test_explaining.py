@@ -8,7 +8,6 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from agent.entries import SERVICE, SIGNATURE, WHOLE, one
 from bewust.catalogue.entries import parse_marker
 from bewust.catalogue.explaining import (
     Trial,
@@ -26,6 +25,7 @@ from bewust.catalogue.loading import load
 from bewust.catalogue.matching import Matcher, Rule, compile_services
 from bewust.detection.requests import observe
 from bewust.model import OBSERVED_HEADERS, Content, Depth, Level, Observation, Service, Signature
+from support.catalogue_entries import SERVICE, SIGNATURE, WHOLE, one
 
 
 def compiled(*services: Service) -> Matcher:

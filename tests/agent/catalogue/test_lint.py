@@ -10,7 +10,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from agent.entries import SERVICE, SIGNATURE
 from bewust.catalogue import loading
 from bewust.catalogue.entries import CatalogueError, parse_marker
 from bewust.catalogue.lint import LintFinding, lint, of_mistake, shadows, unreachable
@@ -18,6 +17,7 @@ from bewust.catalogue.loading import parse
 from bewust.catalogue.matching import Rule, compile_services
 from bewust.config import policy
 from bewust.model import Content, Context, Depth, Level, Observation, Service, Signature, WebSocketMatch
+from support.catalogue_entries import SERVICE, SIGNATURE
 
 REVIEWED = date(2026, 1, 1)
 SOUND = SERVICE.replace("invented", "invented for these tests, and written nowhere else")

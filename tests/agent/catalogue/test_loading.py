@@ -8,11 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.entries import SERVICE, SIGNATURE, WHOLE, one
 from bewust.catalogue import loading
 from bewust.catalogue.entries import CatalogueError
 from bewust.catalogue.loading import load, parse
 from bewust.model import Level, Service
+from support.catalogue_entries import SERVICE, SIGNATURE, WHOLE, one
 
 
 def overlay(folder: Path, **files: str | bytes) -> Path:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.bundles import PRIVATE, SHIPPED, STRANGER, WITH_NEW, signed
 from bewust.catalogue.signed_file import LIMIT, MAGIC, Bundle, BundleError, contents, verify_and_decode
 from bewust.keys import PublicKeyError, key_id, key_text, publisher_key
+from support.bundles import PRIVATE, SHIPPED, STRANGER, WITH_NEW, signed
 
 KEY = key_text(PRIVATE.public_key())
 SMALL = signed({"a.toml": "x = 1\n"})

@@ -7,9 +7,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from agent.keepers import PASSPHRASE, posix
 from bewust.catalogue import signing_key
 from bewust.errors import BewustError
+from support.keepers import PASSPHRASE, posix
 
 
 @posix

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from agent.admin.played import Played, machine, put
-from agent.organisations import Organisation, pem
 from bewust.browsers.known import KNOWN
 from bewust.cli import admin
 from bewust.cli.main import main
 from bewust.errors import ADMIN
+from support.linux_machine import Played, machine, put
+from support.organisation_authority import Organisation, pem
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from agent.organisations import Organisation, pem
 from bewust.cli.main import main
+from support.organisation_authority import Organisation, pem
 
 
 def run(state: Path, *arguments: str) -> Result:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from agent.entries import SERVICE, SIGNATURE
 from bewust.catalogue import loading
 from bewust.cli.main import main
 from bewust.config import policy
 from bewust.model import Context, Depth
 from bewust.proxy import pac
+from support.catalogue_entries import SERVICE, SIGNATURE
 
 SHIPPED = loading.load()
 NEWEST = max(signature.reviewed for service in SHIPPED for signature in service.signatures)

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from agent.bundles import NEW, PRIVATE, SHIPPED, STRANGER, delivered, files_of, organisation, signed
-from agent.keepers import PASSPHRASE
 from bewust import __version__
 from bewust.cli.catalogue_bundles import PASSPHRASE as VARIABLE
 from bewust.cli.main import main
 from bewust.keys import key_id, key_text
+from support.bundles import NEW, PRIVATE, SHIPPED, STRANGER, delivered, files_of, organisation, signed
+from support.keepers import PASSPHRASE
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from agent.admin.played import Played, machine
 from bewust.admin import steps
 from bewust.cli import doctor
 from bewust.cli.main import main
 from bewust.doctor import examination
 from bewust.doctor.finding import DoctorContext, Verdict, broken, degraded, ok
+from support.linux_machine import Played, machine
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from agent.fleets import line
 from bewust.cli.console import Options
 from bewust.cli.fleet import fleet_group
+from support.fleets import line
 
 
 def run(*arguments: str | Path, config: Path | None = None) -> Result:

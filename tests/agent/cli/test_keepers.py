@@ -9,13 +9,13 @@ import pytest
 import tomli
 from click.testing import CliRunner, Result
 
-from agent.statistics.test_secret_sharing import bits, draft
 from bewust.cli.console import Options
 from bewust.cli.keepers import PASSPHRASE, keeper_group
 from bewust.keys import keeper_key
 from bewust.statistics import formats
 from bewust.statistics.keepers import keyfile, sums
 from bewust.statistics.secret_sharing import seal_report
+from support.secret_sharing_samples import bits, draft
 
 WORDS = "five words nobody else knows"
 NAMES = ("security", "works-council")

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.bundles import NEW, SHIPPED, STRANGER, WITH_NEW, delivered, files_of, organisation, signed
 from bewust.authority import authority
 from bewust.catalogue import editions
 from bewust.catalogue.editions import POINTER
@@ -20,6 +19,7 @@ from bewust.config.policy import PolicyError
 from bewust.config.rules import load_rules
 from bewust.config.texts import TextsError
 from bewust.state_files import CATALOGUE
+from support.bundles import NEW, SHIPPED, STRANGER, WITH_NEW, delivered, files_of, organisation, signed
 
 LATER = "2026-12-02T10:00:00Z"
 

@@ -152,8 +152,8 @@ ASKS = """
 import json, sys
 from pathlib import Path
 from click.testing import CliRunner
-from agent.fleets import cell, found
-from agent.pages import POLICY, served
+from support.fleets import cell, found
+from support.pages import POLICY, served
 from bewust.config import languages
 from bewust.cli.main import main
 from bewust.fleet.html import render

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from agent import bundles
 from bewust.authority.authority import NOTHING, AuthorityError, issue
 from bewust.catalogue import editions
 from bewust.config import platform_policy, policy, texts
@@ -13,6 +12,7 @@ from bewust.config.policy import PolicyError
 from bewust.config.review import DEFAULT, PolicyValue, review, values
 from bewust.config.rules import load_rules, local_now
 from bewust.model import Depth
+from support import bundles
 
 
 def written(folder: Path, text: str, name: str = "policy.toml") -> Path:

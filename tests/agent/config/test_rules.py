@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from agent import bundles
 from bewust.catalogue import editions
 from bewust.catalogue.entries import CatalogueError
 from bewust.config import platform_policy
@@ -17,6 +16,7 @@ from bewust.config.rules import Rules, fingerprint, load_or_last_good, load_rule
 from bewust.config.texts import TextsError
 from bewust.model import Depth
 from bewust.state_files import LAST_GOOD
+from support import bundles
 
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes are of POSIX")
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.texting import FILLED, NL, SERVICES, found, service
 from bewust.catalogue import loading
 from bewust.config import languages as config_languages
 from bewust.config import texts
 from bewust.config.policy import Decision, Policy
 from bewust.config.texts import Chooser, Text, Texts, TextsError
 from bewust.model import Context, Level, Status
+from support.reminder_texts import FILLED, NL, SERVICES, found, service
 
 ALL = {"R01", "R04", "R05", "R06", "R07", "R18", "R26"}
 CHAT = {"R02", "R03", "R08", "R09", "R10", "R12", "R13", "R14", "R15", "R16", "R17"}

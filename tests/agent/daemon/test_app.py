@@ -13,8 +13,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent import bundles
-from agent.fronts import until
 from bewust.authority import authority
 from bewust.catalogue import editions
 from bewust.catalogue.editions import Pointer
@@ -24,67 +22,18 @@ from bewust.daemon import app
 from bewust.daemon.app import Agent
 from bewust.daemon.people import ME
 from bewust.daemon.state import Settings
-from bewust.desktop.busy import Busy
 from bewust.desktop.toast import Toast
 from bewust.durations import Duration
 from bewust.errors import AgentError
 from bewust.model import Depth, Detection, Kind, Level
-from bewust.proxy.messages import Demoted, Detected, Failed, Message, Seen
+from bewust.proxy.messages import Demoted, Detected, Failed, Seen
 from bewust.reminders.schedule import Reminder, Suppressed
 from bewust.state_files import RUN, STORE
 from bewust.statistics import counters, formats, staleness, storage
 from bewust.statistics.counters import Key
-
-USE = Detected(1, Detection("google-ai-overview", Level.USE, "inline", "google.toml", 1))
-RULES = load_rules(None)
-
-
-class Desktop:
-    """One that is never busy and shows everything; `toasts` is what it showed."""
-
-    def __init__(self, busy: Busy | None = None, problem: str | None = None) -> None:
-        self.toasts: list[Toast] = []
-        self._busy, self._problem = busy, problem
-
-    async def busy(self) -> Busy | None:
-        return self._busy
-
-    async def show(self, toast: Toast) -> str | None:
-        self.toasts.append(toast)
-        return self._problem
-
-    async def close(self) -> None:
-        pass
-
-
-def agent(
-    folder: Path,
-    tell: Callable[[Reminder | Suppressed], None] = lambda decided: None,
-    port: int = 0,
-    desktop: Desktop | None = None,
-) -> Agent:
-    return mine(Agent(Settings(folder / "state", port=port), RULES, on_reminder=tell, desktop=desktop or Desktop()))
-
-
-def mine(made: Agent) -> Agent:
-    """An agent to which every connection is of the person who started it."""
-
-    async def owner(whose: object) -> int:
-        return ME
-
-    made.people._owner = owner  # type: ignore[method-assign]
-    return made
-
-
-def tell(made: Agent, *messages: Message) -> None:
-    """Have the inspector say so, and wait for all that follows from it."""
-
-    async def main() -> None:
-        for message in messages:
-            made.on_inspector_message(message)
-            await made.people.drain()
-
-    asyncio.run(main())
+from support import bundles
+from support.agents import RULES, USE, Desktop, agent, tell
+from support.proxies import until
 
 
 def count(made: Agent, service: str, kind: Kind) -> int:

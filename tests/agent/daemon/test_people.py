@@ -10,8 +10,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.daemon.test_app import Desktop
-from agent.somebody import ANNE, BERT
 from bewust.config.rules import load_rules
 from bewust.daemon import people
 from bewust.daemon.people import ME, People
@@ -24,6 +22,8 @@ from bewust.sessions import server as sessions_server
 from bewust.sessions.client import Session
 from bewust.sessions.server import RemoteDesktop
 from bewust.statistics.counters import Key, SuppressionKey
+from support.agents import Desktop
+from support.other_accounts import ANNE, BERT
 
 RULES = load_rules(None)
 USE = Detection("google-ai-overview", Level.USE, "inline", "google.toml", 1)

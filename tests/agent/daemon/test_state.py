@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from agent import bundles
 from bewust.authority import authority
 from bewust.catalogue import editions
 from bewust.config import rules as config_rules
@@ -15,6 +14,7 @@ from bewust.config.rules import Rules, load_rules
 from bewust.daemon.state import Running, Settings, install_state, renew_authority, running_agent, write_private
 from bewust.errors import AgentError
 from bewust.model import Depth
+from support import bundles
 
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes are of POSIX")
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.daemon.test_app import USE, agent, tell
-from agent.somebody import ANNE
 from bewust.daemon import people
 from bewust.daemon.people import ME
 from bewust.model import Context, Kind
 from bewust.state_files import STORE
+from support.agents import USE, agent, tell
+from support.other_accounts import ANNE
 
 
 def test_a_login_is_whoever_the_system_says_connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

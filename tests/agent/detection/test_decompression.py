@@ -9,9 +9,9 @@ import brotli
 import pytest
 import zstandard
 
-from agent.bodies import HIT, PAGE, raw_deflate, verdict, wanted
 from bewust.detection.decompression import CODINGS, PIECE, UnknownEncodingError, decoders
 from bewust.detection.scanning import UNFOLDED, Scanner
+from support.body_samples import HIT, PAGE, raw_deflate, verdict, wanted
 
 
 @pytest.mark.parametrize("repeated", range(43_600, 43_900, 7))

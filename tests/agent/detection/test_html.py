@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import example, given, settings
 
-from agent.bodies import HIT, HTMLISH, hits, verdict
 from bewust.catalogue.entries import parse_marker
 from bewust.detection.html import holds
+from support.body_samples import HIT, HTMLISH, hits, verdict
 
 # What is a mark of an answer and what only looks like one.
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.bodies import HIT, HTMLISH, PACKERS, PAGE, cut, hits, packed, verdict, wanted
 from bewust.catalogue.entries import parse_marker
 from bewust.detection.scanning import STEPS, Scanner
 from bewust.model import Content
+from support.body_samples import HIT, HTMLISH, PACKERS, PAGE, cut, hits, packed, verdict, wanted
 
 # Chunks and encodings.
 

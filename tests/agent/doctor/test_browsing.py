@@ -10,13 +10,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from agent.admin.played import Played, machine, put
-from agent.doctor.heres import here, verdicts
 from bewust.admin import steps
 from bewust.browsers import reading
 from bewust.browsers.reading import EffectivePolicy
 from bewust.doctor import browsing
 from bewust.doctor.finding import DoctorContext, Finding, Verdict
+from support.doctor import here, verdicts
+from support.linux_machine import Played, machine, put
 
 FIREFOX_POLICY = "etc/firefox/policies/policies.json"
 FOLDER = "etc/chromium/policies/managed"

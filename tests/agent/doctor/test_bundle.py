@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent.doctor.heres import STATUS, here
 from bewust.config.rules import load_rules
 from bewust.doctor import bundle, examination
 from bewust.doctor.finding import DoctorContext, degraded
+from support.doctor import STATUS, here
 
 CANARIES = {name: f"canary{name}zq7x" for name in (
     "user", "home", "fullname", "intranet", "organisation", "contact", "token", "host", "visited", "proxy", "own",

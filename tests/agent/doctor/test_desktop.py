@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.doctor.heres import here
 from bewust.desktop import toast as desktop_toast
 from bewust.desktop.toast import Toast
 from bewust.doctor import desktop
 from bewust.doctor.finding import Verdict
+from support.doctor import here
 
 SCREEN = {"DISPLAY": ":0"}
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from agent import bundles
-from agent.admin.played import Played, machine
-from agent.doctor.heres import here
 from bewust.admin import steps as admin
 from bewust.admin.steps import Choices
 from bewust.catalogue import editions
 from bewust.doctor import examination
 from bewust.doctor.finding import DoctorContext, Finding, Verdict, ok
+from support import bundles
+from support.doctor import here
+from support.linux_machine import Played, machine
 
 
 def test_everything_is_looked_at_without_a_check_that_fails(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.doctor.heres import here
 from bewust.doctor.finding import Finding, Verdict, broken, degraded, exit_code, ok, run, unknown
+from support.doctor import here
 
 
 @given(st.lists(st.sampled_from(Verdict)))

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import pytest
 
-from agent.doctor.heres import RULES, STATUS, here, verdicts
 from bewust.doctor import machine
 from bewust.doctor.finding import Verdict
 from bewust.state_files import STORE
 from bewust.statistics.counters import period_keys
 from bewust.statistics.storage import Store
+from support.doctor import RULES, STATUS, here, verdicts
 
 OK, UNKNOWN, DEGRADED, BROKEN = Verdict.OK, Verdict.UNKNOWN, Verdict.DEGRADED, Verdict.BROKEN
 

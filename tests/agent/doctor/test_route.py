@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.doctor.heres import RULES, STATUS, here, serving, verdicts
 from bewust.browsers import handshake
 from bewust.browsers.handshake import Answer, ForeignIssuer
 from bewust.doctor import route
 from bewust.doctor.finding import Verdict
 from bewust.proxy import pac as proxy_pac
+from support.doctor import RULES, STATUS, here, serving, verdicts
 
 DECRYPTED = handshake.inspected(RULES.matcher, RULES.policy.release.services)
 NAMED = handshake.by_name(RULES.matcher, RULES.policy.release.services)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.admin.played import unconstrained
-from agent.doctor.heres import HOSTS, here, verdicts
 from bewust.authority import authority
 from bewust.doctor import trust
 from bewust.doctor.finding import Verdict
+from support.doctor import HOSTS, here, verdicts
+from support.linux_machine import unconstrained
 
 
 def test_an_authority_of_now_is_in_order(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.fleets import line, read
 from bewust.fleet import engines
 from bewust.fleet.reading import FleetError
+from support.fleets import line, read
 
 
 def test_duckdb_reads_the_rows(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from agent.fleets import SERVICES, batch, compute, line
 from bewust.config.policy import Mechanism
 from bewust.fleet.estimates import Cell
 from bewust.fleet.findings import Findings
 from bewust.fleet.simulation import simulate
+from support.fleets import SERVICES, batch, compute, line
 
 SHIFT = 3.5  # standard errors; one test in two thousand would fail by chance, were the seeds not fixed
 

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
-from agent.fleets import HEADLINES, cell, found
 from bewust.fleet import exporting
 from bewust.fleet.reading import FleetError
+from support.fleets import HEADLINES, cell, found
 
 FINDINGS = found(
     cell(), cell(name="deepl", usable=False, estimate=-3.25, low=0.0, high=55.0), cell(name="other"),

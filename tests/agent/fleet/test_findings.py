@@ -2,12 +2,12 @@
 
 import re
 
-from agent.fleets import HEADLINES, cell, found
 from bewust.catalogue import loading
 from bewust.config.policy import Decision, Policy
 from bewust.fleet import findings
 from bewust.fleet.findings import Fact, lever, levers
 from bewust.model import Context, Status
+from support.fleets import HEADLINES, cell, found
 
 SHIPPED = {service.id: service for service in loading.load()}
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from agent.fleets import HEADLINES, cell, compute, found
 from bewust.config import languages as config_languages
 from bewust.config.policy import Decision, Policy
 from bewust.fleet.findings import Findings
@@ -15,6 +14,7 @@ from bewust.fleet.reading import ReportSet, Skipped
 from bewust.fleet.simulation import simulate
 from bewust.fleet.wording import Words
 from bewust.model import Status
+from support.fleets import HEADLINES, cell, compute, found
 
 SECTIONS = ("any", "trend", "service", "context", "origin", "status", "lever", "internal", "reminder", "skipped")
 RULES = Policy(service={

@@ -14,9 +14,9 @@ import pytest
 from google.protobuf.json_format import ParseDict  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from agent.fleets import HEADLINES, cell, found
 from bewust.fleet import metrics
 from bewust.fleet.reading import FleetError
+from support.fleets import HEADLINES, cell, found
 
 ZONE = ZoneInfo("Europe/Amsterdam")
 FINDINGS = found(

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.fleets import SERVICES, batch, line, read
 from bewust.fleet import reading
 from bewust.fleet.reading import FleetError, ReportSet
 from bewust.statistics import formats
 from bewust.statistics.formats import ReportError, Shared, SplitReport
+from support.fleets import SERVICES, batch, line, read
 
 
 def written(folder: Path, *lines: str | bytes, name: str = "r.ndjson") -> Path:

@@ -13,12 +13,12 @@ import msgspec
 import pytest
 
 from agent.pac_engine import answer
-from agent.pages import POLICY, WHO, Fake, Served, busy, reminder, served
 from bewust.model import Context, Kind
 from bewust.page.application import PAGES, THEME_LIMIT
 from bewust.page.guard import FORM_LIMIT, form_token
 from bewust.page.shown import Login
 from bewust.page.words import languages
+from support.pages import POLICY, WHO, Fake, Served, busy, reminder, served
 
 HOSTILE = "<script>alert('1')</script>\"&"
 SLUGS = [*PAGES, "oops", "kept/delete"]

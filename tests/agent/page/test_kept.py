@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent.pages import SINCE, Fake, busy, view
 from bewust.model import Kind
 from bewust.page import kept
 from bewust.page.shown import Login
 from bewust.statistics import formats
 from bewust.statistics.counters import Key, SuppressionKey
 from bewust.statistics.formats import LocalReport, Shared, SplitReport
+from support.pages import SINCE, Fake, busy, view
 
 
 def facts(agent: Fake, language: str = "nl") -> dict[str, Any]:

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from agent.pages import WHO, Fake, view
 from bewust.model import Context
 from bewust.page import now
 from bewust.page.shown import Login
+from support.pages import WHO, Fake, view
 
 
 def facts(agent: Fake, language: str = "nl") -> dict[str, Any]:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from agent.pages import POLICY, Fake, view
 from bewust.authority import authority
 from bewust.keys import key_text
 from bewust.page import rules
 from bewust.statistics.retention import close_periods
 from bewust.statistics.storage import Store
+from support.pages import POLICY, Fake, view
 
 
 def facts(tmp_path: Path, policy: str = "", language: str = "nl") -> dict[str, Any]:

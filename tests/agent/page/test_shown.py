@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 
-from agent.pages import Fake
 from bewust.page.shown import Login, Recent, Status
+from support.pages import Fake
 
 
 def test_the_page_knows_of_a_person_what_is_said_here_and_no_more() -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from agent.pages import WHO, Fake, view
 from bewust.model import Context
 from bewust.page import unseen
 from bewust.page.shown import Login
+from support.pages import WHO, Fake, view
 
 
 def facts(agent: Fake) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.pages import WHO, Fake, view
 from bewust.page.shown import Login
 from bewust.page.view import soft_hyphenate
+from support.pages import WHO, Fake, view
 
 
 @pytest.mark.parametrize(

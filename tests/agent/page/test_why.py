@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
-from agent.pages import Fake, busy, reminder, view
 from bewust.model import Context, Level
 from bewust.page import why
+from support.pages import Fake, busy, reminder, view
 
 
 def recent(agent: Fake) -> list[dict[str, Any]]:

@@ -2,48 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.fronts import BY_NAME, DECRYPTED, Serve, Stage, connect, stage, until
 from bewust.proxy import connection
 from bewust.proxy.outbound import ServerConnection
-
-type Test = Callable[[Stage], Awaitable[None]]
-
-
-def play(test: Test, inspector: Serve | None = None) -> None:
-    async def main() -> None:
-        async with stage(inspector) as made:
-            await asyncio.wait_for(test(made), 30)
-
-    asyncio.run(main())
-
-
-def answering(then: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> Serve:
-    """An inspector that takes CONNECT and then does as told."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        try:
-            await then(reader, writer)
-        finally:
-            writer.close()
-
-    return serve
-
-
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(1 << 16):
-        writer.write(b"inspected:" + data)
-
-
-async def hush(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(-1)
+from support.connection_samples import answering, echo, hush, play
+from support.proxies import BY_NAME, DECRYPTED, Stage, connect, stage, until
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from agent.fronts import BY_NAME, DECRYPTED, Stage, connect, stage, until
-from agent.proxy.test_connection import answering, echo
 from bewust.proxy import connection, front, outbound, quota, relay
+from support.connection_samples import answering, echo
+from support.proxies import BY_NAME, DECRYPTED, Stage, connect, stage, until
 
 OURS = {module.__file__ for module in (front, connection, outbound, relay)}
 # What ends a connection is the last there is: nothing could clean up after it.

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agent.fronts import BY_NAME, DECRYPTED, MATCHER, Listener, Page, Stage, connect, stage, until
-from agent.proxy.test_connection import answering, hush, play
 from bewust.proxy import connection
 from bewust.proxy.connection import ClientConnection
 from bewust.proxy.front import Front
 from bewust.proxy.outbound import ServerConnection
+from support.connection_samples import answering, hush, play
+from support.proxies import BY_NAME, DECRYPTED, MATCHER, Listener, Page, Stage, connect, stage, until
 
 
 def test_when_the_inspector_is_back_only_what_failed_open_reconnects() -> None:

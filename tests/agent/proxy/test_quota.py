@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.fronts import BY_NAME, Stage, connect, until
-from agent.proxy.test_connection import play as on_stage
-from agent.somebody import BERT, needs_root, played
 from bewust.proxy import connection, quota
 from bewust.proxy.quota import ConnectionQuota
 from bewust.system.socket_owner import Address
+from support.connection_samples import play as on_stage
+from support.other_accounts import BERT, needs_root, played
+from support.proxies import BY_NAME, Stage, connect, until
 
 ANNES, BERTS = [("127.0.0.1", port) for port in (1, 2, 3)], [("127.0.0.1", 9)]
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.somebody import ANNE, BERT
 from bewust.proxy import resolver
 from bewust.proxy.resolver import QUEUE, THREADS, UNASKED, Resolver, ResolverBusyError
+from support.other_accounts import ANNE, BERT
 
 FOUND = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 443))]
 AT = {ANNE: ("127.0.0.1", 1), BERT: ("127.0.0.1", 2)}

@@ -15,7 +15,7 @@ PLAY = """
     relay.IDLE, relay.INTERVAL, relay.PROBES, relay.VANISHED = 1, 1, 2, 3
     relay.KEEPALIVE = {{"linux": {{4: 1, 5: 1, 6: 2}}}}
     front.INTERVAL = 1
-    from agent.fronts import MATCHER, Listener, Page, connect
+    from support.proxies import MATCHER, Listener, Page, connect
 
     def ip(*words):
         subprocess.run(["ip", *words], check=True)

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.texting import FILLED, NL, ORDINARY, SERVICES, found
 from bewust.config.policy import ContextRules, Decision, Policy, ReminderRules
 from bewust.config.texts import Text, Texts
 from bewust.durations import Duration, Step
 from bewust.model import Context, Level, SavedUserState, Service, Status
 from bewust.reminders.schedule import Reminder, Reminders, Suppressed
+from support.reminder_texts import FILLED, NL, ORDINARY, SERVICES, found
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 GAP = timedelta(minutes=30)

@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.daemon.test_app import Desktop
 from bewust.desktop.toast import Toast
 from bewust.model import Context, SavedUserState
 from bewust.sessions import client
 from bewust.sessions.client import Session, ToService, ToSession
 from bewust.sessions.saved import read_saved
+from support.agents import Desktop
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sessions need local sockets with credentials")
 DOCUMENT = Path(__file__).parents[3] / "docs" / "session-messages.json"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.somebody import ANNE, BERT, needs_root, play
 from bewust.sessions import local_socket
 from bewust.sessions.local_socket import UntrustedPeerError, check_service
+from support.other_accounts import ANNE, BERT, needs_root, play
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="tests/packages tries Windows' own")
 

@@ -12,8 +12,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.daemon.test_app import Desktop
-from agent.somebody import ANNE, BERT, needs_root, play, played, said
 from bewust.daemon.people import ME
 from bewust.desktop.toast import NOBODY, REFUSED, Toast
 from bewust.model import Context, SavedUserState, Span
@@ -21,6 +19,8 @@ from bewust.sessions import local_socket
 from bewust.sessions import server as sessions_server
 from bewust.sessions.client import LINE_LIMIT, Hello, Session
 from bewust.sessions.server import NO_ANSWER, Logins
+from support.agents import Desktop
+from support.other_accounts import ANNE, BERT, needs_root, play, played, said
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sessions need local sockets with credentials")
 TOAST = Toast("AI-antwoord in Google Zoeken", "Open de bronnen.")

@@ -15,28 +15,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bewust.config.policy import EPSILONS
 from bewust.keys import PublicKeyError, keeper_key, key_id, key_text
 from bewust.statistics import formats
-from bewust.statistics.formats import WIDTH, ReportError, Shared, SplitReport
+from bewust.statistics.formats import WIDTH, ReportError, SplitReport
 from bewust.statistics.secret_sharing import MODULUS, make_shares, open_share, seal_report
+from support.secret_sharing_samples import bits, draft
 
 KEYS = (X25519PrivateKey.generate(), X25519PrivateKey.generate())
-SERVICES = ("chatgpt", "claude", "deepl")
-
-
-def draft(number: int = 0, period: str = "2026-W47", services: Sequence[str] = SERVICES) -> SplitReport:
-    """A report that is not sealed yet; its number makes its id."""
-    return SplitReport(
-        schema="bewust-report/1", period=period, mechanism="split", domain=formats.domain_of(services),
-        services=tuple(services), blocks={name: Shared(epsilon) for name, epsilon in EPSILONS["split"].items()},
-        keepers=("", ""), shares=("", ""), id=f"{number:032x}",
-    )  # fmt: skip
-
-
-def bits(*ones: int) -> list[int]:
-    """A presence vector with ones at these places; the services begin at 1."""
-    return [int(place in ones) for place in range(WIDTH)]
 
 
 def sealed(number: int = 0, *ones: int, keys: Sequence[X25519PrivateKey] = KEYS, **fields: str) -> SplitReport:

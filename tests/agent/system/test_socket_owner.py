@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.somebody import ANNE, needs_root, play
 from bewust.system import socket_owner
+from support.other_accounts import ANNE, needs_root, play
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whose a connection is, so far")
 

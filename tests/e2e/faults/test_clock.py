@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from agent.daemon.test_app import Desktop, mine
 from bewust.config.rules import load_rules
 from bewust.daemon.app import Agent
 from bewust.daemon.state import Settings
@@ -14,6 +13,7 @@ from bewust.model import Detection, Kind, Level
 from bewust.proxy.messages import Detected
 from bewust.statistics.counters import Key
 from bewust.system.clock import Clock
+from support.agents import Desktop, mine
 
 RULES = load_rules(None)
 USE = Detected(1, Detection("google-ai-overview", Level.USE, "inline", "google.toml", 1))

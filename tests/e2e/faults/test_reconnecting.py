@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import trustme
 
-from addons.patches.test_http2 import Talk, answering
 from bewust.browsers.launch import trust
 from bewust.daemon.state import Settings
 from e2e.agents import RunningAgent, wait_for
 from e2e.chromium import Chromium
 from e2e.conftest import Browser
 from e2e.firefox import Firefox
+from support.memory import Talk, answering
 
 OPENSSL = b"\x13\x02"  # the first cipher suite that OpenSSL offers, and so our inspector; a browser begins with another
 PAGE = b"<title>there</title><link rel=icon href=data:,>there"

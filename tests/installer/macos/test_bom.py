@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from installer.macos.bom import LEAF, bom, cksum
 from installer.macos.payload import Entry
 
-from macs import Bill
+from support.mac_binaries import Bill
 
 ROOT = Entry(".", stat.S_IFDIR | 0o755, 0, b"")
 NAME = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=8).filter(

@@ -11,7 +11,7 @@ import pytest
 from installer.payload import PackageError
 
 from installer.macos import build
-from macs import PROCESSORS, thin
+from support.mac_binaries import PROCESSORS, thin
 
 
 def fat(*architectures: str) -> bytes:

@@ -13,7 +13,7 @@ from installer.payload import PackageError
 
 from bewust import __version__
 from installer.macos import package, staging
-from macs import Bill, xar
+from support.mac_binaries import Bill, xar
 
 pytestmark = pytest.mark.skipif(not shutil.which("bsdtar"), reason="bsdtar is not installed")
 TIME = 1767225600

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from installer.payload import PackageError
 
 from installer.windows import interpreter
-from portable_executables import program
+from support.portable_executables import program
 
 NAMES = ("python313.dll", "python.exe", "pythonw.exe", "python313.zip", "python313._pth", "winsound.pyd", "LICENSE.txt")
 

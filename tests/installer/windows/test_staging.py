@@ -7,7 +7,7 @@ from installer.payload import PackageError
 
 from installer import payload
 from installer.windows import interpreter, staging
-from portable_executables import program
+from support.portable_executables import program
 
 
 @pytest.fixture

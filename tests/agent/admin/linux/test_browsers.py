@@ -8,12 +8,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
-from agent.admin.played import machine, put, unconstrained
 from bewust.admin.linux.browsers import ChromiumPolicies, FirefoxPolicies, encoded
 from bewust.admin.record import Record
 from bewust.admin.steps import Choices
 from bewust.browsers import linux
 from bewust.errors import AdminError
+from support.linux_machine import machine, put, unconstrained
 
 
 class Place:

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from agent import bundles
-from agent.admin.played import Played, machine, put, tree, unconstrained
-from agent.organisations import imported
 from bewust.admin import steps
 from bewust.admin.steps import Choices
 from bewust.authority import authority
 from bewust.catalogue import editions
 from bewust.config.rules import load_rules
 from bewust.errors import AdminError
+from support import bundles
+from support.linux_machine import Played, machine, put, tree, unconstrained
+from support.organisation_authority import imported
 
 CHROMIUM = "usr/bin/chromium"
 FIREFOX = "usr/bin/firefox-esr"

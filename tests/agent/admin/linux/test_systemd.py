@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.admin.played import Played, machine
 from bewust.admin.linux.systemd import SystemdService, SystemdSessions
 from bewust.errors import AdminError
+from support.linux_machine import Played, machine
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from agent import bundles
-from agent.organisations import imported
 from bewust.admin import steps
 from bewust.admin.macos.launchd import SERVICE_FILE, SESSION_FILE
 from bewust.admin.macos.machine import WAITING, MacOS
@@ -17,6 +15,8 @@ from bewust.catalogue import editions
 from bewust.cli import admin
 from bewust.config.rules import load_rules
 from bewust.errors import AdminError
+from support import bundles
+from support.organisation_authority import imported
 
 CHROME = "Library/Managed Preferences/com.google.Chrome.plist"
 

@@ -15,10 +15,10 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.organisations import Organisation
 from bewust.admin.macos.profile import BUNDLE, profile
 from bewust.browsers.known import KNOWN, Family
 from bewust.config import platform_policy
+from support.organisation_authority import Organisation
 
 CHROMIUMS = [one.macos.domain for one in KNOWN if one.family is Family.CHROMIUM and one.macos is not None]
 # What github.com/apple/device-management, mdm/profiles, release branch, says is required of each payload on macOS,

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from agent.admin import hive
 from bewust.admin.steps import Choices
 from bewust.admin.windows import browsers
 from bewust.admin.windows.browsers import (
@@ -22,6 +21,7 @@ from bewust.admin.windows.browsers import (
 from bewust.browsers import reading
 from bewust.browsers.known import KNOWN
 from bewust.errors import AdminError
+from support import windows_registry as hive
 
 PAC = "http://127.0.0.1:8787/proxy.pac"
 CHROME, FIREFOX = (one.windows for one in KNOWN if one.id in ("chrome", "firefox") and one.windows is not None)

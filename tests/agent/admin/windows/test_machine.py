@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from agent.admin.windows_played import ME, Played
 from bewust.admin.steps import Choices, install, status, uninstall
 from bewust.admin.windows.machine import CLOSED, OPEN, SERVICE_SID, trustees
 from bewust.authority import authority
 from bewust.errors import AdminError
 from bewust.system.windows_service import RUNNING, STOPPED
+from support.windows_machine import ME, Played
 
 OTHER = "S-1-5-21-9-9-9-1001"
 

@@ -5,10 +5,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from agent.admin.hive import Place
 from bewust.admin.record import Record
 from bewust.admin.windows.registry import Value, is_ours, read, restore, set_value
 from bewust.errors import AdminError
+from support.windows_registry import Place
 
 KEY = r"SOFTWARE\Policies\Vendor\Browser"
 WANTED = [Value(KEY, "Proxy", "ours"), Value(rf"{KEY}\Deep\Deeper", "Locked", 1)]

@@ -10,13 +10,13 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from agent.entries import SERVICE, SIGNATURE, WHOLE, one
 from bewust.catalogue.loading import load, parse
 from bewust.cli.tables.catalogue import as_builtins, explanation, explanation_table, list_table, service_table
 from bewust.config import policy
 from bewust.config.policy import Decision, Policy
 from bewust.detection.requests import observe
 from bewust.model import Status
+from support.catalogue_entries import SERVICE, SIGNATURE, WHOLE, one
 
 RULES = policy.load()
 SHIPPED = load()

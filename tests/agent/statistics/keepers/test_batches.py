@@ -6,8 +6,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.keepers import PASSPHRASE, batch, sealed, write
-from agent.statistics.test_secret_sharing import bits, draft
 from bewust.statistics import formats
 from bewust.statistics.formats import Shared, SplitReport
 from bewust.statistics.keepers import keyfile
@@ -15,6 +13,8 @@ from bewust.statistics.keepers.batches import Collected, choose, collect
 from bewust.statistics.keepers.keyfile import KeeperError, KeeperKey
 from bewust.statistics.keepers.sums import sum_batch, tally
 from bewust.statistics.secret_sharing import seal_report
+from support.keepers import PASSPHRASE, batch, sealed, write
+from support.secret_sharing_samples import bits, draft
 
 # Collecting.
 

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from agent.keepers import PASSPHRASE, batch, posix, sealed
 from bewust.errors import BewustError
 from bewust.keys import key_text
 from bewust.statistics import formats
@@ -18,6 +17,7 @@ from bewust.statistics.formats import BLOCKS, SplitReport
 from bewust.statistics.keepers import keyfile, sums
 from bewust.statistics.keepers.keyfile import KeeperError, KeeperKey
 from bewust.statistics.keepers.sums import publish_sum, sum_batch, tally
+from support.keepers import PASSPHRASE, batch, posix, sealed
 
 # Keys.
 

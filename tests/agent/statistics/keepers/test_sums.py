@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.keepers import batch, estimates, sealed
 from bewust.files import FileError, save
 from bewust.keys import key_id
 from bewust.statistics import formats
@@ -22,6 +21,7 @@ from bewust.statistics.formats import BLOCKS, BOUNDS, WIDTH, Sum
 from bewust.statistics.keepers import sums as keeper_sums
 from bewust.statistics.keepers.keyfile import KeeperError, KeeperKey
 from bewust.statistics.keepers.sums import open_sums, sum_batch
+from support.keepers import batch, estimates, sealed
 
 
 @pytest.fixture

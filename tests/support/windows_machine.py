@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from agent.admin.hive import Hive
 from bewust.admin.steps import Choices
 from bewust.admin.windows.machine import Windows
 from bewust.authority import authority
@@ -16,6 +15,7 @@ from bewust.config import rules as config_rules
 from bewust.daemon.state import Settings, renew_authority
 from bewust.errors import AdminError
 from bewust.system.windows_service import RUNNING, STARTING, STOPPED
+from support.windows_registry import Hive
 
 ME = "S-1-5-21-1-2-3-1000"
 

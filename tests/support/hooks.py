@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 
 import trustme
 
-from addons.inspectors import SECRET, inspector
 from bewust.proxy.relay import SECRET_HEADER, bearer
+from support.inspectors import SECRET, inspector
 
 HOST = "www.google.nl"
 CONNECT = f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n{SECRET_HEADER}: {bearer(SECRET)}\r\n\r\n".encode()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.statistics.test_secret_sharing import bits, draft
 from bewust.statistics import formats
 from bewust.statistics.formats import SplitReport
 from bewust.statistics.keepers.keyfile import KeeperKey
 from bewust.statistics.secret_sharing import seal_report
+from support.secret_sharing_samples import bits, draft
 
 PASSPHRASE = "five words nobody else knows"
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes are of POSIX")
