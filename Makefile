@@ -19,8 +19,7 @@ test-dates: setup ## the tests that need no browser on other dates, in another t
 	@dev/setup system dates
 	@PYTHONPATH=tests $(run)python -m dates.run $(ONLY)
 
-test-all: test test-dates ## and other dates, and the long ones: privacy audits, 100,000 workstations, Spark
-test-all: test ## and the long ones: privacy audits, 100,000 workstations, Spark, an afternoon
+test-all: test test-dates ## and other dates, and the long ones: privacy audits, 100,000 workstations, an afternoon
 	@dev/setup python fleet spark
 	@dev/setup system all
 	@DIFFERENTIAL_EXAMPLES=2000 $(run)pytest tests/addons/patches/test_differential.py --timeout=1800
