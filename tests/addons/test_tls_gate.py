@@ -221,7 +221,7 @@ REFUSALS = ["Certificate verify failed: self-signed certificate", "OpenSSL Error
 
 @pytest.mark.parametrize("error", REFUSALS)
 def test_a_captive_portal_is_forgotten_soon_after_it_is_gone(monkeypatch: pytest.MonkeyPatch, error: str) -> None:
-    """What the network does is not what the site does: each site touched meanwhile is looked into again."""
+    """What the network does is not what the site does: each site touched meanwhile is inspected again."""
     clock, (made, told) = Time(monkeypatch), gate(DAY)
     about = hello(made)
     for minutes in (3, 12, 45):

@@ -78,7 +78,7 @@ def squid(world: World, name: str) -> Iterator[Proxy]:
 
 
 def squid_there() -> bool:
-    """Whether squid is installed, and one that can look into TLS."""
+    """Whether squid is installed, and one that can inspect TLS."""
     return Path(CERTGEN).exists() and (shutil.which("squid") is not None or Path("/usr/sbin/squid").exists())
 
 

@@ -117,7 +117,7 @@ def _ask_pac(url: str) -> dict[str, str]:
 
 
 def _cell(world: World, work: Work, proxy: Proxy, seconds: float) -> Cell:
-    """Ask for so long. What is not looked into has the origin's certificate, and what the PAC lets go has no proxy."""
+    """Ask for so long. What is not inspected has the origin's certificate, and what the PAC lets go has no proxy."""
     way = proxy
     if work is PAC_WORK:
         way = Proxy(proxy.name, world.root_pem)

@@ -49,9 +49,9 @@ class Step(NamedTuple):
 STEPS = (
     Step("opens an ordinary site", "not in the catalogue: the browser goes there directly, unseen",
          "https://www.example.org/", "Welcome", {}),
-    Step("searches; the page has no AI answer", "looked into, nothing found: an opportunity, no use",
+    Step("searches; the page has no AI answer", "inspected, nothing found: an opportunity, no use",
          "https://www.google.nl/search?q=weather", "weather", {(OVERVIEW, "seen"): 1}),
-    Step("searches; an AI answer is in the page", "looked into while it streams by: one use",
+    Step("searches; an AI answer is in the page", "inspected while it streams by: one use",
          "https://www.google.nl/search?q=inline", "inline", {(OVERVIEW, "use"): 1, (OVERVIEW, "reminded"): 1}),
     Step("has a page translated: ten requests", "requests seconds apart are one activity: one use",
          "https://www.example.org/translate", "translated",

@@ -1,4 +1,4 @@
-"""The doctor's own eyes on the real agent: who is looked into, who passes, and who never comes."""
+"""The doctor's own eyes on the real agent: who is inspected, who passes, and who never comes."""
 
 import os
 import signal

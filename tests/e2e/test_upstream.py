@@ -32,4 +32,4 @@ def test_everything_goes_by_the_other_proxy(chained: tuple[Proxy, RunningAgent],
                            ("chatgpt", "visit"): 1})  # fmt: skip
         assert {"www.google.nl", "chatgpt.com", "www.example.org"} <= set(proxy.asked)
         ways = agent.status()["connections"]
-        assert ways.get("handed"), "looked into, and not spliced past the inspector"
+        assert ways.get("handed"), "inspected, and not spliced past the inspector"

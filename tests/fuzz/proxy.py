@@ -259,7 +259,7 @@ class Fuzzer:
 
 
 class Sites:
-    """One worker's sites under names of its own, all of them looked into."""
+    """One worker's sites under names of its own, all of them inspected."""
 
     def __init__(self, number: int, world: World) -> None:
         self.hostile, self.garbled = Origin(world._leaf), Origin(world._leaf, garbled=True)

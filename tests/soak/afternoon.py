@@ -1,7 +1,7 @@
 """An afternoon of one person: python -m soak.afternoon [HOURS], by default twenty minutes.
 
 Two browsers are led through the same pages at the same time, one with Bewust and one without: thirty hosts that are
-looked into, eight tabs, some of them left for longer than any site waits. Between the pages the machine sleeps, the
+inspected, eight tabs, some of them left for longer than any site waits. Between the pages the machine sleeps, the
 network goes and comes back, a portal is in the way, the inspector is killed, the policy is edited. Ends with a table,
 and with 1 where a page came without Bewust and not with it. SEED=n for another afternoon, BROWSER=firefox.
 """
@@ -35,7 +35,7 @@ PAGES = 12  # between one event and the next
 EVENT_SECONDS = 15.0  # how long the machine sleeps, the network is away: longer than every time-out of the sites
 RECOVERY_PAGES = 6
 KILL_SECONDS = 2.0  # after the inspector was killed in which one page may fail (docs/faults.md)
-FORGOTTEN_SECONDS = 900.0  # in which a host is looked into again that failed because of the network
+FORGOTTEN_SECONDS = 900.0  # in which a host is inspected again that failed because of the network
 SPARE_FILES = 8
 GROWTH_MB = 25.0
 FETCH = "fetch('/', {cache: 'no-store', signal: AbortSignal.timeout(15000)}).then(answer => answer.status)"
@@ -290,7 +290,7 @@ def afternoon(seconds: float, base: Path) -> list[str]:
         left, waited = by_name(agent, hosts)
         demoted = agent.status()["demoted"]
         report(made.seen, before, after)
-    print(f"hosts that are still not looked into    {len(left)} of {HOSTS}, {waited:.0f} s after the end")
+    print(f"hosts that are still not inspected    {len(left)} of {HOSTS}, {waited:.0f} s after the end")
     if left:
         wrong.append(f"the network's doing is taken for the site's: {demoted}")
     if max(b - a for a, b in zip(before.files, after.files, strict=True)) > SPARE_FILES:
@@ -314,7 +314,7 @@ def settled(agent: RunningAgent, before: Size) -> Size:
 
 
 def by_name(agent: RunningAgent, hosts: tuple[str, ...]) -> tuple[list[str], float]:
-    """Wait until every host is looked into again; those that are not, and how long that took."""
+    """Wait until every host is inspected again; those that are not, and how long that took."""
     began, left = time.monotonic(), list(hosts)
     while True:
         left = [host for host in left if curl(agent.port, f"https://{host}/", agent.root_pem, seconds=20) != "200"]

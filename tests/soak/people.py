@@ -1,6 +1,6 @@
 """Fifty busy employees in one process: what they do, and what the agent must have counted of it.
 
-Each answer's certificate tells which way it came: one of the agent's own authority was looked into and counts;
+Each answer's certificate tells which way it came: one of the agent's own authority was inspected and counts;
 the site's own was passed by, as in an outage, and does not. What broke off may have been counted or not.
 """
 
@@ -88,7 +88,7 @@ class Person:
             self.tally.surely.update(keys)
 
     async def ask(self, method: str, url: str, *, looked_into: bool = True, **more: Any) -> bytes:
-        """Return a whole body. PassedError where a host that is looked into was not."""
+        """Return a whole body. PassedError where a host that is inspected was not."""
         async with self.http.stream(method, url, **more) as answer:
             stream = answer.extensions["network_stream"]
             certificate = stream.get_extra_info("ssl_object").getpeercert()

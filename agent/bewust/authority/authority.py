@@ -33,7 +33,7 @@ KEY_FILE = "mitmproxy-ca.pem"  # the name that mitmproxy looks for in its confdi
 ROOT_FILE = "root.pem"
 REQUEST_FILE = "request.key"  # the key of a request that waits for its certificate (importing)
 INTERMEDIATE = "Bewust local intermediate {}"
-NOTHING = "nothing.invalid"  # what an authority speaks for where nothing is looked into (RFC 6761: no such name)
+NOTHING = "nothing.invalid"  # what an authority speaks for where nothing is inspected (RFC 6761: no such name)
 EVERY_ADDRESS = ("0.0.0.0/0", "::/0")
 LOGIN_HOSTS = (
     "accounts.google.com",
@@ -184,7 +184,7 @@ def check_root(pem: bytes, hosts: Sequence[str]) -> x509.Certificate:
     (root,) = certificates(where, pem, 1)
     wide = [name for name in permitted(where, root) if not within(name, checked(hosts))]
     if wide:
-        raise AuthorityError(where, f"may speak for {wide[0]}, which is not looked into")
+        raise AuthorityError(where, f"may speak for {wide[0]}, which is not inspected")
     return root
 
 

@@ -133,7 +133,7 @@ def verify(port: int, rules: Rules, root_pem: Path, config: Path) -> str | None:
     if OffSwitch(config).stopped:
         return f"{config / FILE} stops everything, so no handshake was tried; run bewust doctor when it is removed"
     if not hosts:
-        return "the policy looks into nothing, so no handshake was tried"
+        return "the policy inspects nothing, so no handshake was tried"
     end = time.monotonic() + START_SECONDS
     while True:
         answers = {}

@@ -145,7 +145,7 @@ class Matcher:
         return tuple(sorted(found))
 
     def decrypted_hosts(self) -> tuple[str, ...]:
-        """Return the hosts that are looked into, sorted: exactly what the authority is issued for."""
+        """Return the hosts that are inspected, sorted: exactly what the authority is issued for."""
         return self.hosts(Depth.REQUEST, Depth.RESPONSE)
 
     def in_catalogue(self, host: str) -> str:
@@ -167,7 +167,7 @@ def compile_services(
 
     A host is routed only for a rule that counts: one with nothing but housekeeping is left alone,
     and its depth is the least at which its deepest counting rule can be decided. Rules for any host
-    (`*`) hold on hosts that are looked into anyway, as deep as those are, and on those of `also`;
+    (`*`) hold on hosts that are inspected anyway, as deep as those are, and on those of `also`;
     `*` there means every host, as for recordings.
     """
     exact: dict[str, list[Rule]] = {}

@@ -49,7 +49,7 @@ def install(port: int | None, upstream: str | None) -> None:
 def upgrade() -> None:
     """Bring a machine that is set up to this version, and tell browsers that were installed since.
 
-    The authority stays, unless other hosts are looked into now or it ends soon; so do choices and counters.
+    The authority stays, unless other hosts are inspected now or it ends soon; so do choices and counters.
     """
     _install(None, None)
 

@@ -181,7 +181,7 @@ def explain(
 
 
 @catalogue_group.command(short_help="List the hosts that are routed.")
-@click.option("--depth", type=click.Choice(["name", "request", "response"]), help="Only the hosts looked into so deep.")
+@click.option("--depth", type=click.Choice(["name", "request", "response"]), help="Only the hosts inspected so deep.")
 @as_json_option
 @click.pass_obj
 def hosts(options: Options, depth: str | None, as_json: bool) -> None:

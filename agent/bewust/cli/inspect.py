@@ -24,7 +24,7 @@ class RecordingInspector:
 
     def __init__(self, services: Sequence[Service], rules: policy.Policy, full_depth: bool) -> None:
         self.rules = rules
-        # All of a recording has been looked into, so rules for any host hold on every host of it.
+        # All of a recording has been inspected, so rules for any host hold on every host of it.
         self.matcher: Matcher = (
             compile_services(services, lambda service: Depth.RESPONSE, (ANY_HOST,))
             if full_depth

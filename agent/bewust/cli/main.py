@@ -205,7 +205,7 @@ def status(options: Options, as_json: bool) -> None:
 @click.option("--for", "span", default="1h", show_default=True, help="How long, like 15m; the policy has a limit.")
 @click.pass_obj
 def pause(options: Options, span: str) -> None:
-    """Stop everything for a while: nothing is looked into, counted or reminded of. `bewust resume` ends it.
+    """Stop everything for a while: nothing is inspected, counted or reminded of. `bewust resume` ends it.
 
     An administrator stops it for good with a file named off in the configuration folder.
     """

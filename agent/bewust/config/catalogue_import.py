@@ -19,7 +19,7 @@ from bewust.config.rules import Rules, assemble_rules
 class Change(msgspec.Struct, frozen=True):
     """What is in force now and what was before; `services` are how many there are, the organisation's own too.
 
-    `uncovered` are hosts that it wants to look into and the authority does not cover. `again`: it was in
+    `uncovered` are hosts that it wants to inspect and the authority does not cover. `again`: it was in
     force already.
     """
 

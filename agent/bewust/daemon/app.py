@@ -143,7 +143,7 @@ class Agent:
             self.people.opened(peer, client)
 
     def should_inspect(self, host: str) -> bool:
-        """Whether a host of the decrypt list is looked into now."""
+        """Whether a host of the decrypt list is inspected now."""
         if self.is_excluded(host) and not self.demoted[host][0].one_program:
             return False
         if self.uncovered and self.authority.uncovered((host,)):
@@ -197,7 +197,7 @@ class Agent:
         self._apply_stop()
 
     def _apply_stop(self) -> None:
-        """Stop or go on, at once: what is looked into is cut off, and browsers connect anew."""
+        """Stop or go on, at once: what is inspected is cut off, and browsers connect anew."""
         self.stopped = self.switch.stopped
         self._check_certificate_coverage()
 

@@ -55,7 +55,7 @@ class Agent(Protocol):
         """Return the time in the organisation's zone."""
 
     def should_inspect(self, host: str) -> bool:
-        """Whether a host of the decrypt list is looked into now."""
+        """Whether a host of the decrypt list is inspected now."""
 
     def is_excluded(self, host: str) -> bool:
         """Whether a host was demoted, and not too long ago."""
@@ -90,7 +90,7 @@ class Answers:
 
     @property
     def stopped(self) -> Stopped:
-        """Why nothing is looked into, counted or reminded of now; empty where it is."""
+        """Why nothing is inspected, counted or reminded of now; empty where it is."""
         return self._agent.stopped
 
     def status(self) -> Status:
@@ -137,7 +137,7 @@ class Answers:
         if self._agent.inspector.alive:
             return "running"
         wanted = self._agent.inspector.enabled
-        return "starting or down; browsing goes on undecrypted" if wanted else "not needed; nothing is looked into"
+        return "starting or down; browsing goes on undecrypted" if wanted else "not needed; nothing is inspected"
 
     def counts(self) -> Mapping[Key, int]:
         """Return every counter as it is now."""
@@ -199,10 +199,10 @@ class Answers:
     def _of_authority(self) -> str | None:
         found, now = self._agent.authority, datetime.now(UTC)
         if found.problem is not None:
-            return f"nothing is looked into: {found.problem}"
+            return f"nothing is inspected: {found.problem}"
         if not found.valid(now):
             days = f"from {found.made.date()} to {found.not_after.date()}"
-            return f"nothing is looked into: the authority holds {days}; {found.remedy}, or set this machine's clock"
+            return f"nothing is inspected: the authority holds {days}; {found.remedy}, or set this machine's clock"
         if self._agent.uncovered:
             hosts = ", ".join(self._agent.uncovered)
             return f"{hosts}: outside the authority, so known by name only; {found.remedy}"

@@ -19,7 +19,7 @@ CORRUPT = (zlib.error, brotli.error, zstandard.ZstdError)  # what a decoder rais
 
 
 class UnknownEncodingError(BewustError, ValueError):
-    """A Content-Encoding that nothing here decodes; the body cannot be looked into."""
+    """A Content-Encoding that nothing here decodes; the body cannot be inspected."""
 
 
 class Decoder(Protocol):

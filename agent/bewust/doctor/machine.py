@@ -36,7 +36,7 @@ def check_service(here: DoctorContext, platform: str = sys.platform) -> Iterator
     if here.status["inspector"] == "running":
         yield ok("inspector", PART, "The inspector runs.")
     else:
-        yield degraded("inspector", PART, "The inspector does not run, so nothing is looked into; browsing goes on.",
+        yield degraded("inspector", PART, "The inspector does not run, so nothing is inspected; browsing goes on.",
                        "It is started again by itself; if it stays so, send a support bundle.")  # fmt: skip
     for problem in here.status["problems"]:
         yield degraded(

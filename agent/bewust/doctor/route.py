@@ -33,7 +33,7 @@ COMBINE = (
 def check_route(here: DoctorContext) -> Iterator[Finding]:
     """Yield what was found on the way that requests take."""
     if here.status and here.status.get("stopped"):
-        yield degraded("pac", PART, "Everything is stopped: nothing is looked into, counted or reminded of.",
+        yield degraded("pac", PART, "Everything is stopped: nothing is inspected, counted or reminded of.",
                        "End a pause with bewust resume; remove an administrator's file off.")  # fmt: skip
         yield from _untried("Everything is stopped.", "See to that first (above).")
         yield other_proxy(here)
@@ -97,7 +97,7 @@ def _pac(here: DoctorContext, served: str) -> Iterator[Finding]:
 
 
 def decrypted(here: DoctorContext) -> Finding:
-    """Return whether hosts that are to be looked into are, by who shakes hands for them."""
+    """Return whether hosts that are to be inspected are, by who shakes hands for them."""
     hosts = handshake.inspected(here.rules.matcher, here.rules.policy.release.services)
     answers = _all(here, hosts)
     if answers is None:
@@ -110,12 +110,12 @@ def _decrypted(here: DoctorContext, answers: Mapping[str, Answer]) -> Finding:
     other = [host for host, answer in answers.items() if answer is Answer.OTHER]
     why = "Look why: bewust status" + (f", and {SEE}" if here.managed else "")
     if ours and not other:
-        return ok("decrypted", PART, f"Looked into by our authority: {', '.join(ours)}.")
+        return ok("decrypted", PART, f"Inspected by our authority: {', '.join(ours)}.")
     if ours:
-        return degraded("decrypted", PART, f"Passed by undecrypted, not looked into: {', '.join(other)}.",
+        return degraded("decrypted", PART, f"Passed by undecrypted, not inspected: {', '.join(other)}.",
                         f"It may have refused us, and is tried again after a day. {why}")  # fmt: skip
     if other:
-        return broken("decrypted", PART, f"Nothing is looked into: {', '.join(other)} passed by undecrypted.", why)
+        return broken("decrypted", PART, f"Nothing is inspected: {', '.join(other)} passed by undecrypted.", why)
     return unknown("decrypted", PART, f"None of {', '.join(answers)} could be reached through the agent.",
                    "Look whether this machine reaches the web, then run it again.")  # fmt: skip
 
@@ -127,7 +127,7 @@ def by_name(here: DoctorContext) -> Iterator[Finding]:
     ours = [host for host, answer in answers.items() if answer is Answer.OURS]
     passed = [host for host, answer in answers.items() if answer is Answer.OTHER]
     if ours:
-        yield broken("by-name", PART, f"Looked into though it should be known by name only: {', '.join(ours)}.",
+        yield broken("by-name", PART, f"Inspected though it should be known by name only: {', '.join(ours)}.",
                      "Start the agent anew; if it stays so, send a support bundle.")  # fmt: skip
     seen = [found for host in passed[:1] if (found := handshake.foreign_issuer(here.port, host)) is not None]
     if not passed or not seen:

@@ -44,14 +44,14 @@ def check_trust(here: DoctorContext) -> Iterator[Finding]:
             f"Run: {renew}",
         )
     else:
-        yield ok("authority-names", PART, "It covers every host that is to be looked into.")
+        yield ok("authority-names", PART, "It covers every host that is to be inspected.")
     yield _end(here, found, f"Run: {renew}")
 
 
 def _end(here: DoctorContext, found: authority.Authority, remedy: str) -> Finding:
     day = found.not_after.date()
     if found.not_after <= here.now:
-        return broken("authority-end", PART, f"It ended on {day}, so browsers refuse what is looked into.", remedy)
+        return broken("authority-end", PART, f"It ended on {day}, so browsers refuse what is inspected.", remedy)
     if found.expires_soon(here.now):
         return degraded("authority-end", PART, f"It ends on {day}, in less than {authority.WARNING.days} days.", remedy)
     return ok("authority-end", PART, f"It is valid until {day}.")

@@ -58,14 +58,14 @@ def _looked_for(view: View, host: str) -> tuple[str, str]:
 
 
 def _anywhere(view: View) -> list[str]:
-    """Return what is looked for on every host that is looked into."""
+    """Return what is looked for on every host that is inspected."""
     services = view.agent.rules.services.values()
     found = [s for s in services if s.counts and any(ANY_HOST in signature.hosts for signature in s.signatures)]
     return [view.chooser.name(service) for service in found if view.depth(service) == "into"]
 
 
 def reason(view: View, why: str) -> str:
-    """Return why a host is not looked into, in the reader's language where it is one that we know."""
+    """Return why a host is not inspected, in the reader's language where it is one that we know."""
     return view.words(f"reason.{REASONS[why]}") if why in REASONS else why
 
 

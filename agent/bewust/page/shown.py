@@ -23,7 +23,7 @@ class Status(msgspec.Struct, frozen=True):
     """What `bewust status` shows. Lists of hosts are the catalogue's, never what was visited.
 
     `silent` are services without a use in so many opportunities of this period; `reviews` are the
-    signatures that look into something, by the date of their last review. `sessions` is how many logins
+    signatures that inspect something, by the date of their last review. `sessions` is how many logins
     of a managed machine are connected, `refusals` how often a site or a program refused us since the start.
     `stopped` says why nothing is done now, by an administrator or for a while, and `resumes` until when.
     """
@@ -92,7 +92,7 @@ class AgentView(Protocol):
 
     @property
     def stopped(self) -> Stopped:
-        """Why nothing is looked into, counted or reminded of now; empty where it is."""
+        """Why nothing is inspected, counted or reminded of now; empty where it is."""
 
     def status(self) -> Status:
         """Return what is true now."""

@@ -73,13 +73,13 @@ class View(msgspec.Struct, frozen=True):
 
     @property
     def mail_apart(self) -> bool:
-        """Whether nothing is looked into where mail, documents and calendars are."""
+        """Whether nothing is inspected where mail, documents and calendars are."""
         plans = [self.agent.rules.matcher.host_rules(host) for host in APART]
         return all(plan is None or plan.depth is Depth.NAME for plan in plans)
 
     @property
     def intranet_apart(self) -> bool:
-        """Whether none of the organisation's own sites is looked into."""
+        """Whether none of the organisation's own sites is inspected."""
         rules = self.agent.rules
         return not any(is_internal(h, rules.policy.internal_hosts) for h in rules.matcher.decrypted_hosts())
 

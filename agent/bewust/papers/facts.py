@@ -25,7 +25,7 @@ from bewust.statistics.retention import SEALED_DAYS
 
 
 class ServiceDepth(msgspec.Struct, frozen=True):
-    """A service that is looked into. `after` is, for each lower depth, what would be left of it.
+    """A service that is inspected. `after` is, for each lower depth, what would be left of it.
 
     `deeper` says that the organisation set a depth that Bewust's own policy does not have.
     """
@@ -38,7 +38,7 @@ class ServiceDepth(msgspec.Struct, frozen=True):
 
 
 class ContextDepth(msgspec.Struct, frozen=True):
-    """Why the services of one context are looked into; `reasons` are of the lower steps that do not do.
+    """Why the services of one context are inspected; `reasons` are of the lower steps that do not do.
 
     `unreasoned` are the steps for which Bewust itself has no reason: its own policy does not take them there.
     """
@@ -85,7 +85,7 @@ def _word(w: Words, depth: Depth | None) -> str:
 
 
 def _depths(rules: Rules, services: Iterable[Service], chooser: Chooser, t: Words, w: Words) -> Mapping[str, object]:
-    """Return how many services of each context are looked at how deep, and why those that are looked into."""
+    """Return how many services of each context are looked at how deep, and why those that are inspected."""
     known = {service.id: rules.policy.known(service) for service in services}
     steps = (*Depth, None)
     counted = {context: [s for s in services if s.context is context] for context in Context}

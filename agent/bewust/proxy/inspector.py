@@ -230,7 +230,7 @@ class Inspector:
         return self._wanted.is_set()
 
     def set_enabled(self, wanted: bool) -> None:
-        """Have one, or none: where nothing is looked into, none is needed."""
+        """Have one, or none: where nothing is inspected, none is needed."""
         if wanted:
             self._wanted.set()
         else:

@@ -28,7 +28,7 @@ class Seen(msgspec.Struct, frozen=True, tag="seen"):
 
 
 class Demoted(msgspec.Struct, frozen=True, tag="demoted"):
-    """`host` refuses to be looked into and is known by name from now on; with `one_program` only for the program
+    """`host` refuses to be inspected and is known by name from now on; with `one_program` only for the program
     that did not accept our certificate. For `seconds`, and never longer than the policy says; 0: as long as it says."""
 
     host: str

@@ -25,7 +25,7 @@ def stale_signatures(services: Iterable[Service], counts: Mapping[Key, int], per
 
 
 def reviews(services: Iterable[Service], policy: Policy) -> dict[str, list[str]]:
-    """Return the signatures that look into something, by the date of their last review, oldest first."""
+    """Return the signatures that inspect something, by the date of their last review, oldest first."""
     found: dict[str, list[str]] = {}
     for service in services:
         for signature in service.signatures:

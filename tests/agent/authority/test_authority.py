@@ -338,7 +338,7 @@ def test_the_published_root_tells_all_but_the_key(tmp_path: Path) -> None:
     found = authority_authority.published(public, HOSTS)
     assert (found.hosts, found.fingerprint, found.not_after) == (made.hosts, made.fingerprint, made.not_after)
     assert (found.made, found.root_pem) == (made.made, public)
-    with pytest.raises(AuthorityError, match="not looked into"):
+    with pytest.raises(AuthorityError, match="not inspected"):
         authority_authority.published(public, HOSTS[:1])
     with pytest.raises(AuthorityError, match="cannot be read"):
         authority_authority.published(tmp_path / "gone", HOSTS)

@@ -88,7 +88,7 @@ def test_verifying_says_what_it_found(pem: Path, ours: trustme.CA, monkeypatch: 
     with pytest.raises(AdminError, match="no agent listens"):
         handshake.verify(port, rules, pem, pem.parent)
     monkeypatch.setattr(handshake, "inspected", lambda matcher, preferred: [])
-    assert "looks into nothing" in (handshake.verify(port, rules, pem, pem.parent) or "")
+    assert "inspects nothing" in (handshake.verify(port, rules, pem, pem.parent) or "")
     (pem.parent / "off").touch()
     assert "stops everything" in (handshake.verify(port, rules, pem, pem.parent) or "")
 

@@ -177,7 +177,7 @@ def test_where_nothing_is_looked_into_there_is_no_inspector_and_no_name_in_the_a
     assert not made.inspector.enabled
     assert made.answers.names_covered() == []
     status = made.answers.status()
-    assert (status.inspector, status.problems) == ("not needed; nothing is looked into", ())
+    assert (status.inspector, status.problems) == ("not needed; nothing is inspected", ())
     assert made.front.matcher.host_rules("chatgpt.com") is not None
 
 
@@ -186,7 +186,7 @@ def test_an_authority_that_cannot_be_used_leaves_an_agent_that_knows_names(tmp_p
     made = agent(tmp_path)
     assert not made.should_inspect("www.google.nl") and not made.inspector.enabled
     (problem,) = made.answers.status().problems
-    assert problem.startswith("nothing is looked into: ") and "bewust authority renew" in problem
+    assert problem.startswith("nothing is inspected: ") and "bewust authority renew" in problem
 
 
 @pytest.mark.parametrize("days", [-2, 800], ids=["not yet", "no longer"])

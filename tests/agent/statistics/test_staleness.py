@@ -36,7 +36,7 @@ def test_the_signatures_that_look_into_something_are_named_by_the_date_of_their_
     found = staleness.reviews(SERVICES, rules)
     named = [name for names in found.values() for name in names]
     assert {"google-ai-overview/inline", "edge-translate/text"} <= set(named)
-    assert not {"chatgpt/name", "chatgpt/prompt", "m365-copilot/prompt"} & set(named), "these are not looked into"
+    assert not {"chatgpt/name", "chatgpt/prompt", "m365-copilot/prompt"} & set(named), "these are not inspected"
     assert list(found) == sorted(found)
     dates = {f"{s.id}/{signature.id}": signature.reviewed for s in SERVICES for signature in s.signatures}
     assert all(dates[name] == reviewed for reviewed, names in found.items() for name in names)

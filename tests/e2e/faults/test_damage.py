@@ -42,7 +42,7 @@ def test_a_file_that_is_half_written_changes_nothing_until_it_is_whole(
     assert running.status()["inspector_starts"] == starts, "nothing was put in force"
     path.unlink()
     wait_for(lambda: not told(running, words), running.alive, "the problem stayed")
-    wait_for(lambda: machine.looks_in(running), running.alive, "nothing was looked into any more")
+    wait_for(lambda: machine.looks_in(running), running.alive, "nothing was inspected any more")
 
 
 def test_another_authority_is_taken_while_it_runs(machine: Machine, running: RunningAgent) -> None:

@@ -1,4 +1,4 @@
-"""Who refuses to be looked into is let through undecrypted, and is looked into again later."""
+"""Who refuses to be inspected is let through undecrypted, and is inspected again later."""
 
 import contextlib
 import socket
@@ -169,7 +169,7 @@ def test_a_program_without_our_root_fails_once_and_no_other_program_with_it(stag
     assert stage.curl("translate.googleapis.com", world) == "000"
     assert stage.curl("edge.microsoft.com", world) == "200", "the third host: let through without another failure"
     wait_for(lambda: not stage.agent.status()["demoted"], stage.agent.alive, "demoted for ever", FOR + 3)
-    assert stage.curl(host, stage.agent.root_pem) == "200", "looked into again, now that it trusts us"
+    assert stage.curl(host, stage.agent.root_pem) == "200", "inspected again, now that it trusts us"
 
 
 def test_a_program_that_hangs_up_on_our_certificate_is_let_through(stage: Stage) -> None:
@@ -206,7 +206,7 @@ def test_a_browser_without_our_root_gets_its_page_at_the_second_try(stage: Stage
         with pytest.raises(Exception, match=r"UNKNOWN_ISSUER|AUTHORITY_INVALID"):
             browser.goto("https://www.google.nl/search?q=weather")
         wait_for(lambda: _shows(browser, "weather"), stage.agent.alive, "no page at all", 5)
-        assert stage.curl("www.google.nl", stage.agent.root_pem) == "200", "looked into for who trusts us"
+        assert stage.curl("www.google.nl", stage.agent.root_pem) == "200", "inspected for who trusts us"
 
 
 def _shows(browser: Chromium | Firefox, query: str) -> bool:

@@ -31,7 +31,7 @@ def test_an_inspector_without_memory_is_replaced_and_pages_come(machine: Machine
         answers.append(machine.browse(running, "inline"))
     assert running.status()["inspector_starts"] > starts, "it was kept"
     assert len(answers) - answers.count("200") <= 3, "what was in flight may fail once"
-    wait_for(lambda: machine.looks_in(running), running.alive, "nothing was looked into any more", 15)
+    wait_for(lambda: machine.looks_in(running), running.alive, "nothing was inspected any more", 15)
     assert any("MemoryError" in where for where in running.status()["failures"])
     assert running.counts()[USE] >= before[USE]
 
@@ -45,7 +45,7 @@ def test_an_agent_without_memory_serves_again_when_there_is_some_and_has_lost_no
         machine.browse(running, seconds=2)
     assert running.alive()
     resource.prlimit(running.process.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    wait_for(lambda: machine.looks_in(running), running.alive, "nothing was looked into any more", 15)
+    wait_for(lambda: machine.looks_in(running), running.alive, "nothing was inspected any more", 15)
     assert before[USE] == running.counts()[USE]
     wait_for(lambda: before[SEEN] < running.counts()[SEEN], running.alive, "nothing was counted", 5)
 
@@ -73,5 +73,5 @@ def test_an_agent_that_is_frozen_holds_a_page_up_until_it_wakes_or_is_ended(
     assert machine.browse(running, seconds=1) == "000"
     os.kill(running.process.pid, signal.SIGCONT)
     assert machine.browse(running) == "200"
-    wait_for(lambda: machine.looks_in(running), running.alive, "nothing was looked into any more", 15)
+    wait_for(lambda: machine.looks_in(running), running.alive, "nothing was inspected any more", 15)
     assert running.counts()[USE] == before[USE]

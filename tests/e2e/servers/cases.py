@@ -1,6 +1,6 @@
 """What the walk visits: each case is a site and what a person's browser does there, step by step.
 
-The name of a case is its host below `BELOW`, which is looked into; some need a host whose bodies are looked into too.
+The name of a case is its host below `BELOW`, which is inspected; some need a host whose bodies are inspected too.
 """
 
 import ssl

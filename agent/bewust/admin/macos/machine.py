@@ -166,7 +166,7 @@ class CreateFolders:
         return f"{missing[0]}: is missing" if missing else None
 
     def do(self, back: ExitStack) -> None:
-        """Make them: the state is the service's alone, everybody may look into the folder of its socket."""
+        """Make them: the state is the service's alone, everybody may inspect the folder of its socket."""
         machine = self._machine
         files.mkdirs(machine.folder, 0o755, back)
         for folder, mode in ((machine.state, 0o700), (machine.at(launchd.SOCKET).parent, 0o755)):

@@ -44,7 +44,7 @@ def status_table(status: Mapping[str, Any]) -> Table:
 
     if status.get("stopped"):
         until = f" until {status['resumes']}" if status["resumes"] else " by an administrator"
-        row("stopped", f"nothing is looked into, counted or reminded of{until}", "yellow")
+        row("stopped", f"nothing is inspected, counted or reminded of{until}", "yellow")
     for problem in status["problems"]:
         row("problem", problem, "yellow")
     row("running", f"version {status['version']}, process {status['pid']}, since {status['since']}")

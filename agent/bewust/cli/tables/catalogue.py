@@ -16,8 +16,8 @@ from bewust.model import ANY_HOST, Depth, Observation, Service, Signature
 
 _WHERE = {
     Depth.NAME: "known by name: passed through undecrypted",
-    Depth.REQUEST: "looked into as far as requests",
-    Depth.RESPONSE: "looked into as far as responses",
+    Depth.REQUEST: "inspected as far as requests",
+    Depth.RESPONSE: "inspected as far as responses",
 }
 
 
