@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 LIMIT = 50  # different ones remembered
-OURS = ("bewust", "bewust_addons")  # the packages whose lines are told
+# Whose lines are told: this package, wherever it lies, and the inspector's.
+PACKAGE, INSPECTOR = Path(__file__).parents[1], "bewust_addons"
 
 
 _FILE = re.compile(r"[A-Za-z0-9_]{1,37}\.py")
@@ -26,7 +27,7 @@ def place_of(error: BaseException | None) -> str:
 def _place(frames: list[tuple[str, int]]) -> str:
     found = [(Path(file), line) for file, line in frames if _FILE.fullmatch(Path(file).name)]
     found = [frame for frame in found if frame[0].name != Path(__file__).name]  # where it was caught
-    ours = [frame for frame in found if not {*OURS}.isdisjoint(frame[0].parts[:-1])]
+    ours = [frame for frame in found if frame[0].is_relative_to(PACKAGE) or INSPECTOR in frame[0].parts[:-1]]
     return ", ".join(f"{file.stem}:{line}" for file, line in dict.fromkeys([*ours[-1:], *found[-1:]]))
 
 

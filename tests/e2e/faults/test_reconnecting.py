@@ -203,12 +203,12 @@ def test_answers_that_cannot_be_passed_are_asked_for_again_past_us(stage: Stage,
     assert shown(browser, "https://www.google.fr/?b") == "there"
 
 
-def test_a_layer_that_raises_costs_that_browser_three_tries_at_most(stage: Stage, browser: Browser) -> None:
+def test_a_layer_that_raises_costs_that_browser_a_few_tries(stage: Stage, browser: Browser) -> None:
     tries = 0
     while (seen := shown(browser, "https://www.google.be/raise")) != "there":
         tries += 1
         assert seen == "", "no page but the site's"
-        assert tries <= 3
+        assert tries <= 6, "three in a row, and an icon that is answered in between begins anew"
     status = stage.agent.status()
     assert status["demoted"]["www.google.be"] == "the site's answers do not reach the browser"
     assert status["inspector_starts"] == 1

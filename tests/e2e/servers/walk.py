@@ -25,6 +25,7 @@ MENDED = "what is malformed in a head is mended or left out on the way; the page
 COMES = "mended on the way, so that the page comes where this client by itself gives up"
 NO_HTTP = "no HTTP/1 at all: a browser shows it as text (HTTP/0.9); with Bewust the connection ends"
 LENGTHS = "two lengths that differ: only curl takes the last; Bewust ends the connection, as browsers do"
+SILENT = "it hangs up after the handshake without an alert that arrives: spliced after three such answers"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ MEANT: Mapping[str, Meant] = {
         "words-before", "no-head-at-all", "status-is-no-number", "informational-is-odd", "head-cut",
     )), Meant(NO_HTTP, fails=True)),
     "head-length-differs": Meant(LENGTHS, fails=True),
+    "tls-client-required-1-3": Meant(SILENT, fails=True),
 }  # fmt: skip
 
 
