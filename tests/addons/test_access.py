@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from bewust.proxy.relay import bearer
 from bewust_addons.access import WAITING, NoLoopbackEventLoop
 from e2e.world import World
+from support.dead_dns import dead_dns
 from support.inspectors import SECRET, inspector
 from support.other_accounts import BERT, needs_root, play, said
 
@@ -103,14 +103,6 @@ def test_a_name_that_leads_here_is_refused_and_its_next_address_is_tried() -> No
 def test_names_whose_dns_is_dead_hold_up_no_other_name_nor_what_else_needs_a_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    answer = threading.Event()
-
-    def dns(host: str, port: int, *args: object, **how: object) -> list[object]:
-        if host.startswith("dead"):
-            answer.wait(60)
-            raise socket.gaierror(socket.EAI_AGAIN, "no server answers")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
-
     async def main(port: int) -> None:
         dead = [asyncio.ensure_future(asyncio.open_connection(f"dead{n}.example", 443)) for n in range(40)]
         await asyncio.sleep(0.05)
@@ -120,10 +112,10 @@ def test_names_whose_dns_is_dead_hold_up_no_other_name_nor_what_else_needs_a_thr
                 writer.close()
                 await asyncio.to_thread(lambda: None)
         finally:
-            answer.set()
+            server_fails.set()
         assert all(isinstance(e, OSError) for e in await asyncio.gather(*dead, return_exceptions=True))
 
-    monkeypatch.setattr(socket, "getaddrinfo", dns)
+    server_fails = dead_dns(monkeypatch)
     with socket.create_server(("127.0.0.1", 0)) as local:
         port = local.getsockname()[1]
         with asyncio.Runner(loop_factory=lambda: NoLoopbackEventLoop([f"127.0.0.1:{port}"])) as runner:

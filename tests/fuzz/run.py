@@ -1,7 +1,7 @@
 """Runs every fuzz target for a while, one after the other, and prints a table: python -m fuzz.run SECONDS [NAME...].
 
 What a target finds is printed with its traceback and kept in artefacts/fuzz/; exit code 1. A finding that is
-mended becomes a case in the test of the room it was in, so that it is tried at every `make test`.
+mended becomes a case in the test of the module it was in, so that it is tried at every `make test`.
 """
 
 import os

@@ -54,7 +54,7 @@ def review(place: Path, config: Path | None, state: Path | None = None) -> Revie
     """Check a policy file, with the catalogue and texts of `config`, or a folder with its own.
 
     Where this policy believes the catalogue that was imported into `state`, it is checked with that one.
-    Raises the error of the room where the mistake is, a PolicyError also for names that no authority can hold.
+    Raises the error of the part where the mistake is, a PolicyError also for names that no authority can hold.
     """
     config_languages.check()
     folder, file = (place, None) if place.is_dir() else (config, place)

@@ -1,4 +1,4 @@
-"""Performs Outcomes: store first, then remind. Puts the rooms together and keeps them running.
+"""Performs Outcomes: store first, then remind. Puts the packages together and keeps them running.
 
 Belongs here: the clock, the schedule of flushes, who hears what. Not here: any decision.
 """

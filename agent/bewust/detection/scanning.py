@@ -1,7 +1,7 @@
 """Bytes in, marker hits out: bodies and messages searched as they come, with bounded memory.
 
 Belongs here: bodies. Not here: hosts, requests, people. Feeding a body in any chunks gives the
-verdict of the whole. Content codings are undone in decoding, HTML is read in markup.
+verdict of the whole. Content codings are undone in decompression, HTML is read in html.
 """
 
 import re

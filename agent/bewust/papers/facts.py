@@ -1,7 +1,7 @@
 """The configuration in force -> what the papers say of it, in one language.
 
 Belongs here: every number and name in them. Not here: sentences (templates, words), escaping (rendering). It is
-read from the rooms that act on it, so that a paper cannot say something else than what happens.
+read from the modules that act on it, so that a paper cannot say something else than what happens.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """One connection from its head to its close, and which way it goes.
 
 Belongs here: a browser's connection. Not here: the port, its ends towards the other side (outbound), or
-what is in the bytes; this room sees a host name, a port and how many bytes went by.
+what is in the bytes; this module sees a host name, a port and how many bytes went by.
 
 A connection goes one of four ways. `spliced`: by name only. `handed`: to the inspector, and it can still be
 spliced until the inspector's first byte of TLS, since what the browser said so far is kept. `failed-open`: spliced

@@ -33,6 +33,7 @@ from bewust.statistics import counters, formats, staleness, storage
 from bewust.statistics.counters import Key
 from support import bundles
 from support.agents import RULES, USE, Desktop, agent, tell
+from support.dead_dns import dead_dns
 from support.proxies import until
 
 
@@ -590,14 +591,6 @@ def test_what_is_written_is_of_one_moment_whatever_happens_while_it_is_written(t
 def test_names_whose_dns_is_dead_hold_up_no_other_name_nor_the_page_nor_the_counters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = threading.Event()
-
-    def dns(host: str, port: int, *args: object, **how: object) -> list[object]:
-        if host.startswith("dead"):
-            answer.wait(60)
-            raise socket.gaierror(socket.EAI_AGAIN, "no server answers")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
-
     async def ask(port: int, head: str) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writers.append(writer)
@@ -620,7 +613,7 @@ def test_names_whose_dns_is_dead_hold_up_no_other_name_nor_the_page_nor_the_coun
                 await made._close_periods()
                 await made.reload()
         finally:
-            answer.set()
+            server_fails.set()
         assert all(b" 502 " in line for line in await asyncio.gather(*dead))
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -628,6 +621,6 @@ def test_names_whose_dns_is_dead_hold_up_no_other_name_nor_the_page_nor_the_coun
             writer.transport.abort()
 
     writers: list[asyncio.StreamWriter] = []
-    monkeypatch.setattr(socket, "getaddrinfo", dns)
+    server_fails = dead_dns(monkeypatch)
     monkeypatch.setattr(app, "DRAIN_SECONDS", 0.0)
     asyncio.run(main())

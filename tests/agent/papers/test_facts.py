@@ -1,4 +1,4 @@
-"""The papers say what the configuration does: each number is compared with the room that acts on it."""
+"""The papers say what the configuration does: each number is compared with the module that acts on it."""
 
 import sqlite3
 from contextlib import closing
